@@ -1,0 +1,164 @@
+"""Many proposals in, at most one change per hyperparameter out, inside every rail; each verdict with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from attrs import evolve, field, frozen
+
+from steersman.decisions import Adjust
+from steersman.hyperparameters import Entry, Registry
+
+Mode = Literal["observe", "advise", "act"]
+Ruling = Literal["accepted", "applied", "advised", "refused", "lost", "vetoed", "failed", "unknown"]
+
+
+@frozen
+class Bounds:
+    """What the config allows of one hyperparameter.
+
+    `min` and `max` are absolute and hold at the moment of decision; `min_factor` and `max_factor` bound the product of
+    all changes; `owner` names the strategy that alone may change it.
+    """
+
+    min: float = -math.inf
+    max: float = math.inf
+    min_factor: float = 0.0
+    max_factor: float = math.inf
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        low, high = max(self.min, 0.0) if self.min != -math.inf else None, self.max if self.max != math.inf else None
+        parts = [f">= {low:g}" if low is not None else "", f"<= {high:g}" if high is not None else ""]
+        if self.min_factor > 0 or self.max_factor < math.inf:
+            parts.append(f"factor {self.min_factor:g} to {self.max_factor:g}")
+        return " and ".join(part for part in parts if part) or "no bounds"
+
+
+@frozen
+class Offer:
+    """A proposed change and the strategy that proposes it."""
+
+    strategy: str
+    adjust: Adjust
+
+
+@frozen
+class Verdict:
+    """What became of an offer. `old` and `new` are None where the value is not known."""
+
+    offer: Offer
+    ruling: Ruling
+    reason: str
+    old: float | None = None
+    new: float | None = None
+    ratio: float = 1.0
+
+
+@frozen
+class Rails:
+    """The rails every change must keep inside."""
+
+    mode: Mode = "advise"
+    allowed: Mapping[str, Bounds] = field(factory=dict)
+    is_last_step: bool = False
+
+
+def arbitrate(
+    offers: list[Offer], registry: Registry, rails: Rails, veto: Callable[[Adjust], str | None] = lambda _: None
+) -> list[Verdict]:
+    """Return a verdict for each offer, in the order offered.
+
+    One winner per hyperparameter: the one whose resulting value is safest; where neither way is safer the smaller change;
+    then the first in config order. A bound shortens a change and never reverses it.
+    """
+    verdicts: dict[int, Verdict] = {}
+    for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):
+        rivals = [(i, offer) for i, offer in enumerate(offers) if offer.adjust.hyperparameter == name]
+        verdicts.update(_rule_on(rivals, registry.get(name), rails, veto))
+    return [verdicts[i] for i in range(len(offers))]
+
+
+def _rule_on(
+    rivals: list[tuple[int, Offer]], entry: Entry, rails: Rails, veto: Callable[[Adjust], str | None]
+) -> dict[int, Verdict]:
+    bounds = rails.allowed.get(entry.name, Bounds())
+    refusal = _refused_outright(entry, rails)
+    if refusal:
+        return {i: Verdict(offer, "refused", refusal) for i, offer in rivals}
+    value = entry.value
+    if value is None:
+        reason = f"the value of {entry.name} is not known here"
+        return {i: Verdict(offer, "unknown", reason) for i, offer in rivals}
+    if not math.isfinite(value):
+        return {i: Verdict(offer, "refused", f"{entry.name} is {value}") for i, offer in rivals}
+    outcomes = {i: _aim(offer, value, entry.factor, bounds) for i, offer in rivals}
+    owned = [i for i, offer in rivals if offer.strategy == bounds.owner]
+    winner = min(owned or list(outcomes), key=lambda i: _preference(outcomes[i], value, entry, i))
+    return {
+        i: _settle(verdict, rails, veto) if i == winner else _lose(verdict, outcomes[winner], bounds)
+        for i, verdict in outcomes.items()
+    }
+
+
+def _refused_outright(entry: Entry, rails: Rails) -> str:
+    if entry.status != "live":
+        return f"{entry.name} is {entry.status}: {entry.reason}"
+    if rails.mode == "act" and entry.name not in rails.allowed:
+        return f"{entry.name} is not named under `hyperparameters:` in the config, so it may not be changed"
+    if rails.is_last_step:
+        return "no step is left that a change could act on"
+    return ""
+
+
+def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
+    """Return the value an offer leads to inside its own bounds and the config's, or its refusal."""
+    adjust = offer.adjust
+    target = value * adjust.scale if adjust.scale is not None else value + (adjust.add or 0.0)
+    low = max(bounds.min, -math.inf if adjust.at_least is None else adjust.at_least)
+    high = min(bounds.max, math.inf if adjust.at_most is None else adjust.at_most)
+    if factor and value > 0:
+        low, high = max(low, value / factor * bounds.min_factor), min(high, value / factor * bounds.max_factor)
+    if target == value:
+        return Verdict(offer, "refused", "it would change nothing", value, value)
+    new = min(target, high) if target > value else max(target, low)
+    if (new - value) * (target - value) <= 0:
+        bound = f"at most {high:g}" if target > value else f"at least {low:g}"
+        return Verdict(offer, "refused", f"{value:g} is already at its bound ({bound})", value, value)
+    if not low <= new <= high:
+        return Verdict(offer, "refused", f"{new:g} lies outside the bounds {low:g} to {high:g}", value, value)
+    exact = adjust.scale is not None and new == target
+    ratio = adjust.scale if exact and adjust.scale is not None else (new / value if value else 1.0)
+    shortened = "" if new == target else f", shortened by its bound from {target:g}"
+    return Verdict(offer, "accepted", f"{value:g} -> {new:g}{shortened}", value, new, ratio)
+
+
+def _preference(verdict: Verdict, value: float, entry: Entry, order: int) -> tuple[float, float, int]:
+    new = value if verdict.new is None else verdict.new
+    unsafety = {"down": new, "up": -new, None: 0.0}[entry.safer]
+    change = abs(new - value)
+    return unsafety, change if change else math.inf, order
+
+
+def _settle(verdict: Verdict, rails: Rails, veto: Callable[[Adjust], str | None]) -> Verdict:
+    if verdict.ruling != "accepted":
+        return verdict
+    if rails.mode != "act":
+        return evolve(verdict, ruling="advised", reason=f"{verdict.reason}; not applied: the mode is {rails.mode}")
+    objection = veto(verdict.offer.adjust)
+    return evolve(verdict, ruling="vetoed", reason=objection) if objection else verdict
+
+
+def _lose(verdict: Verdict, winner: Verdict, bounds: Bounds) -> Verdict:
+    if verdict.ruling == "refused":
+        return verdict
+    if bounds.owner is not None and winner.offer.strategy == bounds.owner != verdict.offer.strategy:
+        reason = f"its owner is {bounds.owner}"
+    elif verdict.new == winner.new:
+        reason = f"{winner.offer.strategy} proposes the same for another reason; changes do not stack"
+    else:
+        says = f"{winner.offer.adjust.change} of {winner.offer.strategy} ({winner.offer.adjust.because})"
+        reason = f"{says} is preferred: the safer wins, then the smaller change; changes do not stack"
+    return evolve(verdict, ruling="lost", reason=reason)

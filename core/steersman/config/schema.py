@@ -1,0 +1,82 @@
+"""The schema of a config: attrs classes whose fields are the keys a user writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from steersman.arbiter import Bounds
+
+
+def _positive(_: object, attribute: Any, value: int | str) -> None:
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"must be at least 1, got {value}")
+
+
+@frozen
+class Use:
+    """One strategy the config names: an installed name, `path.py:Class`, or an object; under a name of its own."""
+
+    target: str
+    name: str
+    options: Mapping[str, Any] = field(factory=dict)
+    instance: object | None = None
+    index: int = 0
+
+
+@frozen
+class HyperparameterConfig:
+    """What may be done to one hyperparameter: absolute bounds, bounds of the product of changes, its sole owner."""
+
+    min: float | None = None
+    max: float | None = None
+    min_factor: float | None = None
+    max_factor: float | None = None
+    owner: str | None = None
+
+    def bounds(self) -> Bounds:
+        """Return the bounds the arbiter keeps to."""
+        return Bounds(
+            -math.inf if self.min is None else self.min,
+            math.inf if self.max is None else self.max,
+            self.min_factor or 0.0,
+            math.inf if self.max_factor is None else self.max_factor,
+            self.owner,
+        )
+
+
+@frozen
+class LoggingConfig:
+    """The origin's own switches."""
+
+    epoch_health_check_enabled: bool = True
+
+
+@frozen
+class Config:
+    """A whole config. `use` is in the order in which strategies are asked."""
+
+    mode: Literal["observe", "advise", "act"] = "advise"
+    check_every: Literal["auto", "epoch", "eval"] | int = field(default="auto", validator=_positive)
+    metrics: Mapping[str, str] = field(factory=dict)
+    hyperparameters: Mapping[str, HyperparameterConfig] = field(factory=dict)
+    on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
+    quarantine_after: int = field(default=3, validator=_positive)
+    force_logs: Literal["auto", "always", "never"] = "auto"
+    keep_both_bests: bool = False
+    journal: str | None = None
+    console: bool = True
+    logging: LoggingConfig = field(factory=LoggingConfig)
+    use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})
+    source: str = field(default="no config", metadata={"steersman.structure": False})
+    folder: Path = field(factory=Path.cwd, metadata={"steersman.structure": False})
+    raw: Mapping[str, Any] = field(factory=dict, metadata={"steersman.structure": False})
+
+    @property
+    def allowed(self) -> dict[str, Bounds]:
+        """The hyperparameters that may be written in `act`, with their bounds."""
+        return {name: settings.bounds() for name, settings in self.hyperparameters.items()}

@@ -1,0 +1,177 @@
+"""Structures plain values into attrs classes: strict, every fault at once, each with its path."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, override
+from cattrs.v import transform_error
+
+from steersman.config.errors import did_you_mean
+
+T = TypeVar("T")
+
+
+def structure(raw: object, cls: type[T], path: str, problems: list[str]) -> T | None:
+    """Return `raw` as a `cls`, or None with a sentence for each fault appended to `problems`."""
+    if not isinstance(raw, Mapping):
+        problems.append(f"{path}: expected a table of options, got {_shown(cast(object, raw))}")
+        return None
+    try:
+        return _converter().structure(cast("Mapping[str, Any]", raw), cls)
+    except Exception as error:
+        problems.extend(_told(line) for line in transform_error(error, path=path, format_exception=_explain))
+        return None
+
+
+def structure_value(value: object, type_: Any) -> Any:
+    """Return `value` as a `type_`; raises ValueError where it is none."""
+    return _converter().structure(value, type_)
+
+
+def options_of(cls: type[Any]) -> dict[str, attrs.Attribute[Any]]:
+    """Return the fields of a class that a config may set, by the name it sets them with."""
+    return {
+        a.alias or a.name: a
+        for a in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
+        if a.init and a.metadata.get("steersman.structure", True)
+    }
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_structure_hook(bool, lambda v, _: _exactly(v, bool, "true or false"))
+    converter.register_structure_hook(str, lambda v, _: _exactly(v, str, "text"))
+    converter.register_structure_hook(int, lambda v, _: _integer(v))
+    converter.register_structure_hook(float, lambda v, _: _float(v))
+    converter.register_structure_hook_func(lambda t: get_origin(t) is Literal, _literal)
+    converter.register_structure_hook_factory(_is_union, lambda t: lambda v, _: _union(v, t, converter))
+    converter.register_structure_hook_factory(attrs.has, lambda cls: _attrs_class(cls, converter))
+    converter.register_structure_hook_factory(_is_mapping, lambda t: _mapping(t, converter))
+    return converter
+
+
+def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
+    attrs.resolve_types(cls)
+
+    def checked(attribute: attrs.Attribute[Any]) -> Any:
+        def hook(value: Any, type_: Any) -> Any:
+            value = converter.structure(value, attribute.type) if attribute.type is not None else value
+            if attribute.validator is not None:
+                attribute.validator(None, attribute, value)
+            return value
+
+        return hook
+
+    overrides = {
+        a.name: override(struct_hook=checked(a), omit=not a.metadata.get("steersman.structure", True))
+        for a in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
+        if a.init
+    }
+    inner = make_dict_structure_fn(cls, converter, **overrides)  # type: ignore[arg-type]
+
+    def outer(value: Any, type_: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a table of options, got {_shown(value)}")
+        return inner(cast("Mapping[str, Any]", value), type_)
+
+    return outer
+
+
+def _is_union(type_: Any) -> bool:
+    return get_origin(type_) in (Union, types.UnionType)
+
+
+def _is_mapping(type_: Any) -> bool:
+    origin = get_origin(type_)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
+    _, inner = get_args(type_) or (str, Any)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a table of names, got {_shown(value)}")
+        items = cast("Mapping[Any, Any]", value)
+        faults = [f"the name {key!r} is not text" for key in items if not isinstance(key, str)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return converter.structure(dict(items), dict[str, inner])
+
+    return hook
+
+
+def _exactly(value: object, type_: type[T], expected: str) -> T:
+    if type(value) is not type_:
+        raise ValueError(f"expected {expected}, got {_shown(value)}")
+    return value
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+        raise ValueError(f"expected a whole number, got {_shown(value)}")
+    return int(value)
+
+
+def _float(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {_shown(value)}")
+    return float(value)
+
+
+def _literal(value: object, type_: Any) -> object:
+    choices = get_args(type_)
+    if isinstance(value, bool) and {"on", "off"} <= set(choices):
+        value = "on" if value else "off"
+    if value not in choices or type(value) is bool:
+        near = did_you_mean(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else ""
+        raise ValueError(f"expected one of {', '.join(map(repr, choices))}, got {_shown(value)}{near}")
+    return value
+
+
+def _union(value: object, type_: Any, converter: cattrs.Converter) -> object:
+    members = get_args(type_)
+    if value is None and type(None) in members:
+        return None
+    rest = [m for m in members if m is not type(None)]
+    failures: list[str] = []
+    for member in rest:
+        try:
+            return converter.structure(value, member)
+        except Exception as error:
+            failures.append(str(error))
+    raise ValueError(
+        failures[0] if len(rest) == 1 else " or ".join(f.split(", got")[0] for f in failures) + f", got {_shown(value)}"
+    )
+
+
+def _explain(error: BaseException, type_: type | None) -> str:
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        known = options_of(error.cl)
+        return "; ".join(f"unknown option {n!r}{did_you_mean(n, known)}" for n in sorted(error.extra_fields))
+    if isinstance(error, KeyError):
+        return "is required"
+    if isinstance(error, cattrs.StructureHandlerNotFoundError):
+        return f"has the type {typing.cast(Any, error).type_!r}, which a config cannot give"
+    return str(error)
+
+
+def _told(line: str) -> str:
+    message, _, path = line.rpartition(" @ ")
+    return f"{path}: {message}" if message else line
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

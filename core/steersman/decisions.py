@@ -1,0 +1,126 @@
+"""What hooks return. Values only: a strategy never acts, which is what makes it replayable and testable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import evolve, field, frozen
+
+from steersman.records import number
+
+Severity = Literal["info", "warning", "critical"]
+
+
+def _a_number(value: object) -> float:
+    as_number = number(value)
+    if as_number is None:
+        raise TypeError(f"expected a number, got {type(value).__name__} {value!r}")
+    return as_number
+
+
+def _optional_number(value: object) -> float | None:
+    return None if value is None else _a_number(value)
+
+
+@frozen
+class Score:
+    """How good a checkpoint is: lower is better, always.
+
+    `terms` are the summands a person wants to see; `because` is a sentence. Use `Score.higher(x)` for a quantity
+    that is better when higher, and `Score.reject(reason)` for a checkpoint that must never be best.
+    """
+
+    value: float = field(converter=_a_number)
+    terms: Mapping[str, float] = field(factory=dict)
+    because: str = ""
+    rejected: str | None = None
+
+    @classmethod
+    def higher(cls, value: float, terms: Mapping[str, float] | None = None, because: str = "") -> Score:
+        """Return the score of a quantity that is better when higher."""
+        return cls(-_a_number(value), terms or {}, because)
+
+    @classmethod
+    def reject(cls, reason: str) -> Score:
+        """Return a score that is never best, with the reason."""
+        return cls(math.inf, {}, reason, rejected=reason)
+
+
+@frozen
+class Finding:
+    """Something noticed. `evidence` holds the figures that show it."""
+
+    name: str
+    message: str
+    severity: Severity = "warning"
+    evidence: Mapping[str, float | str | None] = field(factory=dict)
+
+
+def _scale_is_positive(_: object, __: object, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise ValueError(f"scale must be a finite number above 0, got {value}")
+
+
+def _add_is_finite(_: object, __: object, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"add must be finite, got {value}")
+
+
+@frozen
+class Adjust:
+    """Propose to change a hyperparameter by a factor or a summand, applied once to the value in force.
+
+    `at_least` and `at_most` are the bounds of the rule that proposes it. A bound never reverses a change: where the
+    value is already beyond it, the proposal is refused.
+
+    Raises ValueError unless exactly one of `scale` (above 0) and `add` is given and both are finite.
+    """
+
+    hyperparameter: str
+    scale: float | None = field(default=None, converter=_optional_number, validator=_scale_is_positive, kw_only=True)
+    add: float | None = field(default=None, converter=_optional_number, validator=_add_is_finite, kw_only=True)
+    at_least: float | None = field(default=None, converter=_optional_number, kw_only=True)
+    at_most: float | None = field(default=None, converter=_optional_number, kw_only=True)
+    because: str = field(default="", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.scale is None) == (self.add is None):
+            raise ValueError("an Adjust takes either scale= or add=")
+
+    @property
+    def change(self) -> str:
+        """The change in words, such as `x0.8` or `+0.02`."""
+        return f"x{self.scale:g}" if self.scale is not None else f"{self.add:+g}"
+
+    def undone(self) -> Adjust:
+        """Return the change that undoes this one: a scale divides, a summand is taken away."""
+        undo = f"undo: {self.because}"
+        if self.scale is not None:
+            return evolve(self, scale=1 / self.scale, at_least=None, at_most=None, because=undo)
+        return evolve(self, add=-(self.add or 0.0), at_least=None, at_most=None, because=undo)
+
+
+@frozen
+class Stop:
+    """End the run at the next step, with a checkpoint first."""
+
+    because: str
+
+
+@frozen
+class Save:
+    """Save a checkpoint at the next step."""
+
+    because: str
+
+
+@frozen
+class Rollback:
+    """Return to the last healthy state."""
+
+    because: str
+
+
+Proposal = Adjust | Stop | Save | Rollback

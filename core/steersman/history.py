@@ -1,0 +1,133 @@
+"""The metrics so far: a column per metric, bounded in memory, with whole-run count, minimum and latest."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+
+from steersman.records import Record
+
+KEPT = 4096
+"""How many of the newest values of a metric stay readable through `last`."""
+
+
+class Series:
+    """The values of one metric, oldest first; read-only for strategies.
+
+    `count`, `min`, `argmin` (a step), `latest` and `latest_step` cover the whole run; `last` and `steps` reach back
+    over at least the newest 4096 values.
+    """
+
+    __slots__ = ("_steps", "_values", "argmin", "count", "min", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self.min: float | None = None
+        self.argmin: int | None = None
+        self._values = array("d")
+        self._steps = array("q")
+
+    @property
+    def latest(self) -> float | None:
+        return self._values[-1] if self._values else None
+
+    @property
+    def latest_step(self) -> int | None:
+        return self._steps[-1] if self._steps else None
+
+    def last(self, n: int = KEPT) -> tuple[float, ...]:
+        """Return the newest `n` values, oldest of them first."""
+        return tuple(self._values[-n:]) if n > 0 else ()
+
+    def steps(self, n: int = KEPT) -> tuple[int, ...]:
+        """Return the steps of the newest `n` values."""
+        return tuple(self._steps[-n:]) if n > 0 else ()
+
+    def finite(self) -> Finite:
+        """Return a view that leaves out NaN and infinity."""
+        return Finite(self)
+
+    def backwards(self) -> Iterator[tuple[int, float]]:
+        """Yield (step, value), newest first."""
+        return zip(reversed(self._steps), reversed(self._values), strict=True)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class Finite:
+    """The finite values of a series."""
+
+    __slots__ = ("_series",)
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+
+    def last(self, n: int = KEPT) -> tuple[float, ...]:
+        """Return the newest `n` finite values, oldest of them first."""
+        return tuple(value for _, value in self.items(n))
+
+    def items(self, n: int = KEPT) -> tuple[tuple[int, float], ...]:
+        """Return the newest `n` finite values as (step, value), oldest of them first."""
+        found: list[tuple[int, float]] = []
+        for step, value in self._series.backwards():
+            if len(found) >= n:
+                break
+            if math.isfinite(value):
+                found.append((step, value))
+        return tuple(reversed(found))
+
+    @property
+    def latest(self) -> float | None:
+        return next((value for _, value in self._series.backwards() if math.isfinite(value)), None)
+
+    def __len__(self) -> int:
+        return sum(math.isfinite(value) for value in self._series.last())
+
+
+class History:
+    """A series for each metric; an empty one for a metric that never came, which is remembered in `missing`."""
+
+    __slots__ = ("_columns", "missing")
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Series] = {}
+        self.missing: set[str] = set()
+
+    def __getitem__(self, name: str) -> Series:
+        column = self._columns.get(name)
+        if column is None:
+            self.missing.add(name)
+            return Series(name)
+        return column
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of every metric that came, in order of appearance."""
+        return tuple(self._columns)
+
+
+def append(history: History, record: Record) -> None:
+    """Add every metric of `record`; for the supervisor only: strategies read."""
+    for name, value in record.metrics.items():
+        append_value(history, name, record.step, value)
+
+
+def append_value(history: History, name: str, step: int, value: float) -> None:
+    """Add one value of one metric."""
+    columns = history._columns
+    column = columns.get(name)
+    if column is None:
+        column = columns[name] = Series(name)
+    column.count += 1
+    if math.isfinite(value) and (column.min is None or value < column.min):
+        column.min, column.argmin = value, step
+    values, steps = column._values, column._steps
+    values.append(value)
+    steps.append(step)
+    if len(values) >= 2 * KEPT:
+        del values[:KEPT], steps[:KEPT]

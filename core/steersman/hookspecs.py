@@ -1,0 +1,270 @@
+"""The contract: when each hook is called, what it receives, what it may return.
+
+Every hook takes `run`, the read-only view of the run, and at most one value; a strategy may leave out an argument that it does
+not need. Hooks return values: they never act and never touch the trainer, which is what makes a strategy replayable
+over finished runs and testable without a trainer. Lower scores are better, always. No hook has a clock:
+`record.elapsed` is None where the log has no time.
+
+In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `hookimpl` and `state` come from `steersman`, and `define`
+from `attrs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from steersman.decisions import Adjust, Finding, Proposal, Score
+
+if TYPE_CHECKING:
+    from steersman.checkpoints import Checkpoint, Evaluation
+    from steersman.checks import Check
+    from steersman.journal import JournalEntry
+    from steersman.records import Record
+    from steersman.run import Adjustment, Run
+    from steersman.windows import Window
+
+hookspec = pluggy.HookspecMarker("steersman")
+
+
+class Hooks:
+    """Every hook a strategy may implement."""
+
+    @hookspec
+    def on_train_begin(self, run: Run) -> None:
+        """Called once, before the first step, after a resumed run has given the strategy its state back.
+
+        Receives the run: `run.mode`, `run.plan` (what is known of its length), `run.replaying`. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class Greeter:
+                total: int = state(0)
+
+                @hookimpl
+                def on_train_begin(self, run):
+                    self.total = run.plan.total_steps or 0
+        """
+
+    @hookspec
+    def on_train_end(self, run: Run) -> None:
+        """Called once, after the last check. Not called when the process is killed.
+
+        Receives the run. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class LastStep:
+                step: int = state(0)
+
+                @hookimpl
+                def on_train_end(self, run):
+                    self.step = run.step
+        """
+
+    @hookspec
+    def on_log(self, run: Run, log: Record) -> None:
+        """Called for each training log, after its metrics entered `run.history`.
+
+        Receives the record: `log.step`, `log.metrics` (numbers only, NaN included), `log.epoch`, `log.usage`. It may be
+        called more than once at a step. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class LargestGradient:
+                largest: float = state(0.0)
+
+                @hookimpl
+                def on_log(self, run, log):
+                    self.largest = max(self.largest, log.metrics.get("grad_norm", 0.0))
+        """
+
+    @hookspec
+    def on_eval(self, run: Run, evaluation: Evaluation) -> None:
+        """Called once for each step that was evaluated, when all its evaluation sets have arrived.
+
+        Receives the evaluation: `evaluation.metrics` of all sets, `eval_loss` filled in from the first set where no set has
+        that name. Called before `score_checkpoint` of the same step. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class CountEvaluations:
+                seen: int = state(0)
+
+                @hookimpl
+                def on_eval(self, run, evaluation):
+                    self.seen += 1
+        """
+
+    @hookspec
+    def on_epoch_end(self, run: Run, window: Window) -> None:
+        """Called when a step is settled whose epoch is the first to have reached the next whole number.
+
+        Receives the window of that epoch: `window.mean("loss")`, weighted by the steps each log covers. A partial last
+        epoch does not end. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class EpochLosses:
+                losses: list[float] = state([])
+
+                @hookimpl
+                def on_epoch_end(self, run, window):
+                    self.losses = [*self.losses, window.mean("loss") or 0.0][-10:]
+        """
+
+    @hookspec
+    def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
+        """Say how good a checkpoint is. Called at each evaluation, for every scorer; each has a ranking of its own.
+
+        Receives the checkpoint: `checkpoint.metrics`, and `checkpoint.train_loss` (value, source, age in steps) or None.
+        Returns a Score (lower is better), `Score.higher(x)` for what is better when higher, `Score.reject(reason)` for
+        never best, or None for no opinion: *the* score is that of the first strategy in config order with one.
+
+        Example:
+            @define(eq=False)
+            class Accuracy:
+                metric: str = "eval_accuracy"
+
+                @hookimpl
+                def score_checkpoint(self, run, checkpoint):
+                    accuracy = checkpoint.metrics.get(self.metric)
+                    return None if accuracy is None else Score.higher(accuracy)
+        """
+
+    @hookspec
+    def on_checkpoint_scored(self, run: Run, checkpoint: Checkpoint) -> None:
+        """Called after every scorer was asked.
+
+        Receives the checkpoint with its `scores` by strategy, `score` and `scorer`. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class BestStep:
+                step: int = state(-1)
+
+                @hookimpl
+                def on_checkpoint_scored(self, run, checkpoint):
+                    self.step = run.best.step if run.best else -1
+        """
+
+    @hookspec
+    def on_checkpoint_saved(self, run: Run, checkpoint: Checkpoint) -> None:
+        """Called when a checkpoint directory was written. Evaluated and saved are different facts.
+
+        Receives the checkpoint with its `path`; its `metrics` are empty where this step was not evaluated. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class LastPath:
+                path: str = state("")
+
+                @hookimpl
+                def on_checkpoint_saved(self, run, checkpoint):
+                    self.path = checkpoint.path or ""
+        """
+
+    @hookspec
+    def diagnose(self, run: Run, check: Check) -> Iterable[Finding] | Finding | None:
+        """Say what is wrong, or worth knowing. Called at each health check.
+
+        Receives the check: `check.window` (None at an end without a partial window), `check.windows`, `check.reason`.
+        Returns Findings, one or several, or None.
+
+        Example:
+            @define(eq=False)
+            class LossIsNaN:
+                @hookimpl
+                def diagnose(self, run, check):
+                    if check.window and check.window.has_diverged("loss"):
+                        return Finding("loss-is-nan", "every loss of the window is NaN", severity="critical")
+        """
+
+    @hookspec
+    def propose_adjustments(self, run: Run, check: Check) -> Iterable[Proposal | Finding] | Proposal | Finding | None:
+        """Say what should be done. Called at each health check but the last, after every strategy diagnosed.
+
+        Receives the check: `check.findings` are this strategy's own, `check.all_findings` everybody's. Returns any of
+        Adjust, Stop, Save, Rollback and Finding, one or several, or None. The arbiter rules on what is returned.
+
+        Example:
+            @define(eq=False)
+            class HalveOnNaN:
+                @hookimpl
+                def propose_adjustments(self, run, check):
+                    if check.window and check.window.nonfinite.get("grad_norm"):
+                        yield Adjust("learning_rate", scale=0.5, at_least=1e-7, because="a gradient norm is NaN")
+        """
+
+    @hookspec
+    def veto_adjustment(self, run: Run, adjustment: Adjust) -> str | None:
+        """Object to a change that won arbitration, before it is made. Called in `act` only.
+
+        Receives the Adjust. Returns the reason as a sentence, or None.
+
+        Example:
+            @define(eq=False)
+            class HandsOffClip:
+                @hookimpl
+                def veto_adjustment(self, run, adjustment):
+                    if adjustment.hyperparameter == "max_grad_norm":
+                        return "our clip is a matter of policy"
+        """
+
+    @hookspec
+    def on_adjusted(self, run: Run, adjustment: Adjustment) -> None:
+        """Called after a change was made and read back.
+
+        Receives the change: `old`, `new`, `read_back`, `strategy`, `because`. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class CountChanges:
+                changes: int = state(0)
+
+                @hookimpl
+                def on_adjusted(self, run, adjustment):
+                    self.changes += 1
+        """
+
+    @hookspec
+    def on_rolled_back(self, run: Run, rollback: object) -> None:
+        """Called after a rollback. This release refuses every Rollback, so it is not called yet.
+
+        Receives the rollback. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class CountRollbacks:
+                rollbacks: int = state(0)
+
+                @hookimpl
+                def on_rolled_back(self, run, rollback):
+                    self.rollbacks += 1
+        """
+
+    @hookspec
+    def on_journaled(self, run: Run, entry: JournalEntry) -> None:
+        """Called for every journal line: the one place for effects, such as a message to somebody. Not called in replay.
+
+        Receives the entry: `entry.kind`, `entry.step`, `entry.data`. Returns nothing.
+
+        Example:
+            @define(eq=False)
+            class KindsSeen:
+                kinds: list[str] = state([])
+
+                @hookimpl
+                def on_journaled(self, run, entry):
+                    self.kinds = sorted({*self.kinds, entry.kind})
+        """
+
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    name: member.__code__.co_varnames[1 : member.__code__.co_argcount]
+    for name, member in vars(Hooks).items()
+    if not name.startswith("_")
+}
+"""Every hook with its argument names."""

@@ -1,0 +1,96 @@
+"""A ranking per scorer, never mixed; and which checkpoints were evaluated, saved, and are gone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import evolve
+
+from steersman.checkpoints import Checkpoint
+
+_KEPT = 512
+
+
+class Ranking:
+    """Every scored checkpoint (the worst unsaved ones are forgotten beyond 1024) and where saved ones lie."""
+
+    def __init__(self, order: tuple[str, ...] = ()) -> None:
+        self.order = order
+        self.saved: dict[int, str] = {}
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._lowest_loss: Checkpoint | None = None
+
+    def add(self, checkpoint: Checkpoint) -> None:
+        """Add a scored checkpoint; one of the same step is replaced."""
+        path = self.saved.get(checkpoint.step)
+        checkpoint = evolve(checkpoint, path=path) if path else checkpoint
+        self._checkpoints[checkpoint.step] = checkpoint
+        lowest = self._lowest_loss
+        if not checkpoint.is_baseline and (
+            lowest is None or lowest.step == checkpoint.step or _loss(checkpoint) < _loss(lowest)
+        ):
+            self._lowest_loss = checkpoint
+        if len(self._checkpoints) > 2 * _KEPT:
+            self._forget()
+
+    def mark_saved(self, step: int, path: str) -> Checkpoint | None:
+        """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
+        self.saved[step] = path
+        self.saved = {s: p for s, p in self.saved.items() if s == step or Path(p).exists()}
+        checkpoint = self._checkpoints.get(step)
+        if checkpoint is not None:
+            checkpoint = self._checkpoints[step] = evolve(checkpoint, path=path)
+        return checkpoint
+
+    def all(self) -> tuple[Checkpoint, ...]:
+        """Return every remembered checkpoint in order of step, the baseline included."""
+        return tuple(self._checkpoints[step] for step in sorted(self._checkpoints))
+
+    @property
+    def leader(self) -> str | None:
+        """The first scorer in config order that ever had an opinion: its ranking decides."""
+        given = {name for c in self._checkpoints.values() for name in c.scores}
+        return next((name for name in self.order if name in given), None)
+
+    def ranked(self, scorer: str | None = None) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints of one scorer (default: the leader), best first; rejected ones are left out."""
+        name = scorer or self.leader
+        if name is None:
+            return ()
+        mine = [
+            c
+            for c in self._checkpoints.values()
+            if name in c.scores and not c.is_baseline and math.isfinite(c.scores[name].value)
+        ]
+        return tuple(sorted(mine, key=lambda c: (c.scores[name].value, c.step)))
+
+    def best(
+        self, scorer: str | None = None, *, where: Callable[[Checkpoint], bool] | None = None
+    ) -> Checkpoint | None:
+        """Return the best checkpoint of a scorer for which `where` holds."""
+        return next((c for c in self.ranked(scorer) if where is None or where(c)), None)
+
+    @property
+    def lowest_loss(self) -> Checkpoint | None:
+        """The checkpoint with the lowest eval loss of the run."""
+        lowest = self._lowest_loss
+        if lowest is None or not math.isfinite(_loss(lowest)):
+            return None
+        return self._checkpoints.get(lowest.step, lowest)
+
+    def _forget(self) -> None:
+        keep = {c.step for name in self.order for c in self.ranked(name)[: _KEPT // max(len(self.order), 1)]}
+        keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
+        self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
+
+
+def exists(checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint was saved and its directory is still there."""
+    return checkpoint.path is not None and Path(checkpoint.path).exists()
+
+
+def _loss(checkpoint: Checkpoint) -> float:
+    loss = checkpoint.metrics.get("eval_loss", math.inf)
+    return loss if math.isfinite(loss) else math.inf

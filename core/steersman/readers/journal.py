@@ -1,0 +1,54 @@
+"""Our own journal: the records of a supervised run, its plan and the values it began with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cattrs
+
+from steersman import journal
+from steersman.journal import JournalEntry
+from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.records import Record
+from steersman.schedule import RunPlan
+
+
+def read(path: Path) -> Recording:
+    """Return the recording of the last run in a journal.
+
+    Raises UnreadableRun where it holds none.
+    """
+    entries = current(path)
+    begin = next((entry for entry in entries if entry.kind == "run"), None)
+    if begin is None:
+        raise UnreadableRun(path, "it holds no run of Steersman's journal")
+    records = tuple(_record(entry.step, entry.data) for entry in entries if entry.kind == "record")
+    plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
+    saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
+    return Recording(path, "journal", records, plan, begin.data.get("values", {}), saved, supervised=True)
+
+
+def current(path: Path) -> list[JournalEntry]:
+    """Return the entries of the last run in a journal, without what a resume from an earlier step superseded.
+
+    Raises UnreadableRun where the file cannot be read.
+    """
+    try:
+        runs = journal.attempts(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableRun(path, str(error)) from None
+    kept: list[JournalEntry] = []
+    for entry in runs[-1] if runs else []:
+        if entry.kind == "run" and entry.data.get("resumed"):
+            kept = [e for e in kept if e.step < entry.step or (e.step == entry.step and e.kind in _BEFORE_SAVE)]
+        kept.append(entry)
+    return kept
+
+
+_BEFORE_SAVE = frozenset({"run", "record", "score", "unscored", "checkpoint_saved"})
+"""What happens at a step before it is saved; the rest of that step is done again by the resumed run."""
+
+
+def _record(step: int, data: Any) -> Record:
+    return Record(step, data["of"], data["metrics"], data.get("epoch"), data.get("elapsed"))

@@ -1,0 +1,45 @@
+"""What every reader makes of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+from steersman.records import Record
+from steersman.schedule import RunPlan
+
+
+class UnreadableRun(Exception):
+    """A run cannot be read; the message names the path and the reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+@frozen
+class Recording:
+    """A finished run. `values` are hyperparameters known at its begin; `saved` its checkpoint directories by step.
+
+    `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes.
+    """
+
+    path: Path
+    format: str
+    records: tuple[Record, ...]
+    plan: RunPlan
+    values: Mapping[str, float] = field(factory=dict)
+    saved: Mapping[int, str] = field(factory=dict)
+    supervised: bool = False
+
+
+def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:
+    """Return the plan that a run's records tell: whether it evaluates, and with how many sets."""
+    sets_at: dict[int, set[frozenset[str]]] = {}
+    for record in records:
+        if record.kind == "eval":
+            sets_at.setdefault(record.step, set()).add(frozenset(record.metrics))
+    total = total_steps or max((record.step for record in records), default=0) or None
+    evaluates = any(step > 0 for step in sets_at)
+    return RunPlan(total, evaluates, max((len(sets) for sets in sets_at.values()), default=1))

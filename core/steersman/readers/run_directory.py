@@ -1,0 +1,62 @@
+"""An output directory of the Trainer: its journal, or the longest trainer_state.json among its checkpoints."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from attrs import evolve
+
+from steersman.readers import journal, trainer_state
+from steersman.readers.recording import Recording, UnreadableRun
+
+JOURNAL = Path("steersman") / "journal.jsonl"
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+
+
+def read(directory: Path) -> Recording:
+    """Return the recording of a run directory; successive checkpoints of one run are one run.
+
+    Raises UnreadableRun where there is neither a journal nor a trainer_state.json.
+    """
+    saved = checkpoints(directory)
+    found = find_journal(directory)
+    if found is not None:
+        return evolve(journal.read(found), saved=saved)
+    states = [
+        p
+        for p in (directory / "trainer_state.json", *(Path(p) / "trainer_state.json" for p in saved.values()))
+        if p.is_file()
+    ]
+    if not states:
+        raise UnreadableRun(
+            directory, "it holds no trainer_state.json, no checkpoint-*/trainer_state.json and no journal"
+        )
+    failures: list[str] = []
+    recordings: list[Recording] = []
+    for path in states:
+        try:
+            recordings.append(trainer_state.read(path))
+        except UnreadableRun as error:
+            failures.append(str(error))
+    if not recordings:
+        raise UnreadableRun(directory, "; ".join(failures))
+    return evolve(max(recordings, key=lambda r: len(r.records)), saved=saved)
+
+
+def find_journal(path: Path) -> Path | None:
+    """Return the journal of a run directory, or of the file or folder itself."""
+    for candidate in (path / JOURNAL, path / JOURNAL.name, path):
+        if candidate.is_file() and candidate.suffix == ".jsonl":
+            return candidate
+    return None
+
+
+def checkpoints(directory: Path) -> dict[int, str]:
+    """Return the checkpoint directories that are there, by step."""
+    try:
+        folders = [entry for entry in directory.iterdir() if entry.is_dir()]
+    except OSError as error:
+        raise UnreadableRun(directory, f"it cannot be read: {error.strerror}") from None
+    found = {int(match[1]): str(entry) for entry in folders if (match := _CHECKPOINT.search(entry.name))}
+    return dict(sorted(found.items()))

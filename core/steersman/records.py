@@ -1,0 +1,99 @@
+"""What every integration makes of a trainer's event, and how a trainer's names become ours."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+Kind = Literal["train", "eval", "summary"]
+
+_OWN_PREFIX = "steersman"
+_NOT_METRICS = frozenset({"step", "epoch"})
+
+
+@frozen
+class Usage:
+    """Tokens spent since the last record, for one ledger.
+
+    `tokens` are those generated, trained on, or sent; `received` only a teacher has. `seconds` is the time
+    they took, `samples` how many sequences they were.
+    """
+
+    ledger: Literal["generation", "backpropagation", "teacher"]
+    tokens: int = 0
+    seconds: float = 0.0
+    samples: int = 0
+    received: int = 0
+
+
+@frozen
+class Record:
+    """One thing the trainer logged.
+
+    `step` counts optimizer steps finished; `epoch` is fractional; `elapsed` is seconds of training so far, over
+    resumes, and None where the log has no time. `metrics` holds numbers only, NaN and infinity included;
+    `dropped` names what was logged and is no number.
+    """
+
+    step: int
+    kind: Kind
+    metrics: Mapping[str, float] = field(factory=dict)
+    epoch: float | None = None
+    elapsed: float | None = None
+    usage: tuple[Usage, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def number(value: object) -> float | None:
+    """Return `value` as a float, or None where it is no plain number (None, text, a list, a tensor)."""
+    if type(value) is float:
+        return value
+    if isinstance(value, numbers.Real):
+        try:
+            return float(value)
+        except OverflowError:
+            return float("inf") if value > 0 else float("-inf")
+    return None
+
+
+def is_own(name: str) -> bool:
+    """Whether Steersman itself put this key into the trainer's log."""
+    return name.removeprefix("eval_").startswith(_OWN_PREFIX)
+
+
+def kind_of(names: Mapping[str, object]) -> Kind:
+    """Return what a log dictionary is: a final summary, an evaluation, or a training log."""
+    if "train_runtime" in names:
+        return "summary"
+    return "eval" if any(name.startswith("eval_") for name in names) else "train"
+
+
+def record_from_logs(
+    logs: Mapping[str, object],
+    *,
+    step: int,
+    elapsed: float | None = None,
+    usage: tuple[Usage, ...] = (),
+    names: Mapping[str, str] | None = None,
+) -> Record:
+    """Return the record of one log dictionary in the spelling of the Hugging Face Trainer.
+
+    `names` maps a user's metric names onto ours; our own keys are dropped, so that a log we wrote into is read
+    back as the trainer wrote it.
+    """
+    metrics: dict[str, float] = {}
+    dropped: list[str] = []
+    for name, value in logs.items():
+        if name in _NOT_METRICS or is_own(name):
+            continue
+        name = names.get(name, name) if names else name
+        as_number = number(value)
+        if as_number is None:
+            dropped.append(name)
+        else:
+            metrics[name] = as_number
+    kind = kind_of({**metrics, **dict.fromkeys(dropped)})
+    return Record(step, kind, metrics, number(logs.get("epoch")), elapsed, usage, tuple(dropped))

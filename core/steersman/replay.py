@@ -1,0 +1,90 @@
+"""Feeds a finished run through the very same supervisor as a live one, hyperparameters kept on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from steersman.config import Config, ConfigError, read
+from steersman.config.reading import Source
+from steersman.history import History
+from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.journal import Journal, JournalEntry
+from steersman.loading import load
+from steersman.readers import Recording
+from steersman.readers import read as read_run
+from steersman.supervisor import Supervisor
+
+
+@frozen
+class Replay:
+    """What the strategies would have said of a finished run. Metrics after a change that never happened are not predicted."""
+
+    recording: Recording
+    config: Config
+    entries: tuple[JournalEntry, ...]
+    summary: Mapping[str, Any]
+
+    def of(self, kind: str) -> tuple[JournalEntry, ...]:
+        """Return the entries of one kind: `score`, `finding`, `proposal`, `error`, ..."""
+        return tuple(entry for entry in self.entries if entry.kind == kind)
+
+
+def replay(path: str | Path, config: Source = None, *, values: Mapping[str, float] | None = None) -> Replay:
+    """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
+
+    `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`.
+    Raises ConfigError, or `readers.UnreadableRun`.
+    """
+    problems: list[str] = []
+    settings = read(config, problems)
+    strategies = load(settings, problems)
+    if problems:
+        raise ConfigError(settings.source, problems)
+    recording = read_run(Path(path))
+    entries: list[JournalEntry] = []
+    journal = Journal(None)
+    journal.subscribers.append(entries.append)
+    registry = Registry()
+    supervisor = Supervisor(
+        settings, strategies, plan=recording.plan, registry=registry, journal=journal, replaying=True
+    )
+    registry.entries.update(on_paper({**recording.values, **(values or {})}, supervisor.history, settings))
+    supervisor.begin()
+    for record in recording.records:
+        if settings.metrics:
+            record = evolve(record, metrics={settings.metrics.get(k, k): v for k, v in record.metrics.items()})
+        supervisor.feed(record)
+    for step, folder in recording.saved.items():
+        supervisor.ranking.mark_saved(step, folder)
+    told = supervisor.end()
+    return Replay(recording, settings, tuple(entries), told)
+
+
+@define(eq=False)
+class _LoggedRate(OnPaper):
+    """The learning rate as last logged; after a change on paper, the changed one until a newer log."""
+
+    history: History = field(kw_only=True)
+    changed_at: int = -1
+
+    def read(self) -> float | None:
+        series = self.history["learning_rate"] if "learning_rate" in self.history else None
+        logged_at = series.latest_step if series is not None else None
+        if series is None or logged_at is None or logged_at <= self.changed_at:
+            return self.value
+        return series.latest
+
+    def write(self, value: float, ratio: float) -> None:
+        self.value, self.changed_at = value, self.history["learning_rate"].latest_step or 0
+
+
+def on_paper(values: Mapping[str, float], history: History, config: Config) -> dict[str, Entry]:
+    """Return an entry for every hyperparameter that is known or that the config allows to be changed."""
+    names = dict.fromkeys((*SAFER, *values, *config.hyperparameters))
+    handles = {name: OnPaper(values.get(name)) for name in names}
+    handles["learning_rate"] = _LoggedRate(values.get("learning_rate"), history=history)
+    return {name: Entry(name, handle, "live", safer=SAFER.get(name)) for name, handle in handles.items()}

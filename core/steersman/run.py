@@ -1,0 +1,137 @@
+"""The read-only view of everything a strategy may look at; one object a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from attrs import define, frozen
+
+from steersman.checkpoints import Checkpoint
+from steersman.history import History
+from steersman.hyperparameters import ReadOnly, Registry
+from steersman.ranking import Ranking
+from steersman.schedule import RunPlan
+from steersman.windows import Window, Windows
+
+if TYPE_CHECKING:
+    from steersman.arbiter import Mode
+
+
+@define
+class Progress:
+    """Where the run stands; written by the supervisor."""
+
+    step: int = 0
+    epoch: float | None = None
+    elapsed: float | None = None
+
+
+@frozen
+class Adjustment:
+    """A change that was made: at which step, by which strategy, from what to what, and what was read back."""
+
+    step: int
+    epoch: float | None
+    hyperparameter: str
+    strategy: str
+    old: float
+    new: float
+    read_back: float | None
+    factor: float
+    because: str
+
+
+class HyperparameterView:
+    """`run.hyperparameters["learning_rate"].value`: None where it is not known."""
+
+    __slots__ = ("_registry",)
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __getitem__(self, name: str) -> ReadOnly:
+        return self._registry.view(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.entries)
+
+
+class Run:
+    """What a strategy may look at.
+
+    `history[name]` are the metrics so far, `windows` those of the scheduled checks, `checkpoints` the evaluated
+    checkpoints before this moment (at most 1024), `best` the best of the first scorer with an opinion,
+    `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `replaying` whether the run
+    is over and is only being looked at.
+    """
+
+    __slots__ = (
+        "_adjustments",
+        "_progress",
+        "_ranking",
+        "_windows",
+        "history",
+        "hyperparameters",
+        "mode",
+        "plan",
+        "replaying",
+    )
+
+    def __init__(
+        self,
+        history: History,
+        windows: Windows,
+        ranking: Ranking,
+        registry: Registry,
+        progress: Progress,
+        plan: RunPlan,
+        mode: Mode,
+        *,
+        replaying: bool = False,
+    ) -> None:
+        self.history = history
+        self.hyperparameters = HyperparameterView(registry)
+        self.plan = plan
+        self.mode = mode
+        self.replaying = replaying
+        self._windows = windows
+        self._ranking = ranking
+        self._progress = progress
+        self._adjustments: tuple[Adjustment, ...] = ()
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps finished."""
+        return self._progress.step
+
+    @property
+    def epoch(self) -> float | None:
+        """Epochs finished, fractional; None where the trainer has none."""
+        return self._progress.epoch
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds of training so far, over resumes; None where the log has no time."""
+        return self._progress.elapsed
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return self._windows.closed
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        return self._ranking.all()
+
+    @property
+    def best(self) -> Checkpoint | None:
+        return self._ranking.best()
+
+    @property
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        return self._adjustments
+
+
+def note_adjustment(run: Run, adjustment: Adjustment) -> None:
+    """Add a change to `run.adjustments`; for the supervisor only: strategies read."""
+    run._adjustments = (*run._adjustments, adjustment)[-512:]

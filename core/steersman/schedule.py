@@ -1,0 +1,97 @@
+"""When a health check is due, and how many a run will have."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from attrs import define, frozen
+
+CheckEvery = Literal["auto", "epoch", "eval"] | int
+_SHARE_OF_RUN = 20
+
+
+@frozen
+class RunPlan:
+    """What is known of a run before its first step; None where it is not.
+
+    `evaluation_sets` is how many eval records one evaluation makes; `steps_per_epoch` may be fractional.
+    """
+
+    total_steps: int | None = None
+    evaluates: bool | None = None
+    evaluation_sets: int = 1
+    eval_every: int | None = None
+    steps_per_epoch: float | None = None
+
+
+@frozen
+class Cadence:
+    """Checks at each evaluation, each epoch, or every `steps` steps."""
+
+    kind: Literal["eval", "epoch", "steps"]
+    steps: int = 0
+
+    def __str__(self) -> str:
+        return {"steps": f"every {self.steps} steps", "eval": "each evaluation", "epoch": "each epoch"}[self.kind]
+
+
+def cadence(check_every: CheckEvery, plan: RunPlan) -> Cadence:
+    """Return when checks happen. `auto` is each evaluation, else a twentieth of the run, else each epoch."""
+    if isinstance(check_every, int):
+        return Cadence("steps", check_every)
+    if check_every != "auto":
+        return Cadence(check_every)
+    if plan.evaluates:
+        return Cadence("eval")
+    if plan.total_steps:
+        return Cadence("steps", max(plan.total_steps // _SHARE_OF_RUN, 1))
+    return Cadence("epoch")
+
+
+def checks_ahead(every: Cadence, plan: RunPlan, *, step: int = 0) -> int | None:
+    """Return how many checks are left after `step`, or None where the plan does not tell."""
+    if plan.total_steps is None:
+        return None
+    if every.kind == "steps":
+        return plan.total_steps // every.steps - step // every.steps
+    if every.kind == "epoch":
+        per = plan.steps_per_epoch
+        return int(plan.total_steps / per + 1e-9) - int(step / per + 1e-9) if per else None
+    if not plan.evaluates:
+        return 0
+    if plan.eval_every:
+        return math.ceil(plan.total_steps / plan.eval_every) - step // plan.eval_every
+    return None
+
+
+@define
+class Due:
+    """Whether a check is due at a settled step. An epoch is reached once, whatever the fraction it is reached by."""
+
+    every: Cadence
+    next_epoch: int = 1
+    next_step: int = 0
+
+    def start(self, step: int, epoch: float | None) -> None:
+        """Begin after `step`."""
+        self.next_epoch = int((epoch or 0.0) + 1e-9) + 1
+        self.next_step = (step // self.every.steps + 1) * self.every.steps if self.every.steps else 0
+
+    def epoch_closed(self, epoch: float | None) -> bool:
+        """Whether this step is the first whose epoch has reached the next whole number."""
+        if epoch is None or epoch + 1e-9 < self.next_epoch:
+            return False
+        self.next_epoch = int(epoch + 1e-9) + 1
+        return True
+
+    def check(self, step: int, *, epoch_closed: bool, evaluated: bool) -> bool:
+        """Whether a check is due at `step`."""
+        if self.every.kind == "epoch":
+            return epoch_closed
+        if self.every.kind == "eval":
+            return evaluated and step > 0
+        if step < self.next_step:
+            return False
+        self.next_step = (step // self.every.steps + 1) * self.every.steps
+        return True

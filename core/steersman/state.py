@@ -1,0 +1,63 @@
+"""What a checkpoint carries, versioned, and how it is given back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cattrs
+
+from steersman.checkpoints import Checkpoint
+from steersman.dispatch import Loaded
+from steersman.journal import to_json
+from steersman.ranking import Ranking
+from steersman.run import Adjustment
+from steersman.strategies import restore_state, state_of
+
+VERSION = 1
+_converter = cattrs.Converter()
+_CHECKPOINTS = 64
+
+
+def strategies_state(strategies: tuple[Loaded, ...]) -> dict[str, Any]:
+    """Return the state of each strategy that has some, by its name in this run."""
+    states = {loaded.name: to_json(state_of(loaded.strategy)) for loaded in strategies}
+    return {name: state for name, state in states.items() if state}
+
+
+def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give each strategy its state; return a sentence for each that could not take it."""
+    problems: list[str] = []
+    for loaded in strategies:
+        try:
+            restore_state(loaded.strategy, saved.get(loaded.name, {}))
+        except Exception as error:
+            problems.append(f"{loaded.name} could not take back its state: {type(error).__name__}: {error}")
+    return tuple(problems)
+
+
+def ranking_state(ranking: Ranking) -> dict[str, Any]:
+    """Return the ranking, bounded: the newest evaluations, the best of each scorer, and what was saved."""
+    checkpoints = ranking.all()
+    keep = {c.step for c in checkpoints[-_CHECKPOINTS:]}
+    keep |= {c.step for name in ranking.order for c in ranking.ranked(name)[:8]}
+    keep |= {ranking.lowest_loss.step} if ranking.lowest_loss else set()
+    kept = [_converter.unstructure(c) for c in checkpoints if c.step in keep or c.step in ranking.saved]
+    return {"checkpoints": kept, "saved": {str(step): path for step, path in ranking.saved.items()}}
+
+
+def restore_ranking(ranking: Ranking, saved: Mapping[str, Any]) -> None:
+    """Fill a ranking from what `ranking_state` returned."""
+    ranking.saved = {int(step): path for step, path in saved.get("saved", {}).items()}
+    for item in saved.get("checkpoints", []):
+        ranking.add(_converter.structure(item, Checkpoint))
+
+
+def adjustments_state(adjustments: tuple[Adjustment, ...]) -> list[Any]:
+    """Return the newest changes."""
+    return [_converter.unstructure(a) for a in adjustments[-_CHECKPOINTS:]]
+
+
+def restore_adjustments(saved: list[Any]) -> tuple[Adjustment, ...]:
+    """Return the changes from what `adjustments_state` returned."""
+    return tuple(_converter.structure(item, Adjustment) for item in saved)

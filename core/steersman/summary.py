@@ -1,0 +1,54 @@
+"""What is said when a run is over: the best of each scorer, where they disagree, and what was never saved."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from steersman.checkpoints import Checkpoint
+from steersman.history import History
+from steersman.ranking import Ranking, exists
+
+_SHOWN = 10
+
+
+def choices(ranking: Ranking) -> dict[str, Any]:
+    """Return the end-of-run facts about checkpoints, as plain values for the journal."""
+    leader = ranking.leader
+    best, lowest = ranking.best(), ranking.lowest_loss
+    knows_disk = bool(ranking.saved)
+    kept = ranking.best(where=exists) if knows_disk else None
+    return {
+        "scorer": leader,
+        "best": _shown(best, leader),
+        "best_per_scorer": {name: _shown(ranking.best(name), name) for name in ranking.order if ranking.ranked(name)},
+        "lowest_eval_loss": _shown(lowest, leader),
+        "disagree": best is not None and lowest is not None and best.step != lowest.step,
+        "best_saved": _shown(kept, leader),
+        "ranking": [_shown(c, leader) for c in ranking.ranked() if exists(c) or not knows_disk][:_SHOWN],
+        "evaluations": sum(not c.is_baseline for c in ranking.all()),
+        "saved_known": knows_disk,
+    }
+
+
+def never_came(history: History) -> dict[str, str | None]:
+    """Return each metric that a strategy asked for and that never came, with the nearest one that did."""
+    came = history.names()
+    absent = sorted(name for name in history.missing if name not in history)
+    return {name: next(iter(difflib.get_close_matches(name, came, n=1)), None) for name in absent}
+
+
+def _shown(checkpoint: Checkpoint | None, scorer: str | None) -> dict[str, Any] | None:
+    if checkpoint is None:
+        return None
+    score = checkpoint.scores.get(scorer or "")
+    return {
+        "step": checkpoint.step,
+        "epoch": checkpoint.epoch,
+        "score": score.value if score else None,
+        "terms": dict(score.terms) if score else {},
+        "eval_loss": checkpoint.metrics.get("eval_loss"),
+        "train_loss": checkpoint.train_loss.value if checkpoint.train_loss else None,
+        "path": checkpoint.path,
+        "exists": exists(checkpoint),
+    }

@@ -1,0 +1,313 @@
+"""The loop: a pure function of the records, delegating to the rooms around it."""
+
+from __future__ import annotations
+
+
+import traceback
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from steersman import history as columns
+from steersman import state, summary
+from steersman.arbiter import Rails, Verdict
+from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
+from steersman.checks import Check, Outcome, Reason, Ruled, examine
+from steersman.config import Config
+from steersman.decisions import Adjust, Save, Stop
+from steersman.dispatch import Dispatch, Failure, Loaded
+from steersman.history import History
+from steersman.hyperparameters import Registry
+from steersman.journal import Journal, JournalEntry
+from steersman.loading import register
+from steersman.ranking import Ranking
+from steersman.ranks import OneProcess, Ranks
+from steersman.records import Record
+from steersman.run import Adjustment, Progress, Run, note_adjustment
+from steersman.schedule import Due, RunPlan, cadence
+from steersman.windows import Window, Windows, anomalies
+
+
+class Supervisor:
+    """Hears records, asks the strategies, carries out what the arbiter lets through, and journals all of it.
+
+    `feed` every record in order, `settle` when a step's records are all in, `end` once. `stop_because` and `save_because`
+    are set when the run should stop or save at its next step.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        strategies: tuple[Loaded, ...],
+        *,
+        plan: RunPlan | None = None,
+        registry: Registry | None = None,
+        journal: Journal | None = None,
+        ranks: Ranks | None = None,
+        replaying: bool = False,
+    ) -> None:
+        self.config, self.plan = config, plan or RunPlan()
+        self.registry, self.journal = registry or Registry(), journal or Journal(None)
+        self.ranks: Ranks = ranks or OneProcess()
+        self.stop_because: str | None = None
+        self.save_because: str | None = None
+        self.history, self.windows, self.progress = History(), Windows(), Progress()
+        self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
+        self.evaluations = Evaluations(self.plan.evaluation_sets)
+        self.due = Due(cadence(config.check_every, self.plan))
+        asked = strategies if self.ranks.is_main else ()
+        self.dispatch = Dispatch(register(asked), asked, self._failed, tolerance=config.quarantine_after)
+        self.run = Run(
+            self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
+            replaying=replaying,
+        )  # fmt: skip
+        if not replaying and self.dispatch.has("on_journaled"):
+            self.journal.subscribers.append(self._tell)
+        self._open: int | None = None
+        self._evaluated = self._scored = self._alarmed = self._telling = False
+        self._sick: set[str] = set()
+        self._judging = True
+
+    def begin(
+        self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
+    ) -> tuple[str, ...]:
+        """Start at `step`. `past` are the records of a run that is resumed, `saved` the state its checkpoint carries.
+
+        Returns a sentence for each thing that could not be given back.
+        """
+        self.windows.start(0)
+        self.due.start(0, None)
+        self._judging = False
+        for record in past:
+            self.feed(record)
+        self._judging = True
+        self.progress.step = max(self.progress.step, step)
+        problems: tuple[str, ...] = ()
+        if saved:
+            problems = state.give_back(self.dispatch.strategies, saved.get("strategies", {}))
+            problems += self.registry.restore(saved.get("hyperparameters", {}))
+            state.restore_ranking(self.ranking, saved.get("ranking", {}))
+            for adjustment in state.restore_adjustments(saved.get("adjustments", [])):
+                note_adjustment(self.run, adjustment)
+        self.dispatch.notify("on_train_begin", self.run)
+        return problems
+
+    def feed(self, record: Record) -> Checkpoint | None:
+        """Hear one record; return the scored checkpoint if it closed an evaluation."""
+        if record.step != self._open or record.kind == "summary":
+            self.settle()
+        self._open = record.step
+        progress = self.progress
+        progress.step = record.step
+        progress.epoch = record.epoch if record.epoch is not None else progress.epoch
+        progress.elapsed = record.elapsed if record.elapsed is not None else progress.elapsed
+        columns.append(self.history, record)
+        if record.kind != "summary":
+            self.windows.add(record)
+            self._look_for_anomalies(record)
+        if record.kind != "eval":
+            if self._judging:
+                self.dispatch.notify("on_log", self.run, record)
+            return None
+        evaluation = self.evaluations.add(record)
+        self._evaluated, self._scored = True, evaluation is not None
+        return self._score(evaluation) if evaluation is not None else None
+
+    def settle(self) -> None:
+        """Every record of the open step has arrived: close windows and run the check that is due."""
+        if self._open is None:
+            return
+        step, self._open = self._open, None
+        if self._evaluated and not self._scored and (late := self.evaluations.close()) is not None:
+            self._score(late)
+        epoch_closed = self.due.epoch_closed(self.progress.epoch)
+        if epoch_closed:
+            window = self.windows.close_epoch(step)
+            if self._judging:
+                self.dispatch.notify("on_epoch_end", self.run, window)
+        if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
+            self._check("scheduled", self.windows.close_check(step))
+        elif self._alarmed:
+            self._check("anomaly", self.windows.check.close())
+        self._evaluated = self._scored = self._alarmed = False
+
+    def saved(self, step: int, path: str) -> None:
+        """Hear that the checkpoint of `step` was written to `path`."""
+        known = self.ranking.mark_saved(step, path)
+        checkpoint = known or Checkpoint(step, self.progress.epoch, {}, None, path=path)
+        self.journal.write("checkpoint_saved", step, path=path, evaluated=known is not None)
+        self.dispatch.notify("on_checkpoint_saved", self.run, checkpoint)
+
+    def end(self, **facts: Any) -> dict[str, Any]:
+        """Run the last check, put back the user's values, journal the summary and return it."""
+        self.settle()
+        enabled = self.config.logging.epoch_health_check_enabled
+        partial = self.windows.check.close(is_partial=True) if enabled and self.windows.check.logs else None
+        self._check("end", partial)
+        self.dispatch.notify("on_train_end", self.run)
+        for problem in self.registry.release():
+            self.note(problem)
+        told = {
+            **summary.choices(self.ranking),
+            "changes": len(self.run.adjustments),
+            "elapsed": self.progress.elapsed,
+            "never_came": summary.never_came(self.history),
+            "strategy_seconds": self.dispatch.seconds(),
+            **facts,
+        }
+        self.journal.write("end", self.progress.step, **told)
+        return told
+
+    def save(self) -> dict[str, Any]:
+        """Return what a checkpoint must carry for a resumed run to decide as this one."""
+        return {
+            "version": state.VERSION,
+            "elapsed": self.progress.elapsed,
+            "strategies": state.strategies_state(self.dispatch.strategies),
+            "hyperparameters": self.registry.save(),
+            "ranking": state.ranking_state(self.ranking),
+            "adjustments": state.adjustments_state(self.run.adjustments),
+        }
+
+    def note(self, message: str, *, severity: str = "warning") -> None:
+        """Journal a sentence for the user."""
+        self.journal.write("note", self.progress.step, message=message, severity=severity)
+
+    def _look_for_anomalies(self, record: Record) -> None:
+        sick = set(anomalies(record))
+        self._alarmed = self._alarmed or bool(sick - self._sick)
+        self._sick = (self._sick - set(record.metrics)) | sick
+
+    def _score(self, evaluation: Evaluation) -> Checkpoint | None:
+        if self.history["eval_loss"].latest_step != evaluation.step and "eval_loss" in evaluation.metrics:
+            columns.append_value(self.history, "eval_loss", evaluation.step, evaluation.metrics["eval_loss"])
+        if not self._judging:
+            return None
+        loss = train_loss_of(evaluation, self.history)
+        checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
+        self.dispatch.notify("on_eval", self.run, evaluation)
+        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), {})
+        checkpoint = evolve(checkpoint, scores=scores)
+        self.ranking.add(checkpoint)
+        source = {"value": loss.value, "source": loss.source, "age_steps": loss.age_steps} if loss else None
+        for name, score in scores.items():
+            self.journal.write(
+                "score", evaluation.step, strategy=name, value=score.value, terms=dict(score.terms), because=score.because,
+                rejected=score.rejected, decides=name == checkpoint.scorer, train_loss=source, epoch=evaluation.epoch,
+                eval_loss=evaluation.metrics.get("eval_loss"),
+            )  # fmt: skip
+        if not scores:
+            self.journal.write("unscored", evaluation.step, epoch=evaluation.epoch, metrics=dict(evaluation.metrics))
+        self.dispatch.notify("on_checkpoint_scored", self.run, checkpoint)
+        return checkpoint
+
+    def _check(self, reason: Reason, window: Window | None) -> None:
+        if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
+            return
+        step = self.progress.step
+        check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
+        over = self.plan.total_steps is not None and step >= self.plan.total_steps
+        rails = Rails(self.config.mode, self.config.allowed, is_last_step=over)
+        outcome = self.ranks.agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails), Outcome())
+        self.journal.write("check", step, reason=reason, **_figures(check, outcome))
+        for strategy, finding in outcome.findings:
+            self.journal.write(
+                "finding", step, strategy=strategy, name=finding.name, severity=finding.severity,
+                message=finding.message, evidence=dict(finding.evidence),
+            )  # fmt: skip
+        for ruled in outcome.rulings:
+            self._carry_out(ruled)
+
+    def _carry_out(self, ruled: Ruled) -> None:
+        proposal, verdict = ruled.proposal, ruled.verdict
+        if not isinstance(proposal, Adjust) or verdict is None:
+            self._carry_out_action(ruled)
+            return
+        name, adjustment = proposal.hyperparameter, None
+        if verdict.ruling == "accepted" and verdict.new is not None:
+            verdict, adjustment = self._write(name, ruled.strategy, proposal, verdict, verdict.new)
+        self.journal.write(
+            "proposal", self.progress.step, strategy=ruled.strategy, action="adjust", hyperparameter=name,
+            change=proposal.change, scale=proposal.scale, add=proposal.add, at_least=proposal.at_least,
+            at_most=proposal.at_most, because=proposal.because, verdict=verdict.ruling, reason=verdict.reason,
+            old=verdict.old, new=verdict.new,
+        )  # fmt: skip
+        if adjustment is not None:
+            note_adjustment(self.run, adjustment)
+            self.journal.write(
+                "adjustment", self.progress.step, strategy=ruled.strategy, hyperparameter=name, old=adjustment.old,
+                new=adjustment.new, read_back=adjustment.read_back, factor=adjustment.factor, because=proposal.because,
+            )  # fmt: skip
+            self.dispatch.notify("on_adjusted", self.run, adjustment)
+
+    def _write(
+        self, name: str, strategy: str, proposal: Adjust, verdict: Verdict, new: float
+    ) -> tuple[Verdict, Adjustment | None]:
+        written = self.registry.write(name, new, verdict.ratio)
+        if written.error:
+            return evolve(verdict, ruling="failed", reason=f"{name} is given up: {written.error}"), None
+        factor = self.registry.get(name).factor
+        step, epoch, because = self.progress.step, self.progress.epoch, proposal.because
+        made = Adjustment(step, epoch, name, strategy, written.old, new, written.read_back, factor, because)
+        return evolve(verdict, ruling="applied"), made
+
+    def _carry_out_action(self, ruled: Ruled) -> None:
+        proposal, acts = ruled.proposal, self.config.mode == "act"
+        ruling, reason = ("accepted", "at the next step") if acts else ("advised", f"the mode is {self.config.mode}")
+        if isinstance(proposal, Stop) and acts:
+            self.stop_because = f"{ruled.strategy}: {proposal.because}"
+        elif isinstance(proposal, Save) and acts:
+            self.save_because = f"{ruled.strategy}: {proposal.because}"
+        elif not isinstance(proposal, Stop | Save):
+            ruling, reason = "refused", "this release keeps no snapshots to roll back to"
+        action = type(proposal).__name__.lower()
+        self.journal.write(
+            "proposal", self.progress.step, strategy=ruled.strategy, action=action, because=proposal.because,
+            verdict=ruling, reason=reason,
+        )  # fmt: skip
+
+    def _failed(self, failure: Failure) -> None:
+        loaded = failure.loaded
+        trace = "".join(traceback.format_exception(failure.error)[-4:])
+        self.journal.write(
+            "error", self.progress.step, strategy=loaded.name, hook=failure.hook, origin=loaded.origin,
+            error=f"{type(failure.error).__name__}: {failure.error}", count=failure.count,
+            quarantined=failure.quarantined, trace=trace,
+        )  # fmt: skip
+        if self.config.on_error == "raise":
+            raise failure.error
+        if self.config.on_error == "stop":
+            self.stop_because = f"{loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"
+
+    def _tell(self, entry: JournalEntry) -> None:
+        if not self._telling:
+            self._telling = True
+            try:
+                self.dispatch.notify("on_journaled", self.run, entry)
+            finally:
+                self._telling = False
+
+
+def _figures(check: Check, outcome: Outcome) -> dict[str, Any]:
+    earlier = check.windows[:-1] if check.reason == "scheduled" else check.windows
+    window, before = check.window, earlier[-1] if earlier else None
+    if window is None:
+        return {"epoch": check.epoch, "healthy": not any(f.severity != "info" for _, f in outcome.findings)}
+
+    def change(name: str) -> float | None:
+        new, old = window.mean(name), before.mean(name) if before else None
+        return new - old if new is not None and old is not None else None
+
+    return {
+        "epoch": check.epoch,
+        "first_step": window.first_step,
+        "last_step": window.last_step,
+        "loss": window.mean("loss"),
+        "loss_change": change("loss"),
+        "reward": window.mean("reward"),
+        "reward_change": change("reward"),
+        "reward_variance": window.reward_variance,
+        "nonfinite": dict(window.nonfinite),
+        "healthy": not any(f.severity != "info" for _, f in outcome.findings),
+    }

@@ -1,0 +1,30 @@
+"""The configs that ship with Steersman, for `extends:`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEFAULT: dict[str, Any] = {
+    "use": ["multi-metric", "eval-loss", "trend-health", "token-accounting"],
+}
+"""What a config starts from that says nothing else: advise, and the four default strategies."""
+
+ORIGIN: dict[str, Any] = {
+    "mode": "act",
+    "check_every": "epoch",
+    "use": [
+        "multi-metric",
+        "eval-loss",
+        {"trend-health": {"preset": "seed"}},
+        "token-accounting",
+    ],
+    "hyperparameters": {
+        "learning_rate": {"min": 1e-7},
+        "kl_penalty": {"min": 0.05, "max": 0.3},
+        "max_grad_norm": {"min": 0.1},
+        "reward_weight": {"max": 3.0},
+        "reward_threshold": {"max": 0.3},
+        "temperature": {"max": 1.5},
+    },
+}
+"""The system Steersman comes from, literally: it acts by itself, with its own rules, on its six hyperparameters."""

@@ -1,0 +1,95 @@
+"""The `guarded` preset of trend-health: the lessons its origin learned from the `seed` rules.
+
+The learning rate moves only on divergence. Falling reward never raises temperature or reward weight and never lowers
+the KL penalty. High variance lowers temperature. The KL penalty rises slowly, towards a ceiling. All thresholds but
+those on KL and the clip are relative to the run's own history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import evolve, frozen
+
+from steersman import Adjust, Window
+from steersman_plugins.seed_rules import Fired
+from steersman_plugins.trends import Trend, setback
+
+
+@frozen
+class GuardedRules:
+    """Thresholds, factors and bounds of the `guarded` preset."""
+
+    lr_factor: float = 0.5
+    lr_min: float = 1e-7
+    clip_multiple: float = 10.0
+    kl_ceiling_seen: float = 5.0
+    kl_jump: float = 2.0
+    windows_needed: int = 4
+    kl_factor: float = 1.05
+    kl_max: float = 0.3
+    variance_multiple: float = 3.0
+    temperature_factor: float = 0.95
+    temperature_min: float = 0.5
+
+
+def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:
+    """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL."""
+    cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="divergence")
+    for name in ("loss", "grad_norm"):
+        if count := window.nonfinite.get(name):
+            message = f"{name} was NaN or infinite in {count} of {window.logs} logs"
+            evidence: dict[str, float | None] = {
+                "nonfinite_logs": count,
+                "logs": window.logs,
+                "loss": window.mean("loss"),
+            }
+            if name == "grad_norm" and window.mean("loss") == 0.0:
+                message += "; the logged loss of 0.0 is the trainer's NaN filter, not a loss"
+            yield Fired(f"non-finite-{name.replace('_', '-')}", message, evidence, (cut,), "critical")
+    norm = window.mean("grad_norm")
+    if norm is not None and clip is not None and 0 < clip and norm > r.clip_multiple * clip:
+        message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
+        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (cut,), "critical")
+    kl, old = window.mean("kl"), before.mean("kl") if before else None
+    jump = kl - old if kl is not None and old is not None else 0.0
+    if kl is not None and "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
+        message = f"KL is {kl:.4g}" + (f", {jump:+.4g} since the last check" if old is not None else "")
+        raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="kl-runaway")
+        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (cut, raised), "critical")
+
+
+def setbacks(r: GuardedRules, t: Trend, variances: tuple[float, ...]) -> Iterator[Fired]:
+    """Yield what has moved against the run further than its own noise and progress explain."""
+    if len(t.losses) > r.windows_needed:
+        above, limit = setback(t.losses)
+        if above > limit > 0:
+            cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="loss-diverged")
+            message = f"loss {t.loss:.4f} is {above:.4f} above its best, more than the {limit:.4f} that noise and progress explain"
+            evidence: dict[str, float | None] = {"loss": t.loss, "above_best": above, "limit": limit}
+            yield Fired("loss-diverged", message, evidence, (cut,), "critical")
+    if len(t.rewards) > r.windows_needed + 1:
+        losses = tuple(-reward for reward in t.rewards)
+        (below, limit), (below_before, limit_before) = setback(losses), setback(losses[:-1])
+        fell = below > limit > 0 and below_before > limit_before
+        raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
+        if fell:
+            message = (
+                f"reward {t.reward:.4f} is {below:.4f} below its best, for two checks running more than noise explains"
+            )
+            yield Fired(
+                "reward-declining", message, {"reward": t.reward, "below_best": below, "limit": limit}, (raised,)
+            )
+        usual = sorted(variances[:-1])[len(variances[:-1]) // 2] if len(variances) > 1 else 0.0
+        if fell and usual > 0 and variances[-1] > r.variance_multiple * usual:
+            factor, least = r.temperature_factor, r.temperature_min
+            cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")
+            message = (
+                f"reward variance {variances[-1]:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
+            )
+            yield Fired("reward-variance", message, {"variance": variances[-1], "median": usual}, (cooler,))
+
+
+def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:
+    """Return the rule without the changes to hyperparameters that were changed less than an epoch ago."""
+    return evolve(fired, changes=tuple(c for c in fired.changes if c.hyperparameter not in cooling))

@@ -1,0 +1,66 @@
+"""`multi-metric`: eval loss, overfitting gap, perplexity and an improvement bonus, weighted."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from attrs import define
+
+from steersman import Checkpoint, Run, Score, hookimpl
+
+_PERPLEXITY_CEILING = 20.0
+
+
+def terms(eval_loss: float, train_loss: float | None, stale_evaluations: int | None) -> dict[str, float]:
+    """Return the unweighted terms; lower is better in each.
+
+    `train_loss` None is unknown: no gap. `stale_evaluations` counts the evaluations without improvement; None is unknown.
+    The gap is relative to the eval loss; the perplexity term is exp(eval loss) / 20, at most 1.
+    """
+    known = train_loss is not None and math.isfinite(train_loss)
+    gap = abs(train_loss - eval_loss) / max(eval_loss, 0.001) if known and train_loss is not None else 0.0
+    capped = eval_loss >= math.log(_PERPLEXITY_CEILING)
+    return {
+        "eval_loss": eval_loss,
+        "gap": gap,
+        "perplexity": 1.0 if capped else math.exp(eval_loss) / _PERPLEXITY_CEILING,
+        "improvement": -1.0 if stale_evaluations == 0 else 0.0,
+    }
+
+
+@define(eq=False)
+class MultiMetric:
+    """Score a checkpoint by eval loss, overfitting gap, perplexity and an improvement bonus (lower is better).
+
+    `improvement` says what an evaluation must beat to earn the bonus: the `previous` one or the `best` so far.
+    Where there is no finite eval loss it has no opinion.
+    """
+
+    eval_loss_weight: float = 0.5
+    gap_weight: float = 0.3
+    perplexity_weight: float = 0.1
+    improvement_weight: float = 0.1
+    improvement: Literal["previous", "best"] = "previous"
+
+    @hookimpl
+    def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
+        loss = checkpoint.metrics.get("eval_loss", math.nan)
+        if not math.isfinite(loss):
+            return None
+        earlier = [c.metrics["eval_loss"] for c in run.checkpoints if _has_loss(c) and c.step < checkpoint.step]
+        beaten = earlier[-1:] if self.improvement == "previous" else earlier
+        stale = 0 if all(loss < other for other in beaten) else 1
+        train = checkpoint.train_loss.value if checkpoint.train_loss else None
+        weights = {
+            "eval_loss": self.eval_loss_weight,
+            "gap": self.gap_weight,
+            "perplexity": self.perplexity_weight,
+            "improvement": self.improvement_weight,
+        }
+        weighted = {name: weights[name] * value for name, value in terms(loss, train, stale).items()}
+        return Score(sum(weighted.values()), weighted)
+
+
+def _has_loss(checkpoint: Checkpoint) -> bool:
+    return math.isfinite(checkpoint.metrics.get("eval_loss", math.nan))

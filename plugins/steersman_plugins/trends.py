@@ -1,0 +1,74 @@
+"""What the trend rules look at: the losses and rewards of the last windows."""
+
+from __future__ import annotations
+
+import statistics
+
+from attrs import frozen
+
+from steersman import Window
+
+POLICY_GRADIENT_KEYS = frozenset(
+    {"frac_reward_zero_std", "completion_length", "completions/mean_length", "clip_ratio", "clip_ratio/region_mean"}
+)
+"""Keys that only trainers log whose loss is no measure of health by construction (GRPO, RLOO: about beta x KL)."""
+
+
+@frozen
+class Trend:
+    """Window means, newest last; a window without the metric is left out. `variance` is that of the newest rewards."""
+
+    losses: tuple[float, ...]
+    rewards: tuple[float, ...]
+    variance: float | None = None
+
+    @property
+    def loss(self) -> float | None:
+        return self.losses[-1] if self.losses else None
+
+    @property
+    def reward(self) -> float | None:
+        return self.rewards[-1] if self.rewards else None
+
+    @property
+    def loss_change(self) -> float | None:
+        """Newest loss minus the one before: positive is worse."""
+        return self.losses[-1] - self.losses[-2] if len(self.losses) > 1 else None
+
+    @property
+    def reward_change(self) -> float | None:
+        """Newest reward minus the one before: positive is better."""
+        return self.rewards[-1] - self.rewards[-2] if len(self.rewards) > 1 else None
+
+
+def trend_of(windows: tuple[Window, ...], *, use_loss: bool) -> Trend:
+    """Return the trend over `windows`. The newest must have the metric, else it has no current value."""
+    newest = windows[-1]
+    losses = [w.means["loss"] for w in windows if "loss" in w.means] if use_loss and "loss" in newest.means else []
+    rewards = [w.means["reward"] for w in windows if "reward" in w.means] if "reward" in newest.means else []
+    return Trend(tuple(losses), tuple(rewards), newest.reward_variance)
+
+
+def is_policy_gradient(windows: tuple[Window, ...]) -> bool:
+    """Whether the logs are those of a policy-gradient trainer."""
+    return any("reward" in w.means and not POLICY_GRADIENT_KEYS.isdisjoint(w.means) for w in windows[-8:])
+
+
+def noise(values: tuple[float, ...]) -> float:
+    """Return the median absolute deviation of the differences between neighbours."""
+    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    if not steps:
+        return 0.0
+    middle = statistics.median(steps)
+    return statistics.median(abs(step - middle) for step in steps)
+
+
+def setback(values: tuple[float, ...]) -> tuple[float, float]:
+    """Return how far the newest value lies above the lowest before it, and how far is too far.
+
+    Too far is more than max(6 x noise, 12 % of the progress from the first value to the lowest), both from the values
+    before the newest. Lower is better; negate what is better when higher.
+    """
+    earlier = values[:-1]
+    lowest = min(earlier)
+    return values[-1] - lowest, max(6 * noise(earlier), 0.12 * (earlier[0] - lowest))

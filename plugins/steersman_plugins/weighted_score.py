@@ -1,0 +1,47 @@
+"""`score`: the strategy behind the `score:` section of a config."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from steersman import Checkpoint, Run, Score, hookimpl
+
+
+@frozen
+class Weight:
+    """The weight of a metric and which way it is better."""
+
+    weight: float = 1.0
+    direction: Literal["lower", "higher"] = "lower"
+
+
+@define(eq=False)
+class WeightedScore:
+    """Score a checkpoint by a weighted sum of metrics: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`.
+
+    Where one of the metrics is missing or not finite it has no opinion.
+    """
+
+    metrics: Mapping[str, float | Weight] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.metrics:
+            raise ValueError("names no metric")
+
+    @hookimpl
+    def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
+        weighted: dict[str, float] = {}
+        for name, given in self.metrics.items():
+            weight = given if isinstance(given, Weight) else Weight(given)
+            value = checkpoint.metrics.get(name)
+            if value is None:
+                _ = run.history[name].latest  # remembered, and named at the end of the run if it never comes
+                return None
+            if not math.isfinite(value):
+                return None
+            weighted[name] = weight.weight * (value if weight.direction == "lower" else -value)
+        return Score(sum(weighted.values()), weighted)
