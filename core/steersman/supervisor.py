@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,20 +9,22 @@ from attrs import evolve
 
 from steersman import history as columns
 from steersman import state, summary
-from steersman.arbiter import Rails, Verdict
+from steersman.actions import Actions
+from steersman.arbiter import Rails
 from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
-from steersman.checks import Check, Outcome, Reason, Ruled, examine
+from steersman.checks import Check, Outcome, Reason, examine
 from steersman.config import Config
-from steersman.decisions import Adjust, Save, Stop
+from steersman.decisions import Score
 from steersman.dispatch import Dispatch, Failure, Loaded
 from steersman.history import History
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal, JournalEntry
+from steersman.journaling import journal_check, journal_failure, journal_record, journal_scores
 from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
-from steersman.run import Adjustment, Progress, Run, note_adjustment
+from steersman.run import Progress, Run, note_adjustment
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.windows import Window, Windows, anomalies
 
@@ -32,8 +32,8 @@ from steersman.windows import Window, Windows, anomalies
 class Supervisor:
     """Hears records, asks the strategies, carries out what the arbiter lets through, and journals all of it.
 
-    `feed` every record in order, `settle` when a step's records are all in, `end` once. `stop_because` and `save_because`
-    are set when the run should stop or save at its next step.
+    `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run should
+    stop or save at its next step.
     """
 
     def __init__(
@@ -50,8 +50,6 @@ class Supervisor:
         self.config, self.plan = config, plan or RunPlan()
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
-        self.stop_because: str | None = None
-        self.save_because: str | None = None
         self.history, self.windows, self.progress = History(), Windows(), Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
         self.evaluations = Evaluations(self.plan.evaluation_sets)
@@ -62,12 +60,13 @@ class Supervisor:
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
             replaying=replaying,
         )  # fmt: skip
+        self.actions = Actions(self.run, self.registry, self.journal, self.dispatch)
         if not replaying and self.dispatch.has("on_journaled"):
             self.journal.subscribers.append(self._tell)
         self._open: int | None = None
         self._evaluated = self._scored = self._alarmed = self._telling = False
         self._sick: set[str] = set()
-        self._judging = True
+        self._judging, self._journals_records = True, not replaying
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -103,6 +102,8 @@ class Supervisor:
         progress.epoch = record.epoch if record.epoch is not None else progress.epoch
         progress.elapsed = record.elapsed if record.elapsed is not None else progress.elapsed
         columns.append(self.history, record)
+        if self._journals_records and self._judging:
+            journal_record(self.journal, record)
         if record.kind != "summary":
             self.windows.add(record)
             self._look_for_anomalies(record)
@@ -187,18 +188,11 @@ class Supervisor:
         loss = train_loss_of(evaluation, self.history)
         checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
         self.dispatch.notify("on_eval", self.run, evaluation)
-        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), {})
+        nobody: dict[str, Score] = {}
+        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), nobody)
         checkpoint = evolve(checkpoint, scores=scores)
         self.ranking.add(checkpoint)
-        source = {"value": loss.value, "source": loss.source, "age_steps": loss.age_steps} if loss else None
-        for name, score in scores.items():
-            self.journal.write(
-                "score", evaluation.step, strategy=name, value=score.value, terms=dict(score.terms), because=score.because,
-                rejected=score.rejected, decides=name == checkpoint.scorer, train_loss=source, epoch=evaluation.epoch,
-                eval_loss=evaluation.metrics.get("eval_loss"),
-            )  # fmt: skip
-        if not scores:
-            self.journal.write("unscored", evaluation.step, epoch=evaluation.epoch, metrics=dict(evaluation.metrics))
+        journal_scores(self.journal, checkpoint)
         self.dispatch.notify("on_checkpoint_scored", self.run, checkpoint)
         return checkpoint
 
@@ -210,75 +204,18 @@ class Supervisor:
         over = self.plan.total_steps is not None and step >= self.plan.total_steps
         rails = Rails(self.config.mode, self.config.allowed, is_last_step=over)
         outcome = self.ranks.agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails), Outcome())
-        self.journal.write("check", step, reason=reason, **_figures(check, outcome))
-        for strategy, finding in outcome.findings:
-            self.journal.write(
-                "finding", step, strategy=strategy, name=finding.name, severity=finding.severity,
-                message=finding.message, evidence=dict(finding.evidence),
-            )  # fmt: skip
+        journal_check(self.journal, check, outcome)
         for ruled in outcome.rulings:
-            self._carry_out(ruled)
-
-    def _carry_out(self, ruled: Ruled) -> None:
-        proposal, verdict = ruled.proposal, ruled.verdict
-        if not isinstance(proposal, Adjust) or verdict is None:
-            self._carry_out_action(ruled)
-            return
-        name, adjustment = proposal.hyperparameter, None
-        if verdict.ruling == "accepted" and verdict.new is not None:
-            verdict, adjustment = self._write(name, ruled.strategy, proposal, verdict, verdict.new)
-        self.journal.write(
-            "proposal", self.progress.step, strategy=ruled.strategy, action="adjust", hyperparameter=name,
-            change=proposal.change, scale=proposal.scale, add=proposal.add, at_least=proposal.at_least,
-            at_most=proposal.at_most, because=proposal.because, verdict=verdict.ruling, reason=verdict.reason,
-            old=verdict.old, new=verdict.new,
-        )  # fmt: skip
-        if adjustment is not None:
-            note_adjustment(self.run, adjustment)
-            self.journal.write(
-                "adjustment", self.progress.step, strategy=ruled.strategy, hyperparameter=name, old=adjustment.old,
-                new=adjustment.new, read_back=adjustment.read_back, factor=adjustment.factor, because=proposal.because,
-            )  # fmt: skip
-            self.dispatch.notify("on_adjusted", self.run, adjustment)
-
-    def _write(
-        self, name: str, strategy: str, proposal: Adjust, verdict: Verdict, new: float
-    ) -> tuple[Verdict, Adjustment | None]:
-        written = self.registry.write(name, new, verdict.ratio)
-        if written.error:
-            return evolve(verdict, ruling="failed", reason=f"{name} is given up: {written.error}"), None
-        factor = self.registry.get(name).factor
-        step, epoch, because = self.progress.step, self.progress.epoch, proposal.because
-        made = Adjustment(step, epoch, name, strategy, written.old, new, written.read_back, factor, because)
-        return evolve(verdict, ruling="applied"), made
-
-    def _carry_out_action(self, ruled: Ruled) -> None:
-        proposal, acts = ruled.proposal, self.config.mode == "act"
-        ruling, reason = ("accepted", "at the next step") if acts else ("advised", f"the mode is {self.config.mode}")
-        if isinstance(proposal, Stop) and acts:
-            self.stop_because = f"{ruled.strategy}: {proposal.because}"
-        elif isinstance(proposal, Save) and acts:
-            self.save_because = f"{ruled.strategy}: {proposal.because}"
-        elif not isinstance(proposal, Stop | Save):
-            ruling, reason = "refused", "this release keeps no snapshots to roll back to"
-        action = type(proposal).__name__.lower()
-        self.journal.write(
-            "proposal", self.progress.step, strategy=ruled.strategy, action=action, because=proposal.because,
-            verdict=ruling, reason=reason,
-        )  # fmt: skip
+            self.actions.carry_out(ruled)
 
     def _failed(self, failure: Failure) -> None:
-        loaded = failure.loaded
-        trace = "".join(traceback.format_exception(failure.error)[-4:])
-        self.journal.write(
-            "error", self.progress.step, strategy=loaded.name, hook=failure.hook, origin=loaded.origin,
-            error=f"{type(failure.error).__name__}: {failure.error}", count=failure.count,
-            quarantined=failure.quarantined, trace=trace,
-        )  # fmt: skip
+        journal_failure(self.journal, self.progress.step, failure)
         if self.config.on_error == "raise":
             raise failure.error
         if self.config.on_error == "stop":
-            self.stop_because = f"{loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"
+            self.actions.stop_because = (
+                f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"
+            )
 
     def _tell(self, entry: JournalEntry) -> None:
         if not self._telling:
@@ -287,27 +224,3 @@ class Supervisor:
                 self.dispatch.notify("on_journaled", self.run, entry)
             finally:
                 self._telling = False
-
-
-def _figures(check: Check, outcome: Outcome) -> dict[str, Any]:
-    earlier = check.windows[:-1] if check.reason == "scheduled" else check.windows
-    window, before = check.window, earlier[-1] if earlier else None
-    if window is None:
-        return {"epoch": check.epoch, "healthy": not any(f.severity != "info" for _, f in outcome.findings)}
-
-    def change(name: str) -> float | None:
-        new, old = window.mean(name), before.mean(name) if before else None
-        return new - old if new is not None and old is not None else None
-
-    return {
-        "epoch": check.epoch,
-        "first_step": window.first_step,
-        "last_step": window.last_step,
-        "loss": window.mean("loss"),
-        "loss_change": change("loss"),
-        "reward": window.mean("reward"),
-        "reward_change": change("reward"),
-        "reward_variance": window.reward_variance,
-        "nonfinite": dict(window.nonfinite),
-        "healthy": not any(f.severity != "info" for _, f in outcome.findings),
-    }

@@ -48,7 +48,7 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
                 message += "; the logged loss of 0.0 is the trainer's NaN filter, not a loss"
             yield Fired(f"non-finite-{name.replace('_', '-')}", message, evidence, (cut,), "critical")
     norm = window.mean("grad_norm")
-    if norm is not None and clip is not None and 0 < clip and norm > r.clip_multiple * clip:
+    if norm is not None and clip is not None and clip > 0 and norm > r.clip_multiple * clip:
         message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
         yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (cut,), "critical")
     kl, old = window.mean("kl"), before.mean("kl") if before else None

@@ -85,7 +85,7 @@ def _load(source: Source) -> tuple[str, Path, dict[str, Any]]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(str(path), [f"it cannot be read: {reason}"]) from None
     try:
-        loaded: object = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)  # noqa: S506
+        loaded: object = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)
     except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(str(path), [f"it does not parse: {' '.join(str(error).split())}"]) from None
     if loaded is None:

@@ -1,0 +1,96 @@
+"""Carries out what the arbiter let through: writes values, asks for a stop or a checkpoint, journals each ruling."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from steersman.arbiter import Mode, Verdict
+from steersman.checks import Ruled
+from steersman.decisions import Adjust, Rollback, Save, Stop
+from steersman.dispatch import Dispatch
+from steersman.hyperparameters import Registry
+from steersman.journal import Journal
+from steersman.run import Adjustment, Run, note_adjustment
+
+
+class Actions:
+    """What a run was asked to do. `stop_because` and `save_because` are set when it should at its next step."""
+
+    def __init__(self, run: Run, registry: Registry, journal: Journal, dispatch: Dispatch) -> None:
+        self.stop_because: str | None = None
+        self.save_because: str | None = None
+        self._run, self._registry, self._journal, self._dispatch = run, registry, journal, dispatch
+
+    def carry_out(self, ruled: Ruled) -> None:
+        """Act on one ruling, on every rank alike."""
+        if isinstance(ruled.proposal, Adjust) and ruled.verdict is not None:
+            self._adjust(ruled.strategy, ruled.proposal, ruled.verdict)
+        elif not isinstance(ruled.proposal, Adjust):
+            self._act(ruled.strategy, ruled.proposal, self._run.mode)
+
+    def _adjust(self, strategy: str, proposal: Adjust, verdict: Verdict) -> None:
+        made: Adjustment | None = None
+        if verdict.ruling == "accepted" and verdict.new is not None:
+            verdict, made = self._write(strategy, proposal, verdict, verdict.new)
+        self._journal.write(
+            "proposal",
+            self._run.step,
+            strategy=strategy,
+            action="adjust",
+            hyperparameter=proposal.hyperparameter,
+            change=proposal.change,
+            scale=proposal.scale,
+            add=proposal.add,
+            at_least=proposal.at_least,
+            at_most=proposal.at_most,
+            because=proposal.because,
+            verdict=verdict.ruling,
+            reason=verdict.reason,
+            old=verdict.old,
+            new=verdict.new,
+        )
+        if made is not None:
+            note_adjustment(self._run, made)
+            self._journal.write(
+                "adjustment",
+                self._run.step,
+                strategy=strategy,
+                hyperparameter=made.hyperparameter,
+                old=made.old,
+                new=made.new,
+                read_back=made.read_back,
+                factor=made.factor,
+                because=made.because,
+            )
+            self._dispatch.notify("on_adjusted", self._run, made)
+
+    def _write(
+        self, strategy: str, proposal: Adjust, verdict: Verdict, new: float
+    ) -> tuple[Verdict, Adjustment | None]:
+        name, run = proposal.hyperparameter, self._run
+        written = self._registry.write(name, new, verdict.ratio)
+        if written.error:
+            return evolve(verdict, ruling="failed", reason=f"{name} is given up: {written.error}"), None
+        factor = self._registry.get(name).factor
+        made = Adjustment(
+            run.step, run.epoch, name, strategy, written.old, new, written.read_back, factor, proposal.because
+        )
+        return evolve(verdict, ruling="applied"), made
+
+    def _act(self, strategy: str, proposal: Stop | Save | Rollback, mode: Mode) -> None:
+        ruling, reason = ("accepted", "at the next step") if mode == "act" else ("advised", f"the mode is {mode}")
+        if isinstance(proposal, Rollback):
+            ruling, reason = "refused", "this release keeps no snapshots to roll back to"
+        elif mode == "act" and isinstance(proposal, Stop):
+            self.stop_because = f"{strategy}: {proposal.because}"
+        elif mode == "act":
+            self.save_because = f"{strategy}: {proposal.because}"
+        self._journal.write(
+            "proposal",
+            self._run.step,
+            strategy=strategy,
+            action=type(proposal).__name__.lower(),
+            because=proposal.because,
+            verdict=ruling,
+            reason=reason,
+        )

@@ -1,0 +1,103 @@
+"""The journal lines of records, scores, checks and failures: what each holds, in one place."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from attrs import asdict
+
+from steersman.checkpoints import Checkpoint
+from steersman.checks import Check, Outcome
+from steersman.dispatch import Failure
+from steersman.journal import Journal
+from steersman.records import Record
+
+
+def journal_record(journal: Journal, record: Record) -> None:
+    """Write what the trainer logged, so that a journal can be replayed."""
+    journal.write(
+        "record",
+        record.step,
+        of=record.kind,
+        metrics=record.metrics,
+        epoch=record.epoch,
+        elapsed=record.elapsed,
+        usage=[asdict(usage) for usage in record.usage],
+        dropped=record.dropped,
+    )
+
+
+def journal_scores(journal: Journal, checkpoint: Checkpoint) -> None:
+    """Write a line for each score, or one that says that no scorer had an opinion."""
+    loss = checkpoint.train_loss
+    for name, score in checkpoint.scores.items():
+        journal.write(
+            "score",
+            checkpoint.step,
+            strategy=name,
+            value=score.value,
+            terms=score.terms,
+            because=score.because,
+            rejected=score.rejected,
+            decides=name == checkpoint.scorer,
+            train_loss=asdict(loss) if loss else None,
+            epoch=checkpoint.epoch,
+            eval_loss=checkpoint.metrics.get("eval_loss"),
+        )
+    if not checkpoint.scores:
+        journal.write("unscored", checkpoint.step, epoch=checkpoint.epoch, metrics=checkpoint.metrics)
+
+
+def journal_check(journal: Journal, check: Check, outcome: Outcome) -> None:
+    """Write the figures of a check, then a line for each finding."""
+    healthy = all(finding.severity == "info" for _, finding in outcome.findings)
+    journal.write("check", check.step, reason=check.reason, epoch=check.epoch, healthy=healthy, **_figures(check))
+    for strategy, finding in outcome.findings:
+        journal.write(
+            "finding",
+            check.step,
+            strategy=strategy,
+            name=finding.name,
+            severity=finding.severity,
+            message=finding.message,
+            evidence=finding.evidence,
+        )
+
+
+def journal_failure(journal: Journal, step: int, failure: Failure) -> None:
+    """Write which strategy failed in which hook, and why."""
+    journal.write(
+        "error",
+        step,
+        strategy=failure.loaded.name,
+        hook=failure.hook,
+        origin=failure.loaded.origin,
+        error=f"{type(failure.error).__name__}: {failure.error}",
+        count=failure.count,
+        quarantined=failure.quarantined,
+        trace="".join(traceback.format_exception(failure.error)[-4:]),
+    )
+
+
+def _figures(check: Check) -> dict[str, Any]:
+    window = check.window
+    if window is None:
+        return {}
+    earlier = check.windows[:-1] if check.reason == "scheduled" else check.windows
+    before = earlier[-1] if earlier else None
+
+    def change(name: str) -> float | None:
+        new, old = window.mean(name), before.mean(name) if before else None
+        return new - old if new is not None and old is not None else None
+
+    return {
+        "first_step": window.first_step,
+        "last_step": window.last_step,
+        "loss": window.mean("loss"),
+        "loss_change": change("loss"),
+        "reward": window.mean("reward"),
+        "reward_change": change("reward"),
+        "reward_variance": window.reward_variance,
+        "nonfinite": window.nonfinite,
+    }
