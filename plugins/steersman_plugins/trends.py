@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 
 from attrs import frozen
@@ -56,7 +57,7 @@ def is_policy_gradient(windows: tuple[Window, ...]) -> bool:
 
 def noise(values: tuple[float, ...]) -> float:
     """Return the median absolute deviation of the differences between neighbours."""
-    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(values)]
     if not steps:
         return 0.0
     middle = statistics.median(steps)
