@@ -18,6 +18,10 @@ _SAMPLE_EVERY = 64
 OnError = Callable[["Failure"], None]
 
 
+class StrategyError(Exception):
+    """A strategy failed and `on_error` is `raise`; the cause is its own exception."""
+
+
 @frozen
 class Loaded:
     """A strategy ready to run: its name in this run, the object, and where it came from."""

@@ -50,8 +50,8 @@ class Journal:
         self._file: int | None = None
         self._healthy = True
 
-    def open(self, *, resume: bool) -> None:
-        """Open the file; a torn last line is cut off. A new run in the same place starts a new attempt in the same file."""
+    def open(self) -> None:
+        """Open the file; a torn last line is cut off. A new run in the same place goes on in the same file."""
         if self.path is None:
             return
         try:
@@ -107,7 +107,7 @@ def read(path: Path) -> Iterator[JournalEntry]:
                 raise ValueError(
                     f"{path}, line {number}: format {version} is newer than this Steersman reads ({VERSION})"
                 )
-            yield JournalEntry(kind, step, _from_json(fields), fields.pop("time", None))
+            yield JournalEntry(kind, step, from_json(fields), fields.pop("time", None))
 
 
 def attempts(path: Path) -> list[list[JournalEntry]]:
@@ -134,12 +134,13 @@ def to_json(value: Any) -> Any:
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-def _from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Return `value` with the texts of NaN and infinity as numbers: what `to_json` was given."""
     if isinstance(value, str):
         return _NON_FINITE.get(value, value)
     if isinstance(value, dict):
-        return {k: _from_json(v) for k, v in cast("dict[str, Any]", value).items()}
-    return [_from_json(v) for v in cast("list[Any]", value)] if isinstance(value, list) else value
+        return {k: from_json(v) for k, v in cast("dict[str, Any]", value).items()}
+    return [from_json(v) for v in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _line(entry: JournalEntry) -> bytes:

@@ -8,14 +8,14 @@ from typing import Any
 from attrs import evolve
 
 from steersman import history as columns
-from steersman import state, summary
+from steersman import summary
 from steersman.actions import Actions
 from steersman.arbiter import Rails
 from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
 from steersman.checks import Check, Outcome, Reason, examine
 from steersman.config import Config
 from steersman.decisions import Score
-from steersman.dispatch import Dispatch, Failure, Loaded
+from steersman.dispatch import Dispatch, Failure, Loaded, StrategyError
 from steersman.history import History
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal, JournalEntry
@@ -26,6 +26,15 @@ from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
 from steersman.run import Progress, Run, note_adjustment
 from steersman.schedule import Due, RunPlan, cadence
+from steersman.saved_state import VERSION as STATE_VERSION
+from steersman.saved_state import (
+    adjustments_state,
+    give_back,
+    ranking_state,
+    restore_adjustments,
+    restore_ranking,
+    strategies_state,
+)
 from steersman.windows import Window, Windows, anomalies
 
 
@@ -84,10 +93,10 @@ class Supervisor:
         self.progress.step = max(self.progress.step, step)
         problems: tuple[str, ...] = ()
         if saved:
-            problems = state.give_back(self.dispatch.strategies, saved.get("strategies", {}))
+            problems = give_back(self.dispatch.strategies, saved.get("strategies", {}))
             problems += self.registry.restore(saved.get("hyperparameters", {}))
-            state.restore_ranking(self.ranking, saved.get("ranking", {}))
-            for adjustment in state.restore_adjustments(saved.get("adjustments", [])):
+            restore_ranking(self.ranking, saved.get("ranking", {}))
+            for adjustment in restore_adjustments(saved.get("adjustments", [])):
                 note_adjustment(self.run, adjustment)
         self.dispatch.notify("on_train_begin", self.run)
         return problems
@@ -163,12 +172,12 @@ class Supervisor:
     def save(self) -> dict[str, Any]:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
         return {
-            "version": state.VERSION,
+            "version": STATE_VERSION,
             "elapsed": self.progress.elapsed,
-            "strategies": state.strategies_state(self.dispatch.strategies),
+            "strategies": strategies_state(self.dispatch.strategies),
             "hyperparameters": self.registry.save(),
-            "ranking": state.ranking_state(self.ranking),
-            "adjustments": state.adjustments_state(self.run.adjustments),
+            "ranking": ranking_state(self.ranking),
+            "adjustments": adjustments_state(self.run.adjustments),
         }
 
     def note(self, message: str, *, severity: str = "warning") -> None:
@@ -211,7 +220,7 @@ class Supervisor:
     def _failed(self, failure: Failure) -> None:
         journal_failure(self.journal, self.progress.step, failure)
         if self.config.on_error == "raise":
-            raise failure.error
+            raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
         if self.config.on_error == "stop":
             self.actions.stop_because = (
                 f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"

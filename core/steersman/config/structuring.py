@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, override
+from cattrs.errors import AttributeValidationNote, ClassValidationError
+from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
 from cattrs.v import transform_error
 
 from steersman.config.errors import did_you_mean
@@ -93,16 +94,27 @@ def _is_mapping(type_: Any) -> bool:
 
 
 def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
-    _, inner = get_args(type_) or (str, Any)
+    key_type, inner = get_args(type_) or (str, Any)
+    structure_dict = mapping_structure_factory(dict[key_type, inner], converter)
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected a table of names, got {_shown(value)}")
         items = cast("Mapping[Any, Any]", value)
-        faults = [f"the name {key!r} is not text" for key in items if not isinstance(key, str)]
+        strangers = [f"the name {key!r} is not text" for key in items if not isinstance(key, str)]
+        if strangers:
+            raise ValueError("; ".join(strangers))
+        made: dict[str, Any] = {}
+        faults: list[Exception] = []
+        for name, item in items.items():
+            try:
+                made[name] = converter.structure(item, inner)
+            except Exception as error:
+                error.add_note(AttributeValidationNote(f"structuring {name!r}", name, inner))
+                faults.append(error)
         if faults:
-            raise ValueError("; ".join(faults))
-        return converter.structure(dict(items), dict[str, inner])
+            raise ClassValidationError("structuring a table of names", faults, dict)
+        return made
 
     return hook
 
@@ -147,6 +159,8 @@ def _union(value: object, type_: Any, converter: cattrs.Converter) -> object:
     rest = [m for m in members if m is not type(None)]
     failures: list[str] = []
     for member in rest:
+        if attrs.has(member) and isinstance(value, Mapping):
+            return converter.structure(cast("Mapping[str, Any]", value), member)
         try:
             return converter.structure(value, member)
         except Exception as error:

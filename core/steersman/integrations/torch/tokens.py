@@ -1,0 +1,43 @@
+"""Counts the tokens trained on: on the device, read only when something is logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from steersman.records import Usage
+
+
+class TokenCount:
+    """Non-padding tokens and sequences of the training forwards of a model, and the seconds spent in its steps."""
+
+    def __init__(self, model: Any) -> None:
+        self.seconds = 0.0
+        self._samples = 0
+        self._tokens: torch.Tensor | None = None
+        self._plain_tokens = 0
+        self._handle = model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def take(self) -> tuple[Usage, ...]:
+        """Return what was counted since the last call: one read from the device."""
+        tokens = self._plain_tokens + (int(self._tokens.item()) if self._tokens is not None else 0)
+        usage = Usage("backpropagation", tokens, self.seconds, self._samples)
+        self.seconds, self._samples, self._tokens, self._plain_tokens = 0.0, 0, None, 0
+        return (usage,) if usage.tokens or usage.samples else ()
+
+    def release(self) -> None:
+        """Stop counting."""
+        self._handle.remove()
+
+    def _count(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if not (module.training and torch.is_grad_enabled()):
+            return
+        ids, mask = kwargs.get("input_ids"), kwargs.get("attention_mask")
+        if isinstance(ids, torch.Tensor):
+            self._samples += ids.shape[0]
+        if isinstance(mask, torch.Tensor) and mask.dim() == 2:
+            counted = mask.detach().sum()
+            self._tokens = counted if self._tokens is None else self._tokens + counted
+        elif isinstance(ids, torch.Tensor):
+            self._plain_tokens += ids.numel()

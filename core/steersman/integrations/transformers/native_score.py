@@ -1,0 +1,56 @@
+"""The score as a metric of the Trainer's own: for `metric_for_best_model`, log_history and the reporters."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+KEY = "eval_steersman_score"
+
+
+def is_chosen(args: Any) -> bool:
+    """Whether `metric_for_best_model` names the score."""
+    name = args.metric_for_best_model
+    return isinstance(name, str) and f"eval_{name.removeprefix('eval_')}" == KEY
+
+
+def set_direction(args: Any) -> str:
+    """Make lower better where the score is chosen; return what was changed, or nothing.
+
+    The Trainer takes every metric whose name does not end in `loss` for one that is better when higher.
+    """
+    if not is_chosen(args) or args.greater_is_better is False:
+        return ""
+    args.greater_is_better = False
+    return "greater_is_better was set to False: a lower steersman_score is better"
+
+
+class NativeScore:
+    """Puts the score where the Trainer looks for it.
+
+    `always` is set where `metric_for_best_model` names it: then it is there at every evaluation, as infinity (never best)
+    where nothing was scored, because the Trainer dies of a missing key. Only the leading scorer's values are put
+    there: those of different scorers cannot be compared.
+    """
+
+    def __init__(self, *, always: bool, into_logs: bool) -> None:
+        self.always = always
+        self.value = math.inf
+        self._into_logs = into_logs
+
+    def heard(self, value: float | None) -> None:
+        """Note the score of the evaluation just logged; None where there is none."""
+        self.value = math.inf if value is None or not math.isfinite(value) else value
+
+    def write_logs(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        """Put the score into the log just made and its copy in log_history."""
+        if not self._into_logs or not (self.always or math.isfinite(self.value)):
+            return
+        logs[KEY] = self.value
+        if history and "eval_runtime" in history[-1] or any(k.startswith("eval_") for k in history[-1]):
+            history[-1][KEY] = self.value
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Put the score into the metrics the Trainer picks the best model by."""
+        if self.always or (self._into_logs and math.isfinite(self.value)):
+            metrics[KEY] = self.value

@@ -1,0 +1,134 @@
+"""What the Trainer tells of a run before its first step: its plan, its hyperparameters, and what will not work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import define
+
+from steersman.config import Config
+from steersman.hyperparameters import SAFER, Entry, Hyperparameter, Registry
+from steersman.integrations.torch.learning_rate import LearningRate, why_unsupported
+from steersman.schedule import RunPlan, cadence, checks_ahead
+
+
+@define(eq=False)
+class _ClipNorm:
+    """`args.max_grad_norm`, which the Trainer reads at every step."""
+
+    args: Any
+    original: float | None = None
+
+    def read(self) -> float | None:
+        value = self.args.max_grad_norm
+        return None if value is None else float(value)
+
+    def write(self, value: float, ratio: float) -> None:
+        self.original = self.read() if self.original is None else self.original
+        self.args.max_grad_norm = value
+
+    def save(self) -> float | None:
+        return self.read()
+
+    def restore(self, saved: float) -> None:
+        self.write(saved, 1.0)
+
+    def release(self) -> None:
+        if self.original is not None:
+            self.args.max_grad_norm, self.original = self.original, None
+
+
+def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any) -> RunPlan:
+    """Return what is known of the run at its begin."""
+    total = state.max_steps if state.max_steps and state.max_steps > 0 else None
+    strategy = _strategy(args.eval_strategy)
+    datasets = getattr(trainer, "eval_dataset", None)
+    has_set = trainer is None or datasets is not None
+    try:
+        per_epoch = max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
+    except TypeError:
+        per_epoch = None
+    every = {"steps": int(state.eval_steps or 0) or None, "epoch": per_epoch}.get(strategy)
+    sets = len(datasets) if isinstance(datasets, dict) else 1
+    return RunPlan(total, strategy != "no" and has_set, sets, every, per_epoch)
+
+
+def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
+    """Return every hyperparameter: live, inert or unsupported, with the reason."""
+    entries = [_learning_rate(optimizer), _clip(args, trainer)]
+    for name in SAFER:
+        if name not in ("learning_rate", "max_grad_norm"):
+            entries.append(Entry(name, None, "unsupported", _why_not(name, trainer), safer=SAFER[name]))
+    entries += [Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own]
+    return Registry(entries)
+
+
+def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> Iterator[str]:
+    """Yield a sentence for each thing that will silently not happen in this run."""
+    if not plan.evaluates:
+        why = "eval_strategy is no" if _strategy(args.eval_strategy) == "no" else "there is no evaluation set"
+        yield f"{why}: no checkpoint will be scored"
+    else:
+        yield from _never_kept(args, plan)
+    yield from _will_not_come(config, trainer, plan)
+    ahead = checks_ahead(cadence(config.check_every, plan), plan)
+    if ahead is not None and ahead < 3:
+        yield f"this run will have {ahead} health check{'s' if ahead != 1 else ''}: too few to see a trend; set check_every"
+
+
+def _never_kept(args: Any, plan: RunPlan) -> Iterator[str]:
+    saves, evaluates = _strategy(args.save_strategy), _strategy(args.eval_strategy)
+    if saves == "no":
+        yield "save_strategy is no: the best checkpoint will be named, and not kept"
+    elif saves == evaluates == "steps" and plan.eval_every and plan.total_steps:
+        every, total = int(args.save_steps) if args.save_steps >= 1 else 0, plan.total_steps
+        every = every or max(math.ceil(total * args.save_steps), 1)
+        evaluated = {*range(plan.eval_every, total + 1, plan.eval_every), total}
+        lost = [step for step in sorted(evaluated) if step % every and step != total]
+        if lost:
+            some = ", ".join(map(str, lost[:4])) + (", ..." if len(lost) > 4 else "")
+            share = f"{len(lost)} of {len(evaluated)} evaluations"
+            yield f"{share} (steps {some}) can never be kept: save_steps {every} and eval_steps {plan.eval_every} do not meet"
+    elif saves != evaluates and saves != "best":
+        yield f"evaluations by {evaluates} and saves by {saves} may not meet: such an evaluation can never be kept"
+
+
+def _will_not_come(config: Config, trainer: Any | None, plan: RunPlan) -> Iterator[str]:
+    score = next((use for use in config.use if use.index < 0), None)
+    datasets = getattr(trainer, "eval_dataset", None)
+    if score is None or trainer is None or not plan.evaluates:
+        return
+    names = [f"eval_{name}_loss" for name in datasets] if isinstance(datasets, dict) else ["eval_loss"]
+    asked = score.options.get("metrics", {})
+    for name in asked if isinstance(asked, dict) else ():
+        if str(name).endswith("_loss") and name not in (*names, "eval_loss") and name not in config.metrics.values():
+            yield f"the metric {name} in `score:` will not come; the evaluations give {', '.join(names)}"
+
+
+def _learning_rate(optimizer: Any) -> Entry:
+    reason = why_unsupported(optimizer)
+    if reason:
+        return Entry("learning_rate", None, "unsupported", reason, safer="down")
+    return Entry("learning_rate", LearningRate(optimizer), "live", safer="down")
+
+
+def _clip(args: Any, trainer: Any | None) -> Entry:
+    value = args.max_grad_norm
+    if getattr(trainer, "is_deepspeed_enabled", False) or getattr(args, "deepspeed", None):
+        return Entry("max_grad_norm", None, "unsupported", "DeepSpeed clips by its own config", safer="down")
+    if value is None or value == 0 or not math.isfinite(value):
+        return Entry("max_grad_norm", None, "inert", f"clipping is off (max_grad_norm is {value})", safer="down")
+    return Entry("max_grad_norm", _ClipNorm(args), "live", safer="down")
+
+
+def _why_not(name: str, trainer: Any | None) -> str:
+    attribute = {"kl_penalty": "beta", "reward_weight": "reward_weights", "temperature": "temperature"}.get(name, name)
+    if trainer is not None and hasattr(trainer, attribute):
+        return f"this release does not write trainer.{attribute}; hand it over as Hyperparameter({name!r}, get, set)"
+    return "this trainer has none"
+
+
+def _strategy(value: Any) -> str:
+    return str(getattr(value, "value", value))

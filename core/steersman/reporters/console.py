@@ -1,0 +1,166 @@
+"""What a person reads while the run goes on: a few lines at its begin, a line a score, a block a check, a summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
+
+from steersman.journal import JournalEntry
+
+_STYLES = {"critical": "bold red", "warning": "yellow", "change": "bold cyan"}
+
+
+class Console:
+    """Prints journal entries to a stream (default: standard output). A stream that fails never raises."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._said: set[tuple[str, str]] = set()
+        self._console: Any = None
+
+    def hear(self, entry: JournalEntry) -> None:
+        """Print the lines of one entry."""
+        if entry.kind == "proposal" and entry.data["verdict"] in ("refused", "unknown"):
+            said = (str(entry.data.get("hyperparameter")), str(entry.data["reason"]))
+            if said in self._said:
+                return
+            self._said.add(said)
+        for style, line in lines(entry):
+            self._print(style, line)
+
+    def _print(self, style: str, line: str) -> None:
+        try:
+            if self._console is None:
+                from rich.console import Console as Rich
+
+                self._console = Rich(file=self._stream or sys.stdout, highlight=False, soft_wrap=True)
+            self._console.print(f"steersman: {line}", style=_STYLES.get(style), markup=False)
+        except (OSError, ValueError):
+            return
+
+
+def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
+    """Yield (style, line) for one journal entry."""
+    data = entry.data
+    if entry.kind == "run":
+        yield from _run(entry.step, data)
+    elif entry.kind == "score" and data["decides"]:
+        yield "", _score(entry.step, data)
+    elif entry.kind == "unscored":
+        yield "warning", f"step {entry.step}: no scorer has an opinion on this evaluation"
+    elif entry.kind == "check" and data["reason"] != "end":
+        yield "", _check(entry.step, data)
+    elif entry.kind == "finding" and data["severity"] != "info":
+        yield data["severity"], f"  {data['name']}: {data['message']}"
+    elif entry.kind == "proposal":
+        yield from _proposal(data)
+    elif entry.kind == "error":
+        rests = "; it is quarantined, the others run on" if data["quarantined"] else ""
+        yield "critical", f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}"
+    elif entry.kind == "note":
+        yield data["severity"], data["message"]
+    elif entry.kind == "finding":
+        for line in str(data["message"]).splitlines():
+            yield "", line
+    elif entry.kind == "end":
+        yield from _end(data)
+
+
+def change(old: float, new: float) -> str:
+    """Return `4e-06 -> 3.2e-06 (-20.0 %)`."""
+    share = f" ({(new - old) / abs(old) * 100:+.1f} %)" if old else ""
+    return f"{old:.6g} -> {new:.6g}{share}"
+
+
+def _run(step: int, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    effect = {
+        "observe": "scores and watches, touches nothing",
+        "advise": "scores, watches, says what it would change",
+        "act": "scores, watches, changes what the config names",
+    }[data["mode"]]
+    resumed = f", resumed at step {step}" if data["resumed"] else ""
+    asked = ", ".join(s["name"] for s in data["strategies"]) or "no strategy"
+    yield "", f"mode {data['mode']} ({effect}){resumed}; config: {data['config_source']}; asks {asked}"
+    if data["mode"] == "act":
+        for h in data["hyperparameters"]:
+            if h["allowed"]:
+                may = f"may change within {h['bounds']}; now {h['value']:g}" if h["status"] == "live" else f"is {h['status']}: {h['reason']}"
+                yield ("" if h["status"] == "live" else "warning"), f"  {h['name']} {may}"
+        if not any(h["allowed"] for h in data["hyperparameters"]):
+            yield "warning", "  the config names nothing under `hyperparameters:`, so nothing will be changed"
+    if data["forces_logs"]:
+        yield "", "  a log is added at each evaluation and save (force_logs), so that train losses are fresh"
+    ahead = f", {data['checks_ahead']} ahead" if data["checks_ahead"] is not None else ""
+    yield "", f"  health checks: {data['check_every']}{ahead}; journal: {data['journal']}; off: STEERSMAN_DISABLED=1"
+    for sentence in data["preflight"]:
+        yield "warning", f"  {sentence}"
+
+
+def _score(step: int, data: Mapping[str, Any]) -> str:
+    if data["rejected"]:
+        return f"step {step}: rejected by {data['strategy']}: {data['rejected']}"
+    terms = ", ".join(f"{name} {value:+.4f}" for name, value in data["terms"].items())
+    train = data["train_loss"]
+    age = f"{train['age_steps']} steps old" if train and train["age_steps"] else "of the same step"
+    source = f"; train loss {train['value']:.4f}, {age}" if train else "; no train loss was logged yet"
+    return f"step {step}: score {data['value']:.6f} by {data['strategy']} ({terms}{source})"
+
+
+def _check(step: int, data: Mapping[str, Any]) -> str:
+    epoch = f" (epoch {data['epoch']:.2f})" if data.get("epoch") is not None else ""
+    parts = [_moved(name, data.get(name), data.get(f"{name}_change")) for name in ("loss", "reward")]
+    if data.get("reward_variance") is not None:
+        parts.append(f"reward variance {data['reward_variance']:.4f}")
+    seen = ", ".join(part for part in parts if part) or "nothing was logged"
+    what = "check" if data["reason"] == "scheduled" else "check out of turn"
+    return f"{what} at step {step}{epoch}: {seen}: {'healthy' if data['healthy'] else 'not healthy'}"
+
+
+def _moved(name: str, value: float | None, by: float | None) -> str:
+    if value is None:
+        return ""
+    if by is None:
+        return f"{name} {value:.4f}"
+    return f"{name} {value:.4f} ({'rose' if by > 0 else 'fell'} by {abs(by):.4f})"
+
+
+def _proposal(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    verdict = data["verdict"]
+    if data["action"] != "adjust":
+        yield "change", f"  {data['action']}: {data['because']}: {verdict}, {data['reason']}"
+        return
+    name, because = data["hyperparameter"], data["because"]
+    if verdict == "applied":
+        yield "change", f"  {name}: {change(data['old'], data['new'])} because of {because}"
+    elif verdict == "advised":
+        yield "change", f"  would change {name}: {change(data['old'], data['new'])} because of {because}"
+    elif verdict != "lost":
+        yield "warning", f"  {name} {data['change']} ({because}) {verdict}: {data['reason']}"
+
+
+def _end(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    best, lowest = data["best"], data["lowest_eval_loss"]
+    if best is None:
+        yield "warning", "no checkpoint was scored"
+    else:
+        yield "", f"best checkpoint by {data['scorer']}: {_checkpoint(best)}"
+        if data["disagree"]:
+            yield "warning", f"the lowest eval loss is another: {_checkpoint(lowest)}"
+        kept = data["best_saved"]
+        if data["saved_known"] and (kept is None or kept["step"] != best["step"]):
+            saved = f"the best saved one is {_checkpoint(kept)}" if kept else "no evaluated checkpoint was saved"
+            yield "warning", f"step {best['step']} was evaluated and never saved, or is gone; {saved}"
+    for name, nearest in data["never_came"].items():
+        near = f"; the nearest that came is {nearest!r}" if nearest else ""
+        yield "warning", f"the metric {name!r} was asked for and never came{near}"
+    if data.get("journal"):
+        yield "", f"{data['changes']} changes; journal: {data['journal']}"
+
+
+def _checkpoint(c: Mapping[str, Any]) -> str:
+    terms = ", ".join(f"{name} {value:+.4f}" for name, value in c["terms"].items())
+    where = f" in {c['path']}" if c["exists"] else ""
+    score = f"score {c['score']:.6f}" if c["score"] is not None else "no score"
+    loss = f"eval loss {c['eval_loss']:.4f}" if c["eval_loss"] is not None else "no eval loss"
+    return f"step {c['step']} ({score}, {loss}; {terms}){where}"
