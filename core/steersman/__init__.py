@@ -1,30 +1,37 @@
 """Steersman supervises a training run.
 
-It hears what the trainer logs, scores every checkpoint, notices ill health, changes hyperparameters within bounds, counts
-tokens and time, and writes down every decision with its reason. Each judgement is a strategy: see `steersman.hookspecs`.
+It hears what the trainer logs, scores every checkpoint, notices ill health, changes hyperparameters within bounds,
+counts tokens and time, and writes down every decision with its reason. Each judgement is a strategy: see
+`steersman.hookspecs`.
+
+A name is imported when it is first used (PEP 562), so that the command line starts at once.
 """
 
 from __future__ import annotations
 
-import importlib
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from steersman.checkpoints import Checkpoint, Evaluation, TrainLoss
-from steersman.checks import Check
-from steersman.config import Config, ConfigError
-from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
-from steersman.hyperparameters import Hyperparameter
-from steersman.journal import JournalEntry
-from steersman.records import Record, Usage
-from steersman.replay import Replay, replay
-from steersman.run import Adjustment, Run
-from steersman.schedule import RunPlan
-from steersman.strategies import hookimpl, state
-from steersman.supervisor import Supervisor
-from steersman.windows import Window
-
 if TYPE_CHECKING:
-    from steersman.integrations.transformers import SteersmanCallback, supervise
+    from steersman.checkpoints import Checkpoint, Evaluation, TrainLoss
+    from steersman.checks import Check
+    from steersman.config import Config, ConfigError
+    from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
+    from steersman.hyperparameters import Hyperparameter
+    from steersman.integrations.transformers.callback import SteersmanCallback
+    from steersman.integrations.transformers.supervise import supervise
+    from steersman.journal import JournalEntry
+    from steersman.records import Record, Usage
+    from steersman.replay import Replay, replay
+    from steersman.run import Adjustment, Run
+    from steersman.schedule import RunPlan
+    from steersman.strategies import hookimpl, state
+    from steersman.supervisor import Supervisor
+    from steersman.windows import Window
+
+    __version__: str
 
 __all__ = [
     "Adjust",
@@ -56,14 +63,46 @@ __all__ = [
     "supervise",
 ]
 
-_NEED_TRANSFORMERS = {"SteersmanCallback", "supervise"}
+_MODULES = {
+    "checkpoints": ("Checkpoint", "Evaluation", "TrainLoss"),
+    "checks": ("Check",),
+    "config": ("Config", "ConfigError"),
+    "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
+    "hyperparameters": ("Hyperparameter",),
+    "integrations.transformers.callback": ("SteersmanCallback",),
+    "integrations.transformers.supervise": ("supervise",),
+    "journal": ("JournalEntry",),
+    "records": ("Record", "Usage"),
+    "replay": ("Replay", "replay"),
+    "run": ("Adjustment", "Run"),
+    "schedule": ("RunPlan",),
+    "strategies": ("hookimpl", "state"),
+    "supervisor": ("Supervisor",),
+    "windows": ("Window",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+class _Package(ModuleType):
+    """Keeps `steersman.replay` the function when the module of that name is imported."""
 
-        return version("steersman")
-    if name in _NEED_TRANSFORMERS:
-        return getattr(importlib.import_module("steersman.integrations.transformers"), name)
-    raise AttributeError(f"module 'steersman' has no attribute {name!r}")
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+if not TYPE_CHECKING:
+    sys.modules[__name__].__class__ = _Package
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            value = import_module("importlib.metadata").version("steersman")
+        elif name in _HOMES:
+            value = getattr(import_module(f"steersman.{_HOMES[name]}"), name)
+        else:
+            raise AttributeError(f"module 'steersman' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

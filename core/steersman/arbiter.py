@@ -30,7 +30,7 @@ class Bounds:
     owner: str | None = None
 
     def __str__(self) -> str:
-        low, high = max(self.min, 0.0) if self.min != -math.inf else None, self.max if self.max != math.inf else None
+        low, high = self.min if self.min != -math.inf else None, self.max if self.max != math.inf else None
         parts = [f">= {low:g}" if low is not None else "", f"<= {high:g}" if high is not None else ""]
         if self.min_factor > 0 or self.max_factor < math.inf:
             parts.append(f"factor {self.min_factor:g} to {self.max_factor:g}")
@@ -96,6 +96,8 @@ def _rule_on(
         return {i: Verdict(offer, "refused", f"{entry.name} is {value}") for i, offer in rivals}
     outcomes = {i: _aim(offer, value, entry.factor, bounds) for i, offer in rivals}
     owned = [i for i, offer in rivals if offer.strategy == bounds.owner]
+    if bounds.owner is not None and not owned:
+        return {i: Verdict(offer, "refused", f"its owner is {bounds.owner}", value) for i, offer in rivals}
     winner = min(owned or list(outcomes), key=lambda i: _preference(outcomes[i], value, entry, i))
     return {
         i: _settle(verdict, rails, veto) if i == winner else _lose(verdict, outcomes[winner], bounds)

@@ -116,8 +116,11 @@ class Entry:
 
     @property
     def value(self) -> float | None:
-        """The value in force at the next step, or None where it is not known."""
-        return self.handle.read() if self.handle is not None else None
+        """The value in force at the next step, or None where it is not known or cannot be read."""
+        try:
+            return self.handle.read() if self.handle is not None else None
+        except Exception:
+            return None
 
 
 @frozen
@@ -153,7 +156,7 @@ class Registry:
     def view(self, name: str) -> ReadOnly:
         """Return what a strategy may see of `name`."""
         entry = self.get(name)
-        return ReadOnly(name, _read(entry), entry.status, entry.factor)
+        return ReadOnly(name, entry.value, entry.status, entry.factor)
 
     def write(self, name: str, new: float, ratio: float) -> Written:
         """Write a value and read it back. A write that fails or does not stick makes the hyperparameter inert."""
@@ -210,13 +213,6 @@ class Registry:
             except Exception as raised:
                 problems.append(f"{entry.name} could not be put back: {type(raised).__name__}: {raised}")
         return tuple(problems)
-
-
-def _read(entry: Entry) -> float | None:
-    try:
-        return entry.value
-    except Exception:
-        return None
 
 
 def _put_back(handle: Handle, old: float) -> None:

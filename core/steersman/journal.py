@@ -101,13 +101,15 @@ def read(path: Path) -> Iterator[JournalEntry]:
             try:
                 fields = cast("dict[str, Any]", json.loads(line))
                 version, kind, step = fields.pop("v"), fields.pop("kind"), fields.pop("step")
-            except (ValueError, KeyError, AttributeError):
+                is_newer = version > VERSION
+            except (ValueError, KeyError, AttributeError, TypeError):
                 continue
-            if version > VERSION:
+            if is_newer:
                 raise ValueError(
                     f"{path}, line {number}: format {version} is newer than this Steersman reads ({VERSION})"
                 )
-            yield JournalEntry(kind, step, from_json(fields), fields.pop("time", None))
+            time_written = fields.pop("time", None)
+            yield JournalEntry(kind, step, from_json(fields), time_written)
 
 
 def attempts(path: Path) -> list[list[JournalEntry]]:

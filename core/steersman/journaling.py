@@ -80,6 +80,23 @@ def journal_failure(journal: Journal, step: int, failure: Failure) -> None:
     )
 
 
+def journal_own_failure(
+    journal: Journal, step: int, event: str, error: Exception, count: int, *, gives_up: bool
+) -> None:
+    """Write that Steersman itself failed at an event of the trainer's, and whether it gives up."""
+    journal.write(
+        "error",
+        step,
+        strategy="steersman",
+        hook=event,
+        origin="Steersman itself",
+        error=f"{type(error).__name__}: {error}",
+        count=count,
+        quarantined=gives_up,
+        trace="".join(traceback.format_exception(error)[-4:]),
+    )
+
+
 def _figures(check: Check) -> dict[str, Any]:
     window = check.window
     if window is None:

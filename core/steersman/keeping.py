@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from steersman.checkpoints import Checkpoint
 from steersman.ranking import Ranking, exists
 
 
@@ -18,11 +20,13 @@ class Keeper:
 
     def keep(self, ranking: Ranking) -> Iterator[str]:
         """Keep what is best now, let go of what was; yield a sentence for each, with its size."""
-        for role, checkpoint in (("best", ranking.best()), ("lowest-eval-loss", ranking.lowest_loss)):
-            if checkpoint is None or not exists(checkpoint) or checkpoint.path is None:
+        for role, checkpoint in (("best", self._best(ranking)), ("lowest-eval-loss", self._lowest_loss(ranking))):
+            if checkpoint is None or checkpoint.path is None:
                 continue
-            goal = self.folder / role / f"checkpoint-{checkpoint.step}"
+            goal = self._goal(role, checkpoint)
             if goal.exists():
+                if not exists(checkpoint):
+                    ranking.mark_saved(checkpoint.step, str(goal))  # the Trainer has deleted its own
                 continue
             try:
                 making = goal.with_suffix(".making")
@@ -36,6 +40,23 @@ class Keeper:
                 continue
             size = sum(file.stat().st_size for file in goal.rglob("*") if file.is_file())
             yield f"kept the {role} checkpoint of step {checkpoint.step} in {goal}: {size / 1e6:,.1f} MB on disk at most"
+
+
+    def _best(self, ranking: Ranking) -> Checkpoint | None:
+        return ranking.best(where=lambda c: exists(c) or self._goal("best", c).exists())
+
+    def _lowest_loss(self, ranking: Ranking) -> Checkpoint | None:
+        there = [
+            c
+            for c in ranking.all()
+            if not c.is_baseline
+            and math.isfinite(c.metrics.get("eval_loss", math.inf))
+            and (exists(c) or self._goal("lowest-eval-loss", c).exists())
+        ]
+        return min(there, key=lambda c: (c.metrics["eval_loss"], c.step), default=None)
+
+    def _goal(self, role: str, checkpoint: Checkpoint) -> Path:
+        return self.folder / role / f"checkpoint-{checkpoint.step}"
 
 
 def _link(source: str, target: str) -> None:

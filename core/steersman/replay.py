@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from steersman.journal import Journal, JournalEntry
 from steersman.loading import load
 from steersman.readers import Recording
 from steersman.readers import read as read_run
+from steersman.readers.recording import plan_of
+from steersman.records import Record, kind_of
 from steersman.supervisor import Supervisor
 
 
@@ -33,10 +35,17 @@ class Replay:
         return tuple(entry for entry in self.entries if entry.kind == kind)
 
 
-def replay(path: str | Path, config: Source = None, *, values: Mapping[str, float] | None = None) -> Replay:
+def replay(
+    path: str | Path,
+    config: Source = None,
+    *,
+    values: Mapping[str, float] | None = None,
+    watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
+) -> Replay:
     """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
 
-    `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`.
+    `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
+    records it is given, and may show how far it is.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
     problems: list[str] = []
@@ -44,7 +53,7 @@ def replay(path: str | Path, config: Source = None, *, values: Mapping[str, floa
     strategies = load(settings, problems)
     if problems:
         raise ConfigError(settings.source, problems)
-    recording = read_run(Path(path))
+    recording = _renamed(read_run(Path(path)), settings.metrics)
     entries: list[JournalEntry] = []
     journal = Journal(None)
     journal.subscribers.append(entries.append)
@@ -54,14 +63,26 @@ def replay(path: str | Path, config: Source = None, *, values: Mapping[str, floa
     )
     registry.entries.update(on_paper({**recording.values, **(values or {})}, supervisor.history, settings))
     supervisor.begin()
-    for record in recording.records:
-        if settings.metrics:
-            record = evolve(record, metrics={settings.metrics.get(k, k): v for k, v in record.metrics.items()})
+    for record in watch(recording.records):
         supervisor.feed(record)
     for step, folder in recording.saved.items():
         supervisor.ranking.mark_saved(step, folder)
     told = supervisor.end()
     return Replay(recording, settings, tuple(entries), told)
+
+
+def _renamed(recording: Recording, names: Mapping[str, str]) -> Recording:
+    """Return the recording in our metric names, as a live run hears it; a renamed log may be an evaluation."""
+    if not names:
+        return recording
+    records: list[Record] = []
+    for record in recording.records:
+        metrics = {names.get(name, name): value for name, value in record.metrics.items()}
+        dropped = tuple(names.get(name, name) for name in record.dropped)
+        kind = kind_of({**metrics, **dict.fromkeys(dropped)})
+        records.append(evolve(record, kind=kind, metrics=metrics, dropped=dropped))
+    plan = recording.plan if recording.supervised else plan_of(tuple(records), recording.plan.total_steps)
+    return evolve(recording, records=tuple(records), plan=plan)
 
 
 @define(eq=False)

@@ -15,7 +15,8 @@ _SHARE_OF_RUN = 20
 class RunPlan:
     """What is known of a run before its first step; None where it is not.
 
-    `evaluation_sets` is how many eval records one evaluation makes; `steps_per_epoch` may be fractional.
+    `evaluation_sets` is how many eval records one evaluation makes; `steps_per_epoch` may be fractional. Something is
+    logged at the multiples of each of `logs_every`; a check can only be made where something is.
     """
 
     total_steps: int | None = None
@@ -23,6 +24,7 @@ class RunPlan:
     evaluation_sets: int = 1
     eval_every: int | None = None
     steps_per_epoch: float | None = None
+    logs_every: tuple[int, ...] = ()
 
 
 @frozen
@@ -54,6 +56,8 @@ def checks_ahead(every: Cadence, plan: RunPlan, *, step: int = 0) -> int | None:
     if plan.total_steps is None:
         return None
     if every.kind == "steps":
+        if plan.logs_every:
+            return _at_logs(every, plan.total_steps, plan.logs_every, step)
         return plan.total_steps // every.steps - step // every.steps
     if every.kind == "epoch":
         per = plan.steps_per_epoch
@@ -63,6 +67,13 @@ def checks_ahead(every: Cadence, plan: RunPlan, *, step: int = 0) -> int | None:
     if plan.eval_every:
         return math.ceil(plan.total_steps / plan.eval_every) - step // plan.eval_every
     return None
+
+
+def _at_logs(every: Cadence, total: int, logs_every: tuple[int, ...], step: int) -> int:
+    due = Due(every)
+    due.start(step, None)
+    settled = {total}.union(*(range(n, total + 1, n) for n in logs_every))
+    return sum(due.check(at, epoch_closed=False, evaluated=False) for at in sorted(settled) if at > step)
 
 
 @define

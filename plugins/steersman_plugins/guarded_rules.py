@@ -26,6 +26,8 @@ class GuardedRules:
     kl_ceiling_seen: float = 5.0
     kl_jump: float = 2.0
     windows_needed: int = 4
+    noise_multiple: float = 6.0
+    progress_share: float = 0.12
     kl_factor: float = 1.05
     kl_max: float = 0.3
     variance_multiple: float = 3.0
@@ -62,15 +64,16 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
 def setbacks(r: GuardedRules, t: Trend, variances: tuple[float, ...]) -> Iterator[Fired]:
     """Yield what has moved against the run further than its own noise and progress explain."""
     if len(t.losses) > r.windows_needed:
-        above, limit = setback(t.losses)
+        above, limit = setback(t.losses, r.noise_multiple, r.progress_share)
         if above > limit > 0:
             cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="loss-diverged")
-            message = f"loss {t.loss:.4f} is {above:.4f} above its best, more than the {limit:.4f} that noise and progress explain"
+            message = f"loss {t.loss:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
             evidence: dict[str, float | None] = {"loss": t.loss, "above_best": above, "limit": limit}
             yield Fired("loss-diverged", message, evidence, (cut,), "critical")
     if len(t.rewards) > r.windows_needed + 1:
         losses = tuple(-reward for reward in t.rewards)
-        (below, limit), (below_before, limit_before) = setback(losses), setback(losses[:-1])
+        below, limit = setback(losses, r.noise_multiple, r.progress_share)
+        below_before, limit_before = setback(losses[:-1], r.noise_multiple, r.progress_share)
         fell = below > limit > 0 and below_before > limit_before
         raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
         if fell:

@@ -15,7 +15,7 @@ _PERPLEXITY_CEILING = 20.0
 def terms(eval_loss: float, train_loss: float | None, stale_evaluations: int | None) -> dict[str, float]:
     """Return the unweighted terms; lower is better in each.
 
-    `train_loss` None is unknown: no gap. `stale_evaluations` counts the evaluations without improvement; None is unknown.
+    `train_loss` None is unknown: no gap. `stale_evaluations` counts the evaluations without improvement, None unknown.
     The gap is relative to the eval loss; the perplexity term is exp(eval loss) / 20, at most 1.
     """
     known = train_loss is not None and math.isfinite(train_loss)

@@ -7,11 +7,13 @@ from typing import Any
 
 from attrs import define
 
-from steersman import Check, Finding, Record, Run, Usage, hookimpl, state
+from steersman import Check, Finding, Record, Run, Usage, Window, hookimpl, state
 
 RELATIVE_ERROR = 0.01
 """How far the 99th percentile may be off: it comes from counts in buckets that grow by 2 % each."""
 _GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_EPOCHS = 128
+_TITLES = {"generation": "Generated", "backpropagation": "Trained On", "teacher": "Sent To Teacher"}
 
 
 def duration(seconds: float | None) -> str:
@@ -43,6 +45,39 @@ def p99(ledger: dict[str, Any]) -> float | None:
     return None
 
 
+def close_epoch(ledger: dict[str, Any], epoch: int) -> None:
+    """Add a line to the per-epoch breakdown: what came since the last (the newest 128 lines are kept)."""
+    before = ledger.get("closed", [0, 0])
+    now = [ledger["tokens"], ledger["received"]]
+    line = [epoch, now[0] - before[0], now[1] - before[1]]
+    ledger["closed"], ledger["epochs"] = now, [*ledger.get("epochs", []), line][-_EPOCHS:]
+
+
+def figures(name: str, ledger: dict[str, Any], epochs: float | None) -> dict[str, float | str | None]:
+    """Return every figure of a ledger; rates are tokens per second, None where no time was logged."""
+    seconds = ledger["seconds"]
+    told: dict[str, float | str | None] = {key: ledger[key] for key in ("tokens", "received", "seconds", "samples")}
+    told["tokens_per_second"] = ledger["tokens"] / seconds if seconds else None
+    told["received_per_second"] = ledger["received"] / seconds if seconds else None
+    told["p99_tokens_per_second"] = p99(ledger)
+    told["tokens_per_epoch"] = ledger["tokens"] / epochs if epochs else None
+    told["received_per_epoch"] = ledger["received"] / epochs if epochs else None
+    for epoch, tokens, received in ledger.get("epochs", []):
+        told |= {f"epoch_{epoch}_tokens": tokens, f"epoch_{epoch}_received": received}
+    return {f"{name}_{key}": value for key, value in told.items()}
+
+
+def lines(name: str, ledger: dict[str, Any]) -> list[str]:
+    """Return what a person reads of a ledger."""
+    rate = f" ({ledger['tokens'] / ledger['seconds']:,.0f} tokens/s)" if ledger["seconds"] else ""
+    said = [f"Total Tokens {_TITLES[name]}: {ledger['tokens']:,}{rate}"]
+    if name == "teacher":
+        rate = f" ({ledger['received'] / ledger['seconds']:,.0f} tokens/s)" if ledger["seconds"] else ""
+        said.append(f"Total Tokens Received From Teacher: {ledger['received']:,}{rate}")
+        said += [f"  epoch {e}: {sent:,} sent, {got:,} received" for e, sent, got in ledger.get("epochs", [])]
+    return said
+
+
 @define(eq=False)
 class TokenAccounting:
     """Keep the three ledgers and report them when the run ends; duration adds up over resumes."""
@@ -55,17 +90,17 @@ class TokenAccounting:
             add(self.ledgers.setdefault(usage.ledger, {}), usage)
 
     @hookimpl
+    def on_epoch_end(self, run: Run, window: Window) -> None:
+        for ledger in self.ledgers.values():
+            close_epoch(ledger, int((window.epoch or 0.0) + 1e-9))
+
+    @hookimpl
     def diagnose(self, run: Run, check: Check) -> Finding | None:
         if check.reason != "end":
             return None
         evidence: dict[str, float | str | None] = {"duration_seconds": run.elapsed}
-        lines = [f"Training Duration: {duration(run.elapsed)}"]
+        said = [f"Training Duration: {duration(run.elapsed)}"]
         for name, ledger in self.ledgers.items():
-            rate = ledger["tokens"] / ledger["seconds"] if ledger["seconds"] else None
-            evidence |= {f"{name}_{key}": ledger[key] for key in ("tokens", "received", "seconds", "samples")}
-            evidence |= {f"{name}_tokens_per_second": rate, f"{name}_p99_tokens_per_second": p99(ledger)}
-            title = {"generation": "Generated", "backpropagation": "Trained On", "teacher": "Sent To Teacher"}[name]
-            lines.append(f"Total Tokens {title}: {ledger['tokens']:,}" + (f" ({rate:,.0f} tokens/s)" if rate else ""))
-            if ledger["received"]:
-                lines.append(f"Total Tokens Received From Teacher: {ledger['received']:,}")
-        return Finding("token-ledger", "\n".join(lines), "info", evidence)
+            evidence |= figures(name, ledger, run.epoch)
+            said += lines(name, ledger)
+        return Finding("token-ledger", "\n".join(said), "info", evidence)

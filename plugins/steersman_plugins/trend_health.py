@@ -17,8 +17,8 @@ from steersman_plugins.trends import is_policy_gradient, trend_of
 class TrendHealth:
     """Notice ill health in the means of loss and reward, and propose changes.
 
-    `preset` `seed` is the origin's rules; `guarded`, the default, is what its origin learned from them. `loss_rules` are off
-    by themselves where the loss is no measure of health by construction (GRPO, RLOO), unless `on`.
+    `preset` `seed` is the origin's rules; `guarded`, the default, is what its origin learned from them. `loss_rules`
+    are off by themselves where the loss is no measure of health by construction (GRPO, RLOO), unless `on`.
     `seed` and `guarded` hold every threshold, factor and bound of the two presets.
     """
 

@@ -64,12 +64,12 @@ def noise(values: tuple[float, ...]) -> float:
     return statistics.median(abs(step - middle) for step in steps)
 
 
-def setback(values: tuple[float, ...]) -> tuple[float, float]:
+def setback(values: tuple[float, ...], noise_multiple: float, progress_share: float) -> tuple[float, float]:
     """Return how far the newest value lies above the lowest before it, and how far is too far.
 
-    Too far is more than max(6 x noise, 12 % of the progress from the first value to the lowest), both from the values
-    before the newest. Lower is better; negate what is better when higher.
+    Too far is more than the larger of `noise_multiple` x noise and `progress_share` of the way from the first value to
+    the lowest, both from the values before the newest. Lower is better; negate what is better when higher.
     """
     earlier = values[:-1]
     lowest = min(earlier)
-    return values[-1] - lowest, max(6 * noise(earlier), 0.12 * (earlier[0] - lowest))
+    return values[-1] - lowest, max(noise_multiple * noise(earlier), progress_share * (earlier[0] - lowest))

@@ -21,9 +21,10 @@ class Weight:
 
 @define(eq=False)
 class WeightedScore:
-    """Score a checkpoint by a weighted sum of metrics: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`.
+    """Score a checkpoint by a weighted sum of metrics.
 
-    Where one of the metrics is missing or not finite it has no opinion.
+    `metrics` names them: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`. Where one of
+    the metrics is missing or not finite it has no opinion.
     """
 
     metrics: Mapping[str, float | Weight] = field(factory=dict)

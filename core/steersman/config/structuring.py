@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 import cattrs
 from cattrs.errors import AttributeValidationNote, ClassValidationError
-from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
+from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import transform_error
 
 from steersman.config.errors import did_you_mean
@@ -74,7 +74,7 @@ def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
         for a in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
         if a.init
     }
-    inner = make_dict_structure_fn(cls, converter, **overrides)  # type: ignore[arg-type]
+    inner = make_dict_structure_fn(cls, converter, _cattrs_use_alias=True, **overrides)  # type: ignore[arg-type]
 
     def outer(value: Any, type_: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -94,21 +94,22 @@ def _is_mapping(type_: Any) -> bool:
 
 
 def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
-    key_type, inner = get_args(type_) or (str, Any)
-    structure_dict = mapping_structure_factory(dict[key_type, inner], converter)
+    arguments: tuple[Any, ...] = get_args(type_) or (str, Any)
+    key_type, inner = arguments
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected a table of names, got {_shown(value)}")
         items = cast("Mapping[Any, Any]", value)
-        strangers = [f"the name {key!r} is not text" for key in items if not isinstance(key, str)]
+        is_named = key_type in (str, Any)
+        strangers = [f"the name {key!r} is not text" for key in items if is_named and not isinstance(key, str)]
         if strangers:
             raise ValueError("; ".join(strangers))
-        made: dict[str, Any] = {}
+        made: dict[Any, Any] = {}
         faults: list[Exception] = []
         for name, item in items.items():
             try:
-                made[name] = converter.structure(item, inner)
+                made[name if is_named else key_type(name)] = converter.structure(item, inner)
             except Exception as error:
                 error.add_note(AttributeValidationNote(f"structuring {name!r}", name, inner))
                 faults.append(error)

@@ -10,7 +10,7 @@ import cattrs
 from steersman import journal
 from steersman.journal import JournalEntry
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
-from steersman.records import Record
+from steersman.records import Record, Usage
 from steersman.schedule import RunPlan
 
 
@@ -51,4 +51,6 @@ _BEFORE_SAVE = frozenset({"run", "record", "score", "unscored", "checkpoint_save
 
 
 def _record(step: int, data: Any) -> Record:
-    return Record(step, data["of"], data["metrics"], data.get("epoch"), data.get("elapsed"))
+    usage = tuple(Usage(**spent) for spent in data.get("usage", ()))
+    dropped = tuple(data.get("dropped", ()))
+    return Record(step, data["of"], data["metrics"], data.get("epoch"), data.get("elapsed"), usage, dropped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ import cattrs
 import orjson
 
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
-from steersman.records import number, record_from_logs
+from steersman.records import is_other_evaluation, kind_of, number, record_from_logs
 from steersman.schedule import RunPlan
 
 OWN_STATE = "steersman"
@@ -32,13 +33,26 @@ def from_state(path: Path, state: Mapping[str, Any], names: Mapping[str, str] | 
     if not isinstance(history, list):
         raise UnreadableRun(path, "it has no `log_history`, so it is no trainer_state.json")
     entries = [cast("dict[str, object]", e) for e in cast("list[object]", history) if isinstance(e, dict)]
-    records = tuple(record_from_logs(e, step=int(number(e.get("step")) or 0), names=names) for e in entries)
     own = own_state(state)
-    total = number(state.get("max_steps"))
-    plan = plan_of(records, int(total) if total and total > 0 else None)
+    entries = _inside_the_run(entries) if own else entries
+    told = [entry for entry in entries if not is_other_evaluation(entry)]
+    records = tuple(record_from_logs(e, step=_whole(e.get("step")), names=names) for e in told)
+    total = _whole(state.get("max_steps"))
+    plan = plan_of(records, total if total > 0 else None)
     if own.get("plan"):
         plan = cattrs.structure(own["plan"], RunPlan)
     return Recording(path, "trainer_state", records, plan, own.get("values", {}), {}, supervised=bool(own))
+
+
+def _inside_the_run(entries: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the entries up to the final summary; an evaluation after it was made outside the run."""
+    ends = [i for i, entry in enumerate(entries) if kind_of(entry) == "summary"]
+    return entries[: ends[-1] + 1] if ends else entries
+
+
+def _whole(value: object) -> int:
+    as_number = number(value)
+    return int(as_number) if as_number is not None and math.isfinite(as_number) else 0
 
 
 def own_state(state: Mapping[str, Any]) -> Mapping[str, Any]:

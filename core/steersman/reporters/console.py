@@ -26,6 +26,11 @@ class Console:
             if said in self._said:
                 return
             self._said.add(said)
+        if entry.kind == "error" and not entry.data["quarantined"]:
+            failed = (str(entry.data["strategy"]), str(entry.data["error"]))
+            if failed in self._said:
+                return
+            self._said.add(failed)
         for style, line in lines(entry):
             self._print(style, line)
 
@@ -55,6 +60,9 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
         yield data["severity"], f"  {data['name']}: {data['message']}"
     elif entry.kind == "proposal":
         yield from _proposal(data)
+    elif entry.kind == "error" and data["strategy"] == "steersman":
+        then = "the run goes on without it" if data["quarantined"] else "training goes on"
+        yield "critical", f"Steersman itself failed in {data['hook']}: {data['error']}; {then}"
     elif entry.kind == "error":
         rests = "; it is quarantined, the others run on" if data["quarantined"] else ""
         yield "critical", f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}"

@@ -68,11 +68,14 @@ class LearningRate:
         self._restore()  # a step that raised never took its factor out
         if self.factor == 1.0:
             return
+        shared: set[int] = set()
         for group in optimizer.param_groups:
             rate = group.get("lr")
             if isinstance(rate, torch.Tensor):
-                self._held.append((group, rate.clone()))
-                rate.mul_(self.factor)
+                if id(rate) not in shared:  # torch gives all groups one tensor
+                    shared.add(id(rate))
+                    self._held.append((group, rate.clone()))
+                    rate.mul_(self.factor)
             elif rate is not None:
                 self._held.append((group, rate))
                 group["lr"] = rate * self.factor

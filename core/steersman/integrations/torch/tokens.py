@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,11 +21,22 @@ class TokenCount:
         self._handle = model.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def take(self) -> tuple[Usage, ...]:
-        """Return what was counted since the last call: one read from the device."""
-        tokens = self._plain_tokens + (int(self._tokens.item()) if self._tokens is not None else 0)
-        usage = Usage("backpropagation", tokens, self.seconds, self._samples)
-        self.seconds, self._samples, self._tokens, self._plain_tokens = 0.0, 0, None, 0
+        """Return what was counted since the last call, and begin at zero: one read from the device."""
+        usage = self.pending()
+        self.seconds, self._samples, self._plain_tokens = 0.0, 0, 0
         return (usage,) if usage.tokens or usage.samples else ()
+
+    def resume(self, pending: Mapping[str, Any]) -> None:
+        """Add what the run that is resumed had counted and not yet logged."""
+        self._plain_tokens += int(pending.get("tokens", 0))
+        self._samples += int(pending.get("samples", 0))
+        self.seconds += float(pending.get("seconds", 0.0))
+
+    def pending(self) -> Usage:
+        """Return what was counted since the last `take`."""
+        tokens = self._plain_tokens + (int(self._tokens.item()) if self._tokens is not None else 0)
+        self._plain_tokens, self._tokens = tokens, None
+        return Usage("backpropagation", tokens, self.seconds, self._samples)
 
     def release(self) -> None:
         """Stop counting."""

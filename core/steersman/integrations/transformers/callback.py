@@ -7,7 +7,6 @@ import os
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any, TypeVar
 
 from transformers.trainer_callback import TrainerCallback
@@ -21,6 +20,7 @@ from steersman.integrations.transformers import native_score
 from steersman.integrations.transformers.session import Session
 from steersman.loading import load
 from steersman.logs import logger
+from steersman.records import kind_of
 from steersman.strategies import restore_state, state_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +38,8 @@ def _guarded(event: F) -> F:
         try:
             event(self, args, state, control, **kwargs)
         except (ConfigError, StrategyError):
+            if self.session is not None:
+                self.session.give_up()
             raise
         except Exception as error:
             self.failed(event.__name__, error)
@@ -66,10 +68,13 @@ class SteersmanCallback(TrainerCallback):
             raise ConfigError(self.config.source, problems)
         self._fresh = {loaded.name: state_of(loaded.strategy) for loaded in self._first}
         self._trainer: Callable[[], Any] = lambda: None
-        self._misplaced = "give the trainer to steersman.supervise(trainer, ...): as a plain callback Steersman stands behind " \
+        self._misplaced = (
+            "give the trainer to steersman.supervise(trainer, ...): as a plain callback Steersman stands behind "
             "the reporters (TensorBoard and others will not show the score) and does not know the evaluation sets"
+        )
         self._directed = ""
         self.failures = 0
+        self._is_training = False
         self.session: Session | None = None
         self.summary: dict[str, Any] = {}
 
@@ -80,20 +85,25 @@ class SteersmanCallback(TrainerCallback):
         self._directed = native_score.set_direction(trainer.args)
 
     def failed(self, event: str, error: Exception) -> None:
-        """Note an error of Steersman's own."""
+        """Note an error of Steersman's own: in the journal, and once to the user."""
         self.failures += 1
         gives_up = self.failures >= _TOLERANCE
-        logger().error("steersman failed; training goes on", hook=event, gives_up=gives_up, exc_info=error)
+        if self.session is None or not self.config.console:
+            logger().error("steersman failed; training goes on", hook=event, gives_up=gives_up, exc_info=error)
         if self.session is not None:
-            self.session.note(f"Steersman itself failed in {event}: {type(error).__name__}: {error}")
+            self.session.failed(event, error, self.failures, gives_up=gives_up)
             if gives_up:
                 self.session.give_up()
 
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._directed = native_score.set_direction(args) or self._directed
 
-    @_guarded
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._is_training, self.failures = True, 0
+        self._begin(args, state, control, **kwargs)
+
+    @_guarded
+    def _begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.session is not None:
             self.session.give_up()  # auto_find_batch_size starts over without an end
         self.session = None
@@ -130,21 +140,30 @@ class SteersmanCallback(TrainerCallback):
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Never guarded away: the Trainer dies of a missing score where `metric_for_best_model` names it."""
-        if metrics is None:
+        if metrics is None or not self._is_training or kind_of(metrics) != "eval":
             return
         if self.session is not None and self.failures < _TOLERANCE:
-            self.session.evaluated(metrics, state)
+            self.session.native.write_metrics(metrics)
+            self._carry(args, state, control)
         elif native_score.is_chosen(args):
-            instead = float("inf") if self.failures else metrics.get("eval_loss", float("inf"))
-            metrics.setdefault(native_score.KEY, instead)
+            native_score.instead(metrics, failed=self.failures > 0)
+
+    @_guarded
+    def _carry(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.session is not None:
+            self.session.carry(state)
 
     @_guarded
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.session is not None:
             self.session.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}", state.global_step)
 
-    @_guarded
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        session, self.session = self.session, None
-        if session is not None:
-            self.summary = session.end(perf_counter())
+        self._is_training = False
+        self._end(args, state, control, **kwargs)
+        self.session = None
+
+    @_guarded
+    def _end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.session is not None:
+            self.summary = self.session.end()

@@ -25,12 +25,17 @@ def set_direction(args: Any) -> str:
     return "greater_is_better was set to False: a lower steersman_score is better"
 
 
+def instead(metrics: dict[str, Any], *, failed: bool) -> None:
+    """Fill in where nobody scores: the eval loss where Steersman is off, infinity (never best) where it failed."""
+    metrics.setdefault(KEY, math.inf if failed else metrics.get("eval_loss", math.inf))
+
+
 class NativeScore:
     """Puts the score where the Trainer looks for it.
 
-    `always` is set where `metric_for_best_model` names it: then it is there at every evaluation, as infinity (never best)
-    where nothing was scored, because the Trainer dies of a missing key. Only the leading scorer's values are put
-    there: those of different scorers cannot be compared.
+    `always` is set where `metric_for_best_model` names it: then the metrics of every evaluation have it, as infinity (never
+    best) where nothing was scored, because the Trainer dies of a missing key; logs never hold infinity. Only the leading
+    scorer's values are put there: those of different scorers cannot be compared.
     """
 
     def __init__(self, *, always: bool, into_logs: bool) -> None:
@@ -44,10 +49,10 @@ class NativeScore:
 
     def write_logs(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
         """Put the score into the log just made and its copy in log_history."""
-        if not self._into_logs or not (self.always or math.isfinite(self.value)):
+        if not self._into_logs or not math.isfinite(self.value):
             return
         logs[KEY] = self.value
-        if history and "eval_runtime" in history[-1] or any(k.startswith("eval_") for k in history[-1]):
+        if history and any(name.startswith("eval_") for name in history[-1]):
             history[-1][KEY] = self.value
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:

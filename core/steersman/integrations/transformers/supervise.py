@@ -11,7 +11,9 @@ from steersman.integrations.transformers.callback import SteersmanCallback
 from steersman.integrations.transformers.placing import place
 
 
-def supervise(trainer: Any, config: Source = None, *, hyperparameters: Sequence[Hyperparameter] = ()) -> SteersmanCallback:
+def supervise(
+    trainer: Any, config: Source = None, *, hyperparameters: Sequence[Hyperparameter] = ()
+) -> SteersmanCallback:
     """Attach Steersman to a Hugging Face Trainer, or one built on it, after its construction; return the callback.
 
     `config` is a path (YAML, TOML), a Mapping, or None for the default: advise only. `hyperparameters` are the user's own.

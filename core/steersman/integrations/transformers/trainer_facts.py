@@ -40,7 +40,7 @@ class _ClipNorm:
             self.args.max_grad_norm, self.original = self.original, None
 
 
-def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any) -> RunPlan:
+def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any, *, forces_logs: bool) -> RunPlan:
     """Return what is known of the run at its begin."""
     total = state.max_steps if state.max_steps and state.max_steps > 0 else None
     strategy = _strategy(args.eval_strategy)
@@ -50,19 +50,32 @@ def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any) -
         per_epoch = max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
     except TypeError:
         per_epoch = None
-    every = {"steps": int(state.eval_steps or 0) or None, "epoch": per_epoch}.get(strategy)
+    evaluates = strategy != "no" and has_set
+    logs = _every(args.logging_strategy, state.logging_steps, per_epoch)
+    every = _every(strategy, state.eval_steps, per_epoch) if evaluates else None
+    saves = _every(args.save_strategy, state.save_steps, per_epoch) if forces_logs else None
     sets = len(datasets) if isinstance(datasets, dict) else 1
-    return RunPlan(total, strategy != "no" and has_set, sets, every, per_epoch)
+    logged = tuple(n for n in (logs, every, saves) if n)
+    return RunPlan(total, evaluates, sets, None if args.eval_delay else every, per_epoch, logged)
+
+
+def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
+    return {"steps": int(steps or 0) or None, "epoch": per_epoch}.get(_strategy(strategy))
 
 
 def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
-    entries = [_learning_rate(optimizer), _clip(args, trainer)]
+    entries = {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
     for name in SAFER:
-        if name not in ("learning_rate", "max_grad_norm"):
-            entries.append(Entry(name, None, "unsupported", _why_not(name, trainer), safer=SAFER[name]))
-    entries += [Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own]
-    return Registry(entries)
+        if name in entries:
+            continue
+        if name == "learning_rate":
+            entries[name] = _learning_rate(optimizer)
+        elif name == "max_grad_norm":
+            entries[name] = _clip(args, trainer)
+        else:
+            entries[name] = Entry(name, None, "unsupported", _why_not(name, trainer), safer=SAFER[name])
+    return Registry(entries.values())
 
 
 def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> Iterator[str]:
@@ -73,6 +86,8 @@ def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> 
     else:
         yield from _never_kept(args, plan)
     yield from _will_not_come(config, trainer, plan)
+    if config.mode == "observe" and config.force_logs == "always":
+        yield "force_logs is always, but the mode is observe: no log is forced"
     ahead = checks_ahead(cadence(config.check_every, plan), plan)
     if ahead is not None and ahead < 3:
         yield f"this run will have {ahead} health check{'s' if ahead != 1 else ''}: too few to see a trend; set check_every"

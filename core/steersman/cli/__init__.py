@@ -1,0 +1,94 @@
+"""The command line. A subcommand is imported when it is run or its help is asked, not before."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+_COMMANDS = {
+    "demo": ("steersman.cli.demo:demo", "Train a tiny GPT-2 under supervision: a real fault, a real correction."),
+    "replay": ("steersman.cli.replay:replay", "Say what the strategies would have decided in a finished run."),
+    "explain": (
+        "steersman.cli.explain:explain",
+        "Tell why the best checkpoint is the best and why each value changed.",
+    ),
+}
+"""Each subcommand: where it is and what it does, so that `steersman --help` imports none."""
+_EXTRA = frozenset({"torch", "transformers", "accelerate"})
+
+
+class Problem(click.ClickException):
+    """What went wrong, as a sentence for the user; exit code 2."""
+
+    exit_code = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when needed, and whose expected errors are sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            _explain_or_raise(error)
+
+
+def _explain_or_raise(error: Exception) -> NoReturn:
+    """Raise a Problem for an error that a user can cause; any other is a fault of ours and keeps its traceback."""
+    from steersman.config import ConfigError
+    from steersman.dispatch import StrategyError
+    from steersman.readers import UnreadableRun
+
+    if isinstance(error, ConfigError | UnreadableRun | StrategyError):
+        raise Problem(str(error)) from None
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRA:
+        raise Problem(f"this needs {error.name}, which is not installed: pip install 'steersman[hf]'") from None
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.filename:
+        raise Problem(f"{error.filename}: {error.strerror}") from None
+    raise error
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  steersman replay out/checkpoint-500/trainer_state.json   a run you already have
+  steersman demo                                           a run made for you, in a minute
+  steersman explain out                                    a run that Steersman supervised""",
+)
+@click.version_option(package_name="steersman", message="%(prog)s %(version)s")
+def main() -> None:
+    """Steersman supervises training runs: scores checkpoints, notices ill health, changes hyperparameters within
+    bounds, and writes down every decision with its reason."""

@@ -1,0 +1,129 @@
+"""`steersman demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo).")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def demo(output: Path | None, seed: int, as_json: bool) -> None:
+    """Train a tiny GPT-2 under supervision: a real fault, a real correction.
+
+    \b
+    Example:
+      steersman demo --output /tmp/demo
+      steersman explain /tmp/demo
+    """
+    _require_extra()
+    folder = _folder(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "steersman.yaml"
+        from steersman.demo.training import CONFIG
+
+        config.write_text(CONFIG, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be written: {error.strerror}; choose another --output") from None
+    told = _train(folder, config, seed, as_json)
+    if as_json:
+        from steersman.journal import to_json
+
+        click.echo(json.dumps(to_json(told), allow_nan=False))
+    else:
+        _show(told)
+
+
+def _train(folder: Path, config: Path, seed: int, as_json: bool) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from steersman.config import read
+    from steersman.demo.report import facts
+    from steersman.demo.training import CONFIG, FAULT_AT, FAULT_FACTOR, STEPS, build
+    from steersman.readers.journal import current
+
+    if not as_json:
+        click.echo("A GPT-2 of 100,000 parameters learns 96 sequences of Python's own documentation by heart.")
+        click.echo(f"At step {FAULT_AT} its schedule multiplies the learning rate by {FAULT_FACTOR:g}, for good.")
+        click.echo(f"Supervised with {config}, which uses the preset `seed`:\n")
+        click.echo("\n".join(f"    {line}" for line in CONFIG.splitlines()) + "\n")
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting torch and transformers", total=None)
+        trainer = build(folder, seed, lambda step: progress.update(task, completed=step))
+        import steersman
+
+        settings: Any = config
+        if as_json:
+            settings = {**read(config).raw, "console": False}
+        steersman.supervise(trainer, settings)
+        progress.update(task, description="training", total=STEPS)
+        trainer.train()
+        trainer.save_state()
+    return facts(current(folder / "steersman" / "journal.jsonl"), folder, seed)
+
+
+def _show(told: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from steersman.demo.report import by_hyperparameter, story
+
+    console = Console(highlight=False)
+    console.print()
+    console.print(story(told), markup=False)
+    table = Table("rank", "step", "score", "eval loss", "train loss", "checkpoint", title="Ranking (lower is better)")
+    for rank, row in enumerate(told["ranking"][:5], 1):
+        figures = [f"{row[name]:.4f}" for name in ("score", "eval_loss", "train_loss")]
+        table.add_row(str(rank), str(row["step"]), *figures, Path(row["path"]).name if row["exists"] else "never saved")
+    console.print(table)
+    changes = Table("hyperparameter", "changes", "first", "last", title="Changes")
+    for name, made in by_hyperparameter(told).items():
+        changes.add_row(
+            name,
+            str(len(made)),
+            *(f"{c['old']:.4g} -> {c['new']:.4g} at step {c['step']}" for c in (made[0], made[-1])),
+        )
+    console.print(changes)
+    if told["disagree"]:
+        best, lowest = told["best"], told["lowest_eval_loss"]
+        console.print(
+            f"The scorers disagree: multi-metric keeps step {best['step']}, the lowest eval loss is at step "
+            f"{lowest['step']}; its overfitting gap costs {lowest['terms']['gap'] - best['terms']['gap']:+.4f}.",
+            markup=False,
+        )
+    tokens = told["tokens"]
+    console.print(
+        f"{tokens['backpropagation_tokens']:,} tokens trained on in {told['duration_seconds']:.1f} seconds. "
+        f"Every decision with its reason: {told['journal']}",
+        markup=False,
+    )
+    output = told["output"]
+    console.print(
+        "\nWhat to try next:", f"  steersman explain {output}", f"  steersman replay {output}", sep="\n", markup=False
+    )
+
+
+def _folder(output: Path | None) -> Path:
+    if output is None:
+        output, number = Path("steersman-demo"), 2
+        while output.exists():
+            output, number = Path(f"steersman-demo-{number}"), number + 1
+        return output
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise click.ClickException(f"{output} exists and is not an empty folder; choose another --output or remove it")
+    return output
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "transformers", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(f"the demo needs {', '.join(missing)}: pip install 'steersman[hf]'")

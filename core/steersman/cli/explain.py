@@ -1,0 +1,87 @@
+"""`steersman explain`: what a supervised run did and why, from its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from steersman.checkpoints import Checkpoint
+from steersman.cli import as_json
+from steersman.cli.terminal import console, print_json, show_section, show_title
+from steersman.explain import Chapter, ranking_told
+from steersman.explain import explain as told
+from steersman.journal import JournalEntry
+from steersman.lifetime import begin_of, has_ended
+from steersman.ranking import exists
+from steersman.readers import UnreadableRun
+from steersman.readers.journal import current
+from steersman.readers.run_directory import find_journal
+
+
+@click.command(short_help="Tell why the best checkpoint is the best and why each value changed.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
+def explain(run: Path, as_object: bool) -> None:
+    """Tell from the journal of RUN, a run directory or a journal.jsonl, why the best checkpoint is the best, why
+    each value changed, what was refused, and how the run ended. A run that was killed has a journal too.
+
+    \b
+    Examples:
+      steersman explain out
+      steersman explain out/steersman/journal.jsonl --json
+    """
+    journal = journal_of(run)
+    entries = current(journal)
+    if not entries:
+        raise UnreadableRun(journal, "it holds no entry of Steersman's journal")
+    chapters = told(entries, lambda checkpoint: is_there(checkpoint, journal))
+    if as_object:
+        print_json(as_object_of(journal, entries, chapters))
+    else:
+        out = console()
+        show_title(out, f"What Steersman did in {run}")
+        for chapter in chapters:
+            show_section(out, chapter.title, chapter.sentences)
+
+
+def journal_of(run: Path) -> Path:
+    """Return the journal of a run directory, or the file itself.
+
+    Raises UnreadableRun where there is none.
+    """
+    if not run.exists():
+        raise UnreadableRun(run, "there is no such file or directory")
+    found = find_journal(run)
+    if found is None:
+        raise UnreadableRun(
+            run,
+            "it holds no journal (steersman/journal.jsonl), so Steersman was not attached to this run; "
+            f"`steersman replay {run}` says what it would have decided",
+        )
+    return found
+
+
+def is_there(checkpoint: Checkpoint, journal: Path) -> bool:
+    """Whether a saved checkpoint still exists: where it was written or, if the run was moved, in its directory."""
+    if checkpoint.path is None:
+        return False
+    return exists(checkpoint) or (journal.parent.parent / Path(checkpoint.path).name).exists()
+
+
+def as_object_of(journal: Path, entries: list[JournalEntry], chapters: tuple[Chapter, ...]) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    return {
+        "version": as_json.VERSION,
+        "path": journal,
+        "mode": begin_of(entries).get("mode"),
+        "ended": has_ended(entries),
+        "last_step": max(entry.step for entry in entries),
+        "choices": as_json.choices(ranking_told(entries)),
+        "changes": as_json.changes(entries),
+        "proposals": as_json.proposals(entries),
+        "findings": as_json.findings(entries),
+        "errors": as_json.errors(entries),
+        "chapters": [{"title": chapter.title, "sentences": chapter.sentences} for chapter in chapters],
+    }

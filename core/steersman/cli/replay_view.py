@@ -1,0 +1,174 @@
+"""What is told of a replayed run, as plain values and sentences: nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from attrs import frozen
+
+from steersman import recurring
+from steersman.arbiter import Ruling
+from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
+from steersman.hindsight import Comparison, compare, count, listed, ranking_of, rival_of
+from steersman.ranking import Ranking
+from steersman.replay import Replay
+from steersman.schedule import cadence
+
+NOT_PREDICTED = (
+    "Nothing was changed: this run is over. A change that was never made would have changed every metric after it; "
+    "those are not predicted, here or anywhere."
+)
+_EXAMPLE = {"max_grad_norm": "1.0", "learning_rate": "2e-5", "kl_penalty": "0.1", "temperature": "1.0"}
+
+
+@frozen
+class View:
+    """A replay, the ranking it makes, and the values that were given by hand."""
+
+    replay: Replay
+    ranking: Ranking
+    given: Mapping[str, float]
+
+
+@frozen
+class Row:
+    """One line of the table of choices; a cell is empty where the figure is not known."""
+
+    who: str
+    step: int
+    score: str
+    eval_loss: str
+    train_loss: str
+    directory: str
+
+
+def view_of(replay: Replay, given: Mapping[str, float]) -> View:
+    """Return what is to be told of a replay."""
+    order = tuple(use.name for use in replay.config.use)
+    return View(replay, ranking_of(replay.entries, order, replay.recording.saved), given)
+
+
+def what_was_read(view: View) -> tuple[str, ...]:
+    """Return what was read and how it was looked at."""
+    replay, recording = view.replay, view.replay.recording
+    records, settings = recording.records, replay.config
+    trained = count(sum(record.kind == "train" for record in records), "training log")
+    evaluated = count(replay.summary["evaluations"], "evaluation")
+    last = max((record.step for record in records), default=0)
+    source = "none given, so the defaults" if settings.source == "no config" else settings.source
+    asked = listed([use.name for use in settings.use]) or "no strategy"
+    said = [
+        f"{count(len(records), 'record')} ({recording.format}) up to step {last}: {trained} and {evaluated}.",
+        f"Config: {source}; mode {settings.mode}. Asked in this order: {asked}.",
+        _values(view),
+    ]
+    stand_in = _stand_in(view)
+    if stand_in not in (None, "eval_loss"):
+        said.append(f"No metric is called eval_loss; {stand_in} stands in for it.")
+    if recording.supervised:
+        said.append(
+            "Steersman was attached to this run: the log holds the changes it made then, and `steersman explain` "
+            "tells of those."
+        )
+    return tuple(said)
+
+
+def _stand_in(view: View) -> str | None:
+    names = view.replay.config.metrics
+    evaluations = (record.metrics for record in view.replay.recording.records if record.kind == "eval")
+    return first_eval_loss({names.get(name, name): value for each in evaluations for name, value in each.items()})
+
+
+def _values(view: View) -> str:
+    recording = view.replay.recording
+    logged = any("learning_rate" in record.metrics for record in recording.records)
+    known = {**dict.fromkeys(recording.values, "from the run"), **({"learning_rate": "from the log"} if logged else {})}
+    known |= {name: f"{value:g}, given" for name, value in view.given.items()}
+    told = listed([f"{name} ({where})" for name, where in known.items()]) or "none"
+    absent = next((name for name in _EXAMPLE if name not in known), None)
+    hint = f" What the log does not hold can be given: --set {absent}={_EXAMPLE[absent]}." if absent else ""
+    return f"Hyperparameters known: {told}.{hint}"
+
+
+def choice_rows(view: View) -> tuple[Row, ...]:
+    """Return a row for the best of each scorer, the lowest eval loss and the last evaluation."""
+    ranking, leader = view.ranking, view.ranking.leader
+    rows: list[tuple[str, str | None, Checkpoint | None]]
+    rows = [(f"{name}'s best", name, ranking.best(name)) for name in ranking.order]
+    evaluated = [c for c in ranking.all() if not c.is_baseline]
+    rows += [
+        ("lowest eval loss", leader, ranking.lowest_loss),
+        ("last evaluation", leader, next(iter(evaluated[-1:]), None)),
+    ]
+    return tuple(_row(who, scorer or "", checkpoint) for who, scorer, checkpoint in rows if checkpoint is not None)
+
+
+def _row(who: str, scorer: str, checkpoint: Checkpoint) -> Row:
+    score = checkpoint.scores.get(scorer)
+    loss = checkpoint.metrics.get("eval_loss")
+    return Row(
+        who,
+        checkpoint.step,
+        f"{score.value:.4f}" if score else "none",
+        f"{loss:.4f}" if loss is not None else "none",
+        train_loss_told(checkpoint.train_loss),
+        Path(checkpoint.path).name if checkpoint.path else "not on disk",
+    )
+
+
+def train_loss_told(loss: TrainLoss | None) -> str:
+    """Return a train loss with where it came from and how old it is."""
+    if loss is None:
+        return "not logged yet"
+    if loss.source == "same event":
+        return f"{loss.value:.4f}, with the evaluation"
+    return f"{loss.value:.4f}, " + (f"{count(loss.age_steps, 'step')} old" if loss.age_steps else "same step")
+
+
+def disagreement(view: View) -> Comparison | None:
+    """Return the best of the first scorer against the lowest eval loss where they are different checkpoints."""
+    ranking, leader = view.ranking, view.ranking.leader
+    best, rival = ranking.best(), rival_of(ranking)
+    if leader is None or best is None or rival is None or rival is not ranking.lowest_loss:
+        return None
+    return compare(leader, best, rival)
+
+
+def when_healthy(view: View) -> str:
+    """Return what is said where no finding was made: how many health checks looked."""
+    checks = sum(entry.data["reason"] == "scheduled" for entry in view.replay.of("check"))
+    every = cadence(view.replay.config.check_every, view.replay.recording.plan)
+    if not checks:
+        return f"No health check fell due in this run: they come {every}, as `check_every` says."
+    return f"Nothing, in {count(checks, 'health check')}: {every}."
+
+
+def noticed(view: View) -> tuple[tuple[str, str], ...]:
+    """Return (severity, sentence) for each finding; one that recurs is told once."""
+    return tuple(
+        (
+            g.first.data["severity"],
+            f"{g.first.data['name']} by {g.first.data['strategy']}, {g.where}: {g.of('message')}",
+        )
+        for g in recurring.findings(view.replay.entries)
+    )
+
+
+def proposed(view: View) -> tuple[str, ...]:
+    """Return a sentence for each proposal with its verdict and reason; one that recurs is told once."""
+    made = view.replay.of("proposal")
+    unknown = {f"--set {e.data['hyperparameter']}=VALUE": None for e in made if e.data["verdict"] == "unknown"}
+    hint = (f"A value that is not in the log can be given: {' '.join(unknown)}.",) if unknown else ()
+    on_paper = ("Applied is meant on paper: the value was changed in this replay, as it would have been live.",)
+    applied = any(e.data["verdict"] == "applied" for e in made)
+    return (*(on_paper if applied else ()), *recurring.proposals_told(made, get_args(Ruling)), *hint)
+
+
+def never_came(view: View) -> tuple[str, ...]:
+    """Return a sentence for each metric that was asked for and never came."""
+    return tuple(
+        f"{name} was asked for and is not in this log" + (f"; the nearest that is: {near}" if near else "")
+        for name, near in view.replay.summary["never_came"].items()
+    )

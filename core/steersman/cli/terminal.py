@@ -1,0 +1,81 @@
+"""What every subcommand prints with: a console, one JSON object, a bar for what takes long."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from steersman.journal import to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from steersman.records import Record
+
+_PATIENCE = 2.0
+"""Seconds after which a bar is shown."""
+_WIDTH = 100
+
+
+def console() -> Console:
+    """Return a console on standard output; what is no terminal is as wide as a page."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one strict JSON object; NaN and infinity are text."""
+    click.echo(json.dumps(to_json(value), ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def printable(text: object) -> str:
+    """Return `text` without what could steer a terminal: a run may come from anybody."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def show_title(out: Console, title: str) -> None:
+    """Print the first line of a page."""
+    from rich.text import Text
+
+    out.print(Text(printable(title), style="bold underline"), soft_wrap=True)
+
+
+def show_section(out: Console, title: str, sentences: Iterable[str], style: str = "") -> None:
+    """Print sentences under a title; where there is none, nothing."""
+    from rich.text import Text
+
+    said = list(sentences)
+    if said and title:
+        out.print(Text(f"\n{printable(title)}", style="bold"), soft_wrap=True)
+    for sentence in said:
+        for line in textwrap.wrap(printable(sentence), out.width - 2, break_long_words=False, break_on_hyphens=False):
+            out.print(Text(f"  {line}", style=style), soft_wrap=True)
+
+
+def with_bar(records: Sequence[Record], clock: Callable[[], float] = time.monotonic) -> Iterator[Record]:
+    """Yield every record; from two seconds on, show on standard error how far it is."""
+    begin = clock()
+    slow = next_look = 0
+    for slow, record in enumerate(records):
+        if slow == next_look:
+            if clock() - begin > _PATIENCE:
+                break
+            next_look += 256
+        yield record
+    else:
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Replaying", total=len(records), completed=slow)
+        for record in records[slow:]:
+            yield record
+            bar.advance(task)

@@ -1,0 +1,110 @@
+"""Tells from a journal, in sentences, what a run was, why its best is the best, and why each value changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from steersman import recurring
+from steersman.checkpoints import Checkpoint
+from steersman.hindsight import ranking_of, why_best
+from steersman.journal import JournalEntry
+from steersman.lifetime import begin_of, how_it_went
+from steersman.ranking import Ranking, exists
+from steersman.recurring import proposals_told
+from steersman.reporters.console import change
+
+_NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown"})
+
+
+@frozen
+class Chapter:
+    """A title and the sentences under it."""
+
+    title: str
+    sentences: tuple[str, ...]
+
+
+def explain(entries: Sequence[JournalEntry], is_there: Callable[[Checkpoint], bool] = exists) -> tuple[Chapter, ...]:
+    """Return the story of one run from its journal entries; a chapter with nothing to say is left out.
+
+    It works on the journal of a run that was killed. `is_there` says whether a saved checkpoint still exists.
+    """
+    ranking = ranking_told(entries)
+    chapters = (
+        Chapter("The run", how_it_went(entries)),
+        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, is_there))),
+        Chapter("What was noticed", _noticed(entries)),
+        Chapter("Why each value changed", _changes(entries)),
+        Chapter("What it would have changed", proposals_told(entries, ("advised",))),
+        Chapter("What it asked for", proposals_told(entries, ("accepted",))),
+        Chapter("What was proposed and not done", proposals_told(entries, _NOT_DONE)),
+        Chapter("Strategies that failed", recurring.failures_told(entries)),
+        Chapter("What was said on the way", tuple(_once(e.data["message"] for e in entries if e.kind == "note"))),
+        Chapter("Accounts", recurring.accounts(entries)),
+    )
+    return tuple(chapter for chapter in chapters if chapter.sentences)
+
+
+def ranking_told(entries: Sequence[JournalEntry]) -> Ranking:
+    """Return the ranking of a journal: its scores in config order, and where it says checkpoints were saved."""
+    begin = begin_of(entries)
+    order = tuple(str(strategy["name"]) for strategy in begin.get("strategies", ()))
+    saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
+    ranking = ranking_of(entries, order, saved)
+    ranking.saved = saved
+    return ranking
+
+
+def _kept(ranking: Ranking, is_there: Callable[[Checkpoint], bool]) -> tuple[str, ...]:
+    best = ranking.best()
+    if best is None:
+        return ()
+    if best.path is not None and is_there(best):
+        return (f"It was saved in {best.path}.",)
+    fate = "was evaluated and never saved" if best.path is None else f"was saved in {best.path} and is gone since"
+    kept = ranking.best(where=is_there)
+    if kept is None:
+        return (f"Step {best.step} {fate}; no evaluated checkpoint is left on this disk.",)
+    place = next(i for i, c in enumerate(ranking.ranked(), 1) if c.step == kept.step)
+    score = kept.scores[ranking.leader or ""].value
+    rank = f"number {place} with {score:.4f}"
+    return (f"Step {best.step} {fate}. The best that was kept is step {kept.step}, {rank}, in {kept.path}.",)
+
+
+def _noticed(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
+    said: list[str] = []
+    for group in recurring.findings(entries):
+        d = group.first.data
+        said.append(f"{d['name']} ({d['severity']}, {d['strategy']}), {group.where}: {group.of('message')}.")
+    return tuple(said)
+
+
+def _changes(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
+    made = [entry for entry in entries if entry.kind == "adjustment"]
+    said: list[str] = []
+    for group in recurring.grouped(made, "hyperparameter"):
+        if len(group.entries) > 1:
+            product = group.entries[-1].data["factor"]
+            said.append(f"{group.first.data['hyperparameter']} changed {group.where}: x{product:.4g} together.")
+    return (*said, *(_change(entry, entries) for entry in made))
+
+
+def _change(made: JournalEntry, entries: Sequence[JournalEntry]) -> str:
+    d = made.data
+    own = [e.data for e in entries if _is_finding(e, made.step, d["strategy"])]
+    why = [finding for finding in own if finding["name"] == d["because"]] or own
+    because = f"{d['because']}: {why[0]['message']}" if why else d["because"]
+    back = "not read back" if d["read_back"] is None else f"read back as {d['read_back']:.6g}"
+    moved = f"{d['hyperparameter']} {change(d['old'], d['new'])}, {back}"
+    return f"Step {made.step}: {moved}. {d['strategy']} proposed it because of {because}."
+
+
+def _is_finding(entry: JournalEntry, step: int, strategy: str) -> bool:
+    return entry.kind == "finding" and entry.step == step and entry.data["strategy"] == strategy
+
+
+def _once(messages: Any) -> list[str]:
+    return list(dict.fromkeys(str(message) for message in messages))

@@ -1,0 +1,137 @@
+"""The ranking of a run, made again from its journal entries, and why its best is the best, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from steersman.checkpoints import Checkpoint, TrainLoss
+from steersman.decisions import Score
+from steersman.journal import JournalEntry
+from steersman.ranking import Ranking
+
+
+def ranking_of(
+    entries: Iterable[JournalEntry], order: tuple[str, ...] = (), saved: Mapping[int, str] | None = None
+) -> Ranking:
+    """Return the ranking that the `score` and `unscored` entries tell of; it needs no `end` entry.
+
+    `order` are the scorers in config order; a scorer that is not in it comes after, in order of appearance.
+    `saved` are checkpoint directories by step.
+    """
+    found: dict[int, tuple[Mapping[str, Any], dict[str, Score]]] = {}
+    names = dict.fromkeys(order)
+    for entry in entries:
+        if entry.kind == "score":
+            _, scores = found.setdefault(entry.step, (entry.data, {}))
+            scores[entry.data["strategy"]] = _score(entry.data)
+            names.setdefault(entry.data["strategy"])
+        elif entry.kind == "unscored":
+            found.setdefault(entry.step, (entry.data, {}))
+    ranking = Ranking(tuple(names))
+    paths = saved or {}
+    for step, (data, scores) in found.items():
+        loss = data.get("train_loss")
+        metrics = data.get("metrics") or {"eval_loss": data.get("eval_loss")}
+        known = {name: value for name, value in metrics.items() if value is not None}
+        train_loss = TrainLoss(**loss) if loss else None
+        ranking.add(Checkpoint(step, data.get("epoch"), known, train_loss, scores, paths.get(step)))
+    return ranking
+
+
+def _score(data: Mapping[str, Any]) -> Score:
+    return Score(data["value"], data.get("terms") or {}, data.get("because") or "", data.get("rejected"))
+
+
+@frozen
+class Comparison:
+    """Two checkpoints in the terms of one scorer (lower is better): what the better gains and loses by each."""
+
+    scorer: str
+    better: Checkpoint
+    worse: Checkpoint
+    terms: tuple[tuple[str, float, float], ...] = field(default=())
+
+    @property
+    def lead(self) -> float:
+        """How much lower the better one's score is."""
+        return self.worse.scores[self.scorer].value - self.better.scores[self.scorer].value
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the terms make up the lead, so that each tells its share."""
+        gains = sum(theirs - ours for _, ours, theirs in self.terms)
+        return bool(self.terms) and math.isclose(gains, self.lead, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def compare(scorer: str, better: Checkpoint, worse: Checkpoint) -> Comparison:
+    """Return two scored checkpoints term by term; a term that only one of them has is left out."""
+    ours, theirs = better.scores[scorer].terms, worse.scores[scorer].terms
+    return Comparison(scorer, better, worse, tuple((name, ours[name], theirs[name]) for name in ours if name in theirs))
+
+
+def rival_of(ranking: Ranking) -> Checkpoint | None:
+    """Return what the best is to be judged against: the lowest eval loss, or where that is the best, the runner-up."""
+    leader, lowest, ranked = ranking.leader, ranking.lowest_loss, ranking.ranked()
+    if leader is None or not ranked:
+        return None
+    if lowest is not None and lowest.step != ranked[0].step and leader in lowest.scores:
+        return lowest
+    return ranked[1] if len(ranked) > 1 else None
+
+
+def why_best(ranking: Ranking) -> tuple[str, ...]:
+    """Return why the best checkpoint is the best, in sentences."""
+    evaluations = [c for c in ranking.all() if not c.is_baseline]
+    leader, ranked, lowest = ranking.leader, ranking.ranked(), ranking.lowest_loss
+    if not evaluations:
+        return ("No checkpoint was scored: the run has no evaluation.",)
+    if leader is None:
+        return (f"{count(len(evaluations), 'evaluation')}, and no strategy could score one: no checkpoint is best.",)
+    if not ranked:
+        return (f"{leader} scored {count(len(evaluations), 'evaluation')} and rejected each: no checkpoint is best.",)
+    best = ranked[0]
+    score = best.scores[leader]
+    scored = f"{len(ranked)} of {count(len(evaluations), 'evaluation')}"
+    best_told = f"step {best.step}, with {score.value:.4f} (lower is better)"
+    said = [f"{leader} decides: its best is {best_told}. It scored {scored}."]
+    if score.because:
+        said.append(score.because)
+    rival = rival_of(ranking)
+    if lowest is None:
+        said.append("No evaluation has a finite eval loss.")
+    elif lowest.step == best.step:
+        said.append(f"It has the lowest eval loss too, {lowest.metrics['eval_loss']:.4f}.")
+    else:
+        theirs = f", which {leader} scores {lowest.scores[leader].value:.4f}" if leader in lowest.scores else ""
+        own = f" (at step {best.step}: {best.metrics['eval_loss']:.4f})" if "eval_loss" in best.metrics else ""
+        said.append(f"The lowest eval loss, {lowest.metrics['eval_loss']:.4f}{own}, is at step {lowest.step}{theirs}.")
+    if rival is not None:
+        said.append(_sentence(compare(leader, best, rival)))
+    return tuple(said)
+
+
+def _sentence(c: Comparison) -> str:
+    against = f"Against step {c.worse.step}, step {c.better.step}"
+    if not c.is_sum:
+        each = ", ".join(f"{name} {ours:.4f} against {theirs:.4f}" for name, ours, theirs in c.terms)
+        return f"{against} is better by {c.lead:.4f}" + (f": {each}." if each else ".")
+    gains = [f"{theirs - ours:.4f} by {name}" for name, ours, theirs in c.terms if theirs - ours > 1e-9]
+    losses = [f"{ours - theirs:.4f} by {name}" for name, ours, theirs in c.terms if ours - theirs > 1e-9]
+    if not gains and not losses:
+        return f"{against} scores the same; the earlier is kept."
+    parts = [f"gains {listed(gains)}" if gains else "", f"loses {listed(losses)}" if losses else ""]
+    return f"{against} {' and '.join(part for part in parts if part)}: better by {c.lead:.4f} in all."
+
+
+def listed(parts: list[str]) -> str:
+    """Return `a, b and c`."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part) if parts else ""
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 evaluation` or `2 evaluations`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,15 @@
+"""What every test may use: the logs of real trainings, and one profile for property tests."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("steersman", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steersman")
+
+
+@pytest.fixture(scope="session")
+def runs() -> Path:
+    """The folder of real logs; `SOURCES.md` there says whose they are."""
+    return Path(__file__).parent / "runs"

@@ -1,0 +1,126 @@
+"""What a user can get wrong: a sentence on standard error and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+
+def _is_a_sentence(result, *parts):
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    for part in parts:
+        assert part in result.stderr
+
+
+@pytest.mark.parametrize("command", ["replay", "explain"])
+def test_no_such_file(shell, command):
+    """A path that is not there is named."""
+    _is_a_sentence(shell(command, "nowhere"), "Error: nowhere: there is no such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "it is no JSON"),
+        ("[]", "expected a JSON object, got list"),
+        ("{}", "it has no `log_history`"),
+        ("version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+    ],
+)
+def test_a_file_that_is_no_run(shell, write, content, reason):
+    """A file that is no trainer_state.json says what it is instead."""
+    _is_a_sentence(shell("replay", write("state.json", content)), "state.json: ", reason)
+
+
+def test_a_folder_without_a_run(shell, tmp_path):
+    """A folder that holds no run says what would be read."""
+    _is_a_sentence(shell("replay", tmp_path), "it holds no trainer_state.json")
+
+
+def test_a_run_without_a_journal(shell, trainer_state, tmp_path):
+    """To explain a run that Steersman did not supervise is answered with the command that replays it."""
+    trainer_state({"step": 1, "loss": 1.0})
+    _is_a_sentence(shell("explain", tmp_path), "it holds no journal", f"`steersman replay {tmp_path}`")
+
+
+def test_an_empty_journal(shell, write):
+    """A journal without a line is said to hold nothing."""
+    _is_a_sentence(shell("explain", write("journal.jsonl", "")), "it holds no entry of Steersman's journal")
+
+
+def test_a_journal_of_a_newer_format(shell, write):
+    """A journal of a newer format is refused, naming the line."""
+    journal = write("journal.jsonl", '{"v": 99, "kind": "run", "step": 0}\n')
+    _is_a_sentence(shell("explain", journal), "line 1: format 99 is newer than this Steersman reads (1)")
+
+
+def test_every_fault_of_a_config_at_once(shell, trainer_state, write):
+    """All faults of a config come at once, each with its path and the nearest valid name."""
+    config = write("steersman.yaml", "mode: actt\nuse: [eval-los]\n")
+    result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", config)
+    _is_a_sentence(result, "2 problems", "$.mode", "did you mean 'act'?", "$.use[0]", "did you mean 'eval-loss'?")
+
+
+def test_a_config_that_is_not_there(shell, trainer_state):
+    """A config that is not there is named."""
+    result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", "nowhere.yaml")
+    _is_a_sentence(result, "nowhere.yaml", "it cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize("setting", ["kl_penalty", "kl_penalty=high", "=1", "kl_penalty=nan", "kl_penalty=inf"])
+def test_a_value_that_is_none(shell, trainer_state, setting):
+    """A value that is no finite number is refused, with an example."""
+    result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--set", setting)
+    _is_a_sentence(result, "expected name=value with a finite number, such as max_grad_norm=1.0", repr(setting))
+
+
+def test_a_strategy_that_may_raise(shell, trainer_state, write):
+    """With `on_error: raise` a failing strategy ends the replay with its name, hook and error in one sentence."""
+    write("broken.py", BROKEN)
+    config = write("steersman.yaml", "on_error: raise\nuse: [./broken.py:Broken]\n")
+    result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", config)
+    _is_a_sentence(result, "Broken failed in on_log: no luck")
+
+
+def test_json_of_an_unreadable_run(shell):
+    """With --json an unreadable run is an object with its error, beside the sentence and exit code 2."""
+    result = shell("replay", "nowhere", "--json")
+    assert result.returncode == 2
+    assert "there is no such file" in result.stderr
+    told = json.loads(result.stdout)
+    assert told["runs"][0]["error"] == "nowhere: there is no such file or directory"
+    assert (told["choices"], told["scores"], told["findings"], told["proposals"]) == ({}, [], [], [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_interrupted(script, tmp_path):
+    """Ctrl-C ends a command with exit code 130 and a word, not a traceback."""
+    pipe = tmp_path / "trainer_state.json"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        [script, "replay", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        writer = os.open(pipe, os.O_WRONLY)  # returns when the command has opened the file for reading
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        os.close(writer)
+    assert (process.returncode, out, err.strip()) == (130, "", "Stopped.")
+
+
+BROKEN = """
+from attrs import define
+from steersman import hookimpl
+
+
+@define(eq=False)
+class Broken:
+    @hookimpl
+    def on_log(self, run, log):
+        raise ValueError("no luck")
+"""

@@ -1,0 +1,235 @@
+"""Builders of real parts: supervised runs fed by hand, distributions on disk, config files, strategies that fail."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl
+from steersman.config import read
+from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.journal import Journal, JournalEntry
+from steersman.loading import load
+
+
+@define
+class Supervised:
+    """A supervisor, what it journaled, and short words to feed it."""
+
+    supervisor: Supervisor
+    entries: list[JournalEntry] = field(factory=list)
+
+    def train(self, step: int, epoch: float | None = None, /, **metrics: float) -> None:
+        self.supervisor.feed(Record(step, "train", metrics, epoch))
+
+    def evaluate(self, step: int, epoch: float | None = None, /, **metrics: float) -> Any:
+        return self.supervisor.feed(Record(step, "eval", metrics, epoch))
+
+    def of(self, kind: str) -> list[JournalEntry]:
+        return [entry for entry in self.entries if entry.kind == kind]
+
+
+@pytest.fixture
+def supervise():
+    """Return a builder of a supervisor over strategy instances; it has begun unless told otherwise."""
+
+    def build(
+        *strategies: object,
+        config: Mapping[str, Any] | None = None,
+        plan: RunPlan | None = None,
+        values: Mapping[str, float | None] | None = None,
+        begin: bool = True,
+        journal: Journal | None = None,
+        replaying: bool = False,
+    ) -> Supervised:
+        settings = read({"extends": [], "use": list(strategies), **(config or {})})
+        problems: list[str] = []
+        loaded = load(settings, problems)
+        assert problems == []
+        registry = Registry(Entry(n, OnPaper(v), "live", safer=SAFER.get(n)) for n, v in (values or {}).items())
+        journal = journal or Journal(None)
+        entries: list[JournalEntry] = []
+        journal.subscribers.append(entries.append)
+        supervisor = Supervisor(settings, loaded, plan=plan, registry=registry, journal=journal, replaying=replaying)
+        if begin:
+            supervisor.begin()
+        return Supervised(supervisor, entries)
+
+    return build
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a builder of an installed distribution: its modules and a dist-info with metadata and entry points."""
+    made: list[str] = []
+
+    def build(
+        name: str,
+        entry_points: Mapping[str, str],
+        modules: Mapping[str, str] | None = None,
+        *,
+        version: str = "1.0",
+        group: str = "steersman.strategies",
+    ) -> None:
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = [f"{point} = {target}" for point, target in entry_points.items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+        for module, source in (modules or {}).items():
+            (site / f"{module}.py").write_text(source)
+            made.append(module)
+        monkeypatch.syspath_prepend(site)
+        importlib.invalidate_caches()
+
+    yield build
+    for module in made:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Return a writer of a text file below the test's own folder."""
+
+    def build(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return build
+
+
+@define(eq=False)
+class EveryHook:
+    """Implements every hook soundly, counts its calls, and misbehaves in one hook where told to."""
+
+    raises_in: str = ""
+    answers_in: str = ""
+    answer: Any = None
+    calls: dict[str, int] = field(factory=dict)
+
+    def _called(self, hook: str, sound: Any = None) -> Any:
+        self.calls[hook] = self.calls.get(hook, 0) + 1
+        if hook == self.raises_in:
+            raise RuntimeError(f"broken {hook}")
+        return self.answer if hook == self.answers_in else sound
+
+    @hookimpl
+    def on_train_begin(self, run):
+        self._called("on_train_begin")
+
+    @hookimpl
+    def on_train_end(self, run):
+        self._called("on_train_end")
+
+    @hookimpl
+    def on_log(self, run, log):
+        self._called("on_log")
+
+    @hookimpl
+    def on_eval(self, run, evaluation):
+        self._called("on_eval")
+
+    @hookimpl
+    def on_epoch_end(self, run, window):
+        self._called("on_epoch_end")
+
+    @hookimpl
+    def score_checkpoint(self, run, checkpoint):
+        return self._called("score_checkpoint", Score(checkpoint.metrics["eval_loss"]))
+
+    @hookimpl
+    def on_checkpoint_scored(self, run, checkpoint):
+        self._called("on_checkpoint_scored")
+
+    @hookimpl
+    def on_checkpoint_saved(self, run, checkpoint):
+        self._called("on_checkpoint_saved")
+
+    @hookimpl
+    def diagnose(self, run, check):
+        return self._called("diagnose", Finding("looked", f"looked at step {check.step}", "info"))
+
+    @hookimpl
+    def propose_adjustments(self, run, check):
+        return self._called("propose_adjustments", Adjust("learning_rate", scale=0.5, because="every check"))
+
+    @hookimpl
+    def veto_adjustment(self, run, adjustment):
+        return self._called("veto_adjustment")
+
+    @hookimpl
+    def on_adjusted(self, run, adjustment):
+        self._called("on_adjusted")
+
+    @hookimpl
+    def on_rolled_back(self, run, rollback):
+        self._called("on_rolled_back")
+
+    @hookimpl
+    def on_journaled(self, run, entry):
+        self._called("on_journaled")
+
+
+@define(eq=False)
+class Companion(EveryHook):
+    """The same under another name, to run beside one that fails."""
+
+
+@pytest.fixture
+def companion() -> type[Companion]:
+    """A strategy to run beside one that fails."""
+    return Companion
+
+
+@pytest.fixture
+def every_hook() -> type[EveryHook]:
+    """The strategy that implements every hook and misbehaves in one."""
+    return EveryHook
+
+
+@pytest.fixture
+def forty_steps(tmp_path: Path):
+    """Feed forty steps, four epochs: a train log every 5, an evaluation and a saved checkpoint every 10; then end."""
+
+    def feed(run: Supervised) -> dict[str, Any]:
+        for step in range(5, 41, 5):
+            run.train(step, step / 10, loss=2.0 - step / 100)
+            if step % 10 == 0:
+                run.evaluate(step, step / 10, eval_loss=2.0 - step / 100)
+                folder = tmp_path / f"checkpoint-{step}"
+                folder.mkdir()
+                run.supervisor.saved(step, str(folder))
+        return run.supervisor.end()
+
+    return feed
+
+
+@pytest.fixture
+def forty_steps_calls() -> dict[str, int]:
+    """How often each hook is called in those forty steps, counted by hand.
+
+    Checks are at the four evaluations, and one more at the end that asks for no proposals. `on_journaled` is left out.
+    """
+    return {
+        "on_train_begin": 1,
+        "on_log": 8,
+        "on_eval": 4,
+        "score_checkpoint": 4,
+        "on_checkpoint_scored": 4,
+        "on_checkpoint_saved": 4,
+        "on_epoch_end": 4,
+        "diagnose": 5,
+        "propose_adjustments": 4,
+        "veto_adjustment": 4,
+        "on_adjusted": 4,
+        "on_train_end": 1,
+    }

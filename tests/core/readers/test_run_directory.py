@@ -1,0 +1,95 @@
+import json
+import shutil
+
+import pytest
+
+from steersman.readers import UnreadableRun, read
+from steersman.readers.run_directory import checkpoints, find_journal
+
+
+def test_checkpoints_are_one_run(runs):
+    """Six successive checkpoints are one run: the log of the last, and each directory by its step."""
+    recording = read(runs / "roberta")
+    assert [record.step for record in recording.records if record.kind == "eval"] == [500, 1000, 1500, 2000, 2500, 3000]
+    assert recording.saved == {
+        step: str(runs / "roberta" / f"checkpoint-{step}") for step in (500, 1000, 1500, 2000, 2500, 3000)
+    }
+    assert recording.plan.total_steps == 8610
+
+
+def test_the_longest_log_wins(runs, tmp_path):
+    """The log is that of the checkpoint with most records, not of the one named last."""
+    shutil.copytree(runs / "roberta" / "checkpoint-500", tmp_path / "checkpoint-9000")
+    shutil.copytree(runs / "roberta" / "checkpoint-1500", tmp_path / "checkpoint-1500")
+    recording = read(tmp_path)
+    assert len(recording.records) == 6
+    assert list(recording.saved) == [1500, 9000]
+
+
+def test_the_state_beside_the_checkpoints(tmp_path):
+    """A trainer_state.json in the directory itself is one of the logs."""
+    (tmp_path / "checkpoint-10").mkdir()
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 10, "loss": 1.0}]}))
+    recording = read(tmp_path)
+    assert [record.step for record in recording.records] == [10]
+    assert recording.saved == {10: str(tmp_path / "checkpoint-10")}
+
+
+def test_one_broken_checkpoint(runs, tmp_path):
+    """A checkpoint that was torn while it was written does not hide the others."""
+    shutil.copytree(runs / "roberta" / "checkpoint-500", tmp_path / "checkpoint-500")
+    (tmp_path / "checkpoint-1000").mkdir()
+    (tmp_path / "checkpoint-1000" / "trainer_state.json").write_text('{"log_history": [')
+    assert len(read(tmp_path).records) == 2
+
+
+def test_nothing_but_broken_checkpoints(tmp_path):
+    """Where no log can be read the reason of each is told."""
+    for step in (5, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("[]")
+    with pytest.raises(UnreadableRun) as caught:
+        read(tmp_path)
+    assert str(caught.value).count("expected a JSON object, got list") == 2
+
+
+def test_the_journal_comes_first(runs, tmp_path):
+    """Where there is a journal it is the source, with the checkpoints that are there now."""
+    shutil.copytree(runs / "roberta" / "checkpoint-500", tmp_path / "checkpoint-500")
+    (tmp_path / "steersman").mkdir()
+    lines = [
+        {"v": 1, "kind": "run", "step": 0, "plan": {"total_steps": 50}, "values": {"max_grad_norm": 1.0}},
+        {"v": 1, "kind": "record", "step": 5, "of": "train", "metrics": {"loss": 1.0}},
+        {"v": 1, "kind": "checkpoint_saved", "step": 9, "path": "gone/checkpoint-9"},
+    ]
+    journal = tmp_path / "steersman" / "journal.jsonl"
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    recording = read(tmp_path)
+    assert (recording.format, recording.path, recording.supervised) == ("journal", journal, True)
+    assert recording.saved == {500: str(tmp_path / "checkpoint-500")}
+    assert recording.values == {"max_grad_norm": 1.0}
+
+
+def test_where_a_journal_is_found(tmp_path):
+    """A journal is found from the run directory, from its own folder, and by its own path; nothing else is one."""
+    folder = tmp_path / "steersman"
+    folder.mkdir()
+    assert find_journal(tmp_path) is None
+    journal = folder / "journal.jsonl"
+    journal.touch()
+    assert find_journal(tmp_path) == find_journal(folder) == find_journal(journal) == journal
+    assert find_journal(tmp_path / "trainer_state.json") is None
+
+
+def test_what_is_a_checkpoint(tmp_path):
+    """A checkpoint is a directory named after its step; a file of that name, or another folder, is none."""
+    for name in ("checkpoint-20", "checkpoint-3", "checkpoint-best", "logs", "checkpoint-7-old"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoint-5").touch()
+    assert list(checkpoints(tmp_path)) == [3, 20]
+
+
+def test_an_empty_directory(tmp_path):
+    """A directory with nothing to read says what would be read."""
+    with pytest.raises(UnreadableRun, match=r"it holds no trainer_state\.json, no checkpoint-.* and no journal"):
+        read(tmp_path)

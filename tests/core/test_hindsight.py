@@ -1,0 +1,103 @@
+"""The ranking made again from journal entries, and why its best is the best."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from steersman.hindsight import compare, count, listed, ranking_of, rival_of, why_best
+from steersman.journal import JournalEntry
+
+
+def score(step, value, strategy="mine", *, eval_loss=None, rejected=None, **terms):
+    """A `score` entry as the journal holds it."""
+    data = {"strategy": strategy, "value": value, "terms": terms, "rejected": rejected, "eval_loss": eval_loss}
+    return JournalEntry("score", step, data)
+
+
+def test_config_order_decides_and_not_who_came_first():
+    """The first scorer of the config leads even where another had an opinion earlier."""
+    entries = [score(10, 1.0, "second"), score(20, 5.0, "first"), score(20, 2.0, "second")]
+    ranking = ranking_of(entries, ("first", "second"))
+    assert ranking.leader == "first"
+    assert ranking.best("second").step == 10
+    assert ranking_of(entries).leader == "second"
+
+
+def test_a_step_that_was_scored_again_counts_once():
+    """A resumed run that evaluates a step again replaces that step's score."""
+    ranking = ranking_of([score(10, 1.0), score(10, 3.0), score(20, 2.0)])
+    assert [(c.step, c.scores["mine"].value) for c in ranking.ranked()] == [(20, 2.0), (10, 3.0)]
+
+
+def test_paths_and_train_losses_come_along():
+    """A checkpoint has the directory it was saved in and the train loss its score was made with."""
+    entry = score(10, 1.0)
+    loss = {"value": 0.5, "source": "recent", "age_steps": 3}
+    ranking = ranking_of(
+        [JournalEntry("score", 10, {**entry.data, "train_loss": loss})], saved={10: "out/checkpoint-10"}
+    )
+    best = ranking.best()
+    assert best.path == "out/checkpoint-10"
+    assert (best.train_loss.value, best.train_loss.source, best.train_loss.age_steps) == (0.5, "recent", 3)
+
+
+def test_terms_that_make_up_the_score_are_told_as_gains_and_losses():
+    """Where terms sum to the score, each tells its share of the lead."""
+    entries = [score(10, 3.0, eval_loss=2.0, a=1.0, b=2.0), score(20, 4.0, eval_loss=1.0, a=3.5, b=0.5)]
+    said = why_best(ranking_of(entries))
+    assert said[-1] == "Against step 20, step 10 gains 2.5000 by a and loses 1.5000 by b: better by 1.0000 in all."
+
+
+def test_terms_that_make_up_no_score_are_only_listed():
+    """Where terms do not sum to the score, no share is claimed."""
+    entries = [score(10, 3.0, a=7.0), score(20, 4.0, a=9.0)]
+    ranking = ranking_of(entries)
+    assert not compare("mine", ranking.best(), rival_of(ranking)).is_sum
+    assert why_best(ranking)[-1] == "Against step 20, step 10 is better by 1.0000: a 7.0000 against 9.0000."
+
+
+def test_the_earlier_of_equals_is_kept():
+    """Of two checkpoints with one score the earlier is best, and that is said."""
+    said = why_best(ranking_of([score(10, 1.0, a=1.0), score(20, 1.0, a=1.0)]))
+    assert said[-1] == "Against step 20, step 10 scores the same; the earlier is kept."
+
+
+def test_the_rival_is_the_lowest_eval_loss_or_else_the_runner_up():
+    """The best is judged against the lowest eval loss; where it is that itself, against the next best."""
+    differ = ranking_of([score(10, 1.0, eval_loss=2.0), score(20, 2.0, eval_loss=3.0), score(30, 3.0, eval_loss=1.0)])
+    agree = ranking_of([score(10, 1.0, eval_loss=1.0), score(20, 3.0, eval_loss=3.0), score(30, 2.0, eval_loss=2.0)])
+    assert (rival_of(differ).step, rival_of(agree).step) == (30, 30)
+    assert rival_of(ranking_of([score(10, 1.0)])) is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([], "No checkpoint was scored: the run has no evaluation."),
+        ([score(0, 1.0)], "No checkpoint was scored: the run has no evaluation."),
+        (
+            [JournalEntry("unscored", 10, {"metrics": {}}), JournalEntry("unscored", 20, {"metrics": {}})],
+            "2 evaluations, and no strategy could score one: no checkpoint is best.",
+        ),
+        (
+            [score(10, math.inf, rejected="toxic")],
+            "mine scored 1 evaluation and rejected each: no checkpoint is best.",
+        ),
+    ],
+)
+def test_no_best(entries, said):
+    """Where no checkpoint is best the reason is told; the baseline at step 0 is never best."""
+    assert why_best(ranking_of(entries)) == (said,)
+
+
+def test_words():
+    """Numbers and lists read as a person writes them."""
+    assert (count(1, "log"), count(2, "log"), count(0, "log")) == ("1 log", "2 logs", "0 logs")
+    assert (listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == (
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    )

@@ -1,0 +1,103 @@
+"""What the trend rules look at, as figures computed by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steersman import Record
+from steersman_plugins.trends import noise, setback
+
+KEPT = st.floats(-1e3, 1e3, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), 0.0),
+        ((1.0,), 0.0),
+        ((2.0, 1.5, 1.0, 0.5), 0.0),
+        ((1.0, 2.0, 0.0), 1.5),
+        ((0.0, 1.0, 3.0, 7.0, 15.0), 1.5),
+    ],
+)
+def test_noise_is_the_mad_of_differences(values: tuple[float, ...], expected: float) -> None:
+    """Steps 1, 2, 4, 8 have the median 3, deviations 2, 1, 1, 5 and their median 1.5; a steady fall has none."""
+    assert noise(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "above", "limit"),
+    [
+        ((2.0, 1.5, 1.0, 1.25), 0.25, 0.12),
+        ((0.0, 1.0, 3.0, 7.0, 15.0, 4.0), 4.0, 9.0),
+        ((1.0, 0.5, 0.25), -0.25, 0.06),
+    ],
+)
+def test_setback_by_hand(values: tuple[float, ...], above: float, limit: float) -> None:
+    """The newest against the lowest before; the limit is 12 % of the progress, or 6 x noise where that is more."""
+    assert setback(values, 6, 0.12) == (pytest.approx(above), pytest.approx(limit))
+
+
+@given(st.lists(KEPT, min_size=2, max_size=12), st.integers(-8, 8))
+def test_setback_has_no_unit(values: list[float], exponent: int) -> None:
+    """Scaling every value by a constant scales both figures by it, so that the comparison stays."""
+    scale = 2.0**exponent
+    above, limit = setback(tuple(values), 6, 0.12)
+    scaled = setback(tuple(scale * value for value in values), 6, 0.12)
+
+    assert scaled == (pytest.approx(scale * above, abs=1e-9), pytest.approx(scale * limit, abs=1e-9))
+
+
+def variance(told: Any) -> list[float]:
+    return [check["reward_variance"] for check in told.of("check", reason="scheduled")]
+
+
+def test_the_variance_of_a_mixture(tell: Any, epochs: Any) -> None:
+    """Rewards 0.2 +- 0.1 and 0.4 +- 0.3: mean of the variances 0.05 plus variance of the means 0.01 is 0.06."""
+    logs = [{"reward": 0.2, "reward_std": 0.1}, {"reward": 0.4, "reward_std": 0.3}]
+
+    assert variance(tell(["trend-health"], epochs(logs))) == [pytest.approx(0.06)]
+
+
+def test_the_variance_of_a_mixture_is_weighted_by_steps(tell: Any) -> None:
+    """Covering 6 and 2 steps: (6 x 0.01 + 2 x 0.09) / 8 = 0.03, and the means 0.2, 0.4 about 0.25 vary by 0.0075."""
+    records = [
+        Record(6, "train", {"reward": 0.2, "reward_std": 0.1}, 0.75),
+        Record(8, "train", {"reward": 0.4, "reward_std": 0.3}, 1.0),
+    ]
+
+    assert variance(tell(["trend-health"], records)) == [pytest.approx(0.0375)]
+
+
+def test_without_deviations_the_variance_is_that_of_the_rewards(tell: Any, epochs: Any) -> None:
+    """Rewards 0.0, 0.2, 0.4, 0.6 have the mean 0.3 and the population variance 0.05."""
+    logs = [{"reward": reward} for reward in (0.0, 0.2, 0.4, 0.6)]
+
+    assert variance(tell(["trend-health"], epochs(logs))) == [pytest.approx(0.05)]
+
+
+def test_nan_is_left_out_of_a_mean_and_counted(tell: Any, epochs: Any) -> None:
+    """Losses 0.2, NaN and 0.4 of equal steps mean 0.3 with one non-finite log."""
+    records = [Record(8 * i, "train", {"loss": loss}, i / 3) for i, loss in enumerate((0.2, math.nan, 0.4), 1)]
+    records[-1] = evolve(records[-1], epoch=1.0)
+
+    [check] = tell(["trend-health"], records).of("check", reason="scheduled")
+
+    assert (check["loss"], check["nonfinite"]) == (pytest.approx(0.3), {"loss": 1})
+
+
+def test_a_window_without_the_metric_is_skipped(tell: Any, epochs: Any) -> None:
+    """A reward of every other epoch is compared with the last epoch that had one, and judged only when it comes."""
+    logs = [{"loss": 0.3, "reward": 0.5}, {"loss": 0.3}, {"loss": 0.3, "reward": 0.4}, {"loss": 0.3}]
+
+    told = tell([{"trend-health": {"preset": "seed"}}], epochs(*logs))
+
+    assert [(f["name"], f["evidence"]["reward_change"]) for f in told.of("finding")] == [
+        ("reward-declining", pytest.approx(-0.1))
+    ]

@@ -1,0 +1,279 @@
+"""The documentation is asserted: its code runs, its configs are valid, its references are complete."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import re
+import runpy
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import pytest
+import yaml
+from attrs import frozen
+
+from steersman import Adjust, Finding, Record, Score, Stop, Supervisor, hookimpl
+from steersman.arbiter import Ruling
+from steersman.config import read
+from steersman.config.reading import KEYS
+from steersman.config.schema import HyperparameterConfig, LoggingConfig
+from steersman.hyperparameters import Entry, OnPaper, Registry
+from steersman.journal import Journal
+from steersman.journal import read as entries_of
+from steersman.loading import installed, load
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+SLOW = {"tutorial.md"}
+"""Pages that train a model."""
+
+
+@frozen
+class Block:
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that a block stands for: the path in the comment of its first line."""
+        match = re.match(r"# (\S+\.(?:py|yaml))\n", self.text)
+        return match[1] if match else None
+
+
+def blocks(page: str) -> list[Block]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [Block(language, body) for language, body in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)]
+
+
+def write_files(page: str) -> None:
+    for block in blocks(page):
+        if block.file is not None:
+            path = Path(block.file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+
+
+def with_block(language: str) -> Iterator[Any]:
+    for page in PAGES:
+        if any(block.language == language for block in blocks(page)):
+            yield pytest.param(page, marks=[pytest.mark.slow] if page in SLOW and language == "python" else [])
+
+
+@pytest.mark.parametrize("page", [*with_block("python")])
+def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every python block runs, in order, and prints what the `output` block after it shows."""
+    monkeypatch.chdir(tmp_path)
+    write_files(page)
+    found = blocks(page)
+    namespace: dict[str, Any] = {"__name__": "docs"}
+
+    for block, after in zip(found, [*found[1:], None], strict=True):
+        if block.language == "python":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(compile(block.text, page, "exec"), namespace)
+            if after is not None and after.language == "output":
+                assert printed.getvalue() == after.text
+
+
+@pytest.mark.parametrize("page", [*with_block("yaml")])
+def test_the_configs_of_a_page_are_valid(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every yaml block is a config without a fault, whose strategies load."""
+    monkeypatch.chdir(tmp_path)
+    write_files(page)
+    for block in blocks(page):
+        if block.language == "yaml":
+            Path("config.yaml").write_text(block.text, encoding="utf-8")
+            problems: list[str] = []
+            config = read("config.yaml", problems)
+            strategies = load(config, problems)
+
+            assert (problems, len(strategies)) == ([], len(config.use))
+
+
+def test_the_toml_config_is_valid(tmp_path: Path) -> None:
+    """The TOML of the how-to is a config that acts on the learning rate alone."""
+    [block] = [block for block in blocks("how-to/configure.md") if block.language == "toml"]
+    path = tmp_path / "pyproject.toml"
+    path.write_text(block.text, encoding="utf-8")
+
+    config = read(path)
+
+    assert ([use.name for use in config.use], list(config.allowed)) == (
+        ["eval-loss", "trend-health"],
+        ["learning_rate"],
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    """Every relative link names a file that is there, and the heading it points at."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        path, _, anchor = target.partition("#")
+        goal = (DOCS / page).parent / path if path else DOCS / page
+        assert goal.is_file(), target
+        assert not anchor or f"\n## {anchor}\n" in goal.read_text(encoding="utf-8"), target
+
+
+def test_every_page_can_be_found() -> None:
+    """The index leads to every other page."""
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+
+    assert [page for page in PAGES if f"({page})" not in text] == ["index.md"]
+
+
+def test_the_reference_of_hooks_is_not_stale() -> None:
+    """docs/reference/hooks.md is what docs/generate_hooks.py writes today."""
+    generator = runpy.run_path(str(DOCS / "generate_hooks.py"))
+
+    assert (DOCS / "reference" / "hooks.md").read_text(encoding="utf-8") == generator["render"]()
+
+
+def sections(page: str) -> dict[str, str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in text.split("\n## ")[1:]}
+
+
+def fields_of(section: str) -> dict[str, list[str]]:
+    """The first column of a section's tables, each with the cells after it."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section, re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_of_a_config_is_shown(key: str) -> None:
+    """The how-to has a section for each key, with a config that uses it."""
+    section = sections("how-to/configure.md")[key]
+
+    examples = re.findall(r"^```yaml\n(.*?)^```$", section, re.M | re.S)
+    assert any(key in yaml.safe_load(example) for example in examples)
+
+
+@pytest.mark.parametrize(("key", "cls"), [("hyperparameters", HyperparameterConfig), ("logging", LoggingConfig)])
+def test_every_key_below_a_key_is_shown(key: str, cls: type[Any]) -> None:
+    """The example of a table uses each key that it may have."""
+    section = sections("how-to/configure.md")[key]
+
+    assert [field.name for field in attrs.fields(cls) if f"{field.name}:" not in section] == []
+
+
+def test_every_shipped_strategy_has_a_section() -> None:
+    """The reference lists each strategy that this distribution ships, and no other."""
+    shipped = {
+        name for name, points in installed().items() if any(p.value.startswith("steersman_plugins") for p in points)
+    }
+
+    assert set(sections("reference/strategies.md")) == shipped
+    assert len(shipped) == 5
+
+
+def options(cls: type[Any]) -> dict[str, Any]:
+    return {field.name: field.default for field in attrs.fields(cls) if field.init}
+
+
+@pytest.mark.parametrize("strategy", ["multi-metric", "eval-loss", "score", "trend-health", "token-accounting"])
+def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
+    """A strategy's section names each of its options."""
+    section = sections("reference/strategies.md")[strategy]
+    cls = installed()[strategy][0].load()
+
+    assert [name for name in options(cls) if f"| `{name}` |" not in section] == []
+
+
+@pytest.mark.parametrize("preset", ["guarded", "seed"])
+def test_every_option_of_a_preset_is_listed_with_its_default(preset: str) -> None:
+    """The table of a preset has exactly its options, each with the default that the code has."""
+    section = sections("reference/strategies.md")["trend-health"]
+    [mine] = [part for part in section.split("\n### ")[1:] if part.startswith(f"{preset}\n")]
+    cls = attrs.fields_dict(installed()["trend-health"][0].load())[preset].default.factory
+
+    assert {name: float(cells[0]) for name, cells in fields_of(mine).items() if len(cells) == 2} == options(cls)
+
+
+def written_by_the_code() -> dict[str, set[str]]:
+    """Each kind of journal entry that the source of the core writes, with the fields named there."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "core" / "steersman").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            named = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+            first = node.args[0] if node.args else None
+            if node.func.attr == "write" and isinstance(first, ast.Constant) and len(node.args) == 2:
+                found[str(first.value)] |= named
+            elif node.func.attr == "end" and ast.unparse(node.func.value).endswith("supervisor"):
+                found["end"] |= named
+    return found
+
+
+@attrs.define(eq=False)
+class Busy:
+    """A strategy that makes a journal line of every kind it can."""
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint: Any) -> Score | None:
+        return Score(checkpoint.metrics["eval_loss"]) if "eval_loss" in checkpoint.metrics else None
+
+    @hookimpl
+    def diagnose(self, check: Any) -> Any:
+        return "not a finding" if check.step == 30 else Finding("seen", "a check", "info", {"step": check.step})
+
+    @hookimpl
+    def propose_adjustments(self) -> Any:
+        return [Adjust("learning_rate", scale=0.5, because="a test"), Stop("a test")]
+
+
+def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
+    """Each kind of journal entry of a small run, with the fields its lines have in the file."""
+    config = read({"mode": "act", "check_every": 10, "use": [Busy()], "hyperparameters": {"learning_rate": {}}})
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.open()
+    registry = Registry([Entry("learning_rate", OnPaper(1.0), "live", safer="down")])
+    supervisor = Supervisor(config, load(config, []), registry=registry, journal=journal)
+    supervisor.begin()
+    for step in (10, 20, 30):
+        supervisor.feed(Record(step, "train", {"loss": 1.0, "reward": 1.0}, step / 10))
+        supervisor.feed(Record(step, "eval", {"eval_loss": 1.0} if step == 10 else {"eval_f1": 1.0}))
+        supervisor.saved(step, f"checkpoint-{step}")
+    supervisor.note("a note")
+    supervisor.end()
+    journal.close()
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in entries_of(journal.path or tmp_path):
+        found[entry.kind] |= set(entry.data) - {"time"}
+    return found
+
+
+def test_every_kind_of_journal_entry_has_a_section() -> None:
+    """The reference has a section for each kind that the code writes, and for no other."""
+    assert set(sections("reference/journal.md")) == set(written_by_the_code())
+
+
+def test_a_run_writes_every_kind_but_run(tmp_path: Path) -> None:
+    """The small run above makes every kind of entry; only `run` comes from an integration."""
+    assert set(written_by_the_code()) - set(seen_in_a_run(tmp_path)) == {"run"}
+
+
+@pytest.mark.parametrize("kind", sorted(written_by_the_code()))
+def test_every_field_of_a_journal_entry_is_listed(kind: str, tmp_path: Path) -> None:
+    """A kind's section lists exactly the fields that the code names and a real run writes."""
+    listed = {name for name, cells in fields_of(sections("reference/journal.md")[kind]).items() if cells != [""]}
+    verdicts = {"applied", "accepted", "advised", "refused", "lost", "vetoed", "failed", "unknown"}
+
+    assert listed - (verdicts if kind == "proposal" else set()) == (
+        written_by_the_code()[kind] | seen_in_a_run(tmp_path).get(kind, set())
+    )
+
+
+def test_every_verdict_is_listed() -> None:
+    """The section of proposals explains each ruling that the arbiter knows."""
+    listed = fields_of(sections("reference/journal.md")["proposal"])
+
+    assert [ruling for ruling in get_args(Ruling) if ruling not in listed] == []
