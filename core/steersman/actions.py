@@ -10,13 +10,13 @@ from steersman.decisions import Adjust, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal
-from steersman.run import Adjustment, Run, note_adjustment
+from steersman.run import Adjustment, WritableRun
 
 
 class Actions:
     """What a run was asked to do. `stop_because` and `save_because` are set when it should at its next step."""
 
-    def __init__(self, run: Run, registry: Registry, journal: Journal, dispatch: Dispatch) -> None:
+    def __init__(self, run: WritableRun, registry: Registry, journal: Journal, dispatch: Dispatch) -> None:
         self.stop_because: str | None = None
         self.save_because: str | None = None
         self._run, self._registry, self._journal, self._dispatch = run, registry, journal, dispatch
@@ -50,7 +50,7 @@ class Actions:
             new=verdict.new,
         )
         if made is not None:
-            note_adjustment(self._run, made)
+            self._run.note_adjustment(made)
             self._journal.write(
                 "adjustment",
                 self._run.step,

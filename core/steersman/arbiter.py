@@ -62,7 +62,7 @@ class Rails:
     """The rails every change must keep inside."""
 
     mode: Mode = "advise"
-    allowed: Mapping[str, Bounds] = field(factory=dict)
+    allowed: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
     is_last_step: bool = False
 
 

@@ -33,7 +33,7 @@ class Checkpoint:
     epoch: float | None
     metrics: Mapping[str, float]
     train_loss: TrainLoss | None
-    scores: Mapping[str, Score] = field(factory=dict)
+    scores: Mapping[str, Score] = field(factory=dict[str, Score])
     path: str | None = None
 
     @property

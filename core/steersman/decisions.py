@@ -33,7 +33,7 @@ class Score:
     """
 
     value: float = field(converter=_a_number)
-    terms: Mapping[str, float] = field(factory=dict)
+    terms: Mapping[str, float] = field(factory=dict[str, float])
     because: str = ""
     rejected: str | None = None
 
@@ -55,7 +55,7 @@ class Finding:
     name: str
     message: str
     severity: Severity = "warning"
-    evidence: Mapping[str, float | str | None] = field(factory=dict)
+    evidence: Mapping[str, float | str | None] = field(factory=dict[str, float | str | None])
 
 
 def _scale_is_positive(_: object, __: object, value: float | None) -> None:

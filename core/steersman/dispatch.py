@@ -30,7 +30,7 @@ class Loaded:
     strategy: object
     origin: str
     target: str = ""
-    options: dict[str, Any] = field(factory=dict)
+    options: dict[str, Any] = field(factory=dict[str, Any])
 
 
 @frozen
@@ -159,7 +159,7 @@ class Dispatch:
             self._wrong(loaded, hook, f"returned {_named(answer)}; expected {_expected(hook)}")
             return []
         try:
-            return list(cast("Iterable[Any]", answer))
+            return list(cast("Iterable[object]", answer))
         except Exception as error:
             self._fail(loaded, hook, error)
             return []

@@ -57,6 +57,22 @@ class Series:
         return self.count
 
 
+class Column(Series):
+    """A series that grows."""
+
+    __slots__ = ()
+
+    def append(self, step: int, value: float) -> None:
+        """Add a value; the oldest are forgotten beyond twice what stays readable."""
+        self.count += 1
+        if math.isfinite(value) and (self.min is None or value < self.min):
+            self.min, self.argmin = value, step
+        self._values.append(value)
+        self._steps.append(step)
+        if len(self._values) >= 2 * KEPT:
+            del self._values[:KEPT], self._steps[:KEPT]
+
+
 class Finite:
     """The finite values of a series."""
 
@@ -93,7 +109,7 @@ class History:
     __slots__ = ("_columns", "missing")
 
     def __init__(self) -> None:
-        self._columns: dict[str, Series] = {}
+        self._columns: dict[str, Column] = {}
         self.missing: set[str] = set()
 
     def __getitem__(self, name: str) -> Series:
@@ -111,23 +127,19 @@ class History:
         return tuple(self._columns)
 
 
-def append(history: History, record: Record) -> None:
-    """Add every metric of `record`; for the supervisor only: strategies read."""
-    for name, value in record.metrics.items():
-        append_value(history, name, record.step, value)
+class WritableHistory(History):
+    """The history as the supervisor sees it: strategies read, this adds."""
 
+    __slots__ = ()
 
-def append_value(history: History, name: str, step: int, value: float) -> None:
-    """Add one value of one metric."""
-    columns = history._columns
-    column = columns.get(name)
-    if column is None:
-        column = columns[name] = Series(name)
-    column.count += 1
-    if math.isfinite(value) and (column.min is None or value < column.min):
-        column.min, column.argmin = value, step
-    values, steps = column._values, column._steps
-    values.append(value)
-    steps.append(step)
-    if len(values) >= 2 * KEPT:
-        del values[:KEPT], steps[:KEPT]
+    def append(self, record: Record) -> None:
+        """Add every metric of `record`."""
+        for name, value in record.metrics.items():
+            self.append_value(name, record.step, value)
+
+    def append_value(self, name: str, step: int, value: float) -> None:
+        """Add one value of one metric."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = Column(name)
+        column.append(step, value)

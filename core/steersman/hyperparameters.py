@@ -61,7 +61,8 @@ class Hyperparameter:
     _original: float | None = field(default=None, init=False)
 
     def read(self) -> float | None:
-        return self.get()
+        value = self.get()
+        return None if value is None else float(value)
 
     def write(self, value: float, ratio: float) -> None:
         if self._original is None:
@@ -69,7 +70,7 @@ class Hyperparameter:
         self.set(value)
 
     def save(self) -> float | None:
-        return self.get()
+        return self.read()
 
     def restore(self, saved: float) -> None:
         self.write(saved, 1.0)

@@ -58,6 +58,8 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             _cut_torn_line(self._file)
+        except FileExistsError:  # of mkdir: a part of the path is a file
+            self._failed(NotADirectoryError(20, "Not a directory"))
         except OSError as error:
             self._failed(error)
 
@@ -127,9 +129,9 @@ def to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
-        return {str(k): to_json(v) for k, v in cast("Mapping[Any, Any]", value).items()}
+        return {str(k): to_json(v) for k, v in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(v) for v in cast("list[Any]", value)]
+        return [to_json(v) for v in cast("list[object]", value)]
     return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
 
 
@@ -142,7 +144,7 @@ def from_json(value: Any) -> Any:
         return _NON_FINITE.get(value, value)
     if isinstance(value, dict):
         return {k: from_json(v) for k, v in cast("dict[str, Any]", value).items()}
-    return [from_json(v) for v in cast("list[Any]", value)] if isinstance(value, list) else value
+    return [from_json(v) for v in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def _line(entry: JournalEntry) -> bytes:

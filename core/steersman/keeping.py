@@ -41,7 +41,6 @@ class Keeper:
             size = sum(file.stat().st_size for file in goal.rglob("*") if file.is_file())
             yield f"kept the {role} checkpoint of step {checkpoint.step} in {goal}: {size / 1e6:,.1f} MB on disk at most"
 
-
     def _best(self, ranking: Ranking) -> Checkpoint | None:
         return ranking.best(where=lambda c: exists(c) or self._goal("best", c).exists())
 

@@ -184,10 +184,11 @@ def _make(cls: type[Any], use: Use, path: str, who: str, problems: list[str]) ->
         problems.append(f"{path}: {who} is no attrs class, so it takes no options")
         return None
     try:
-        return cls()
+        made: object = cls()
     except Exception as error:
         problems.append(f"{path}: {who} cannot be made: {type(error).__name__}: {error}")
         return None
+    return made
 
 
 def _origin(point: EntryPoint) -> str:

@@ -40,7 +40,7 @@ class Record:
 
     step: int
     kind: Kind
-    metrics: Mapping[str, float] = field(factory=dict)
+    metrics: Mapping[str, float] = field(factory=dict[str, float])
     epoch: float | None = None
     elapsed: float | None = None
     usage: tuple[Usage, ...] = ()
@@ -55,7 +55,7 @@ def number(value: object) -> float | None:
         try:
             return float(value)
         except OverflowError:
-            return float("inf") if value > 0 else float("-inf")
+            return float("inf") if value == abs(value) else float("-inf")
     return None
 
 

@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from steersman.config import Config, ConfigError, read
 from steersman.config.reading import Source
+from steersman.dispatch import Loaded
 from steersman.history import History
 from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
 from steersman.journal import Journal, JournalEntry
@@ -46,14 +47,13 @@ def replay(
 
     `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
     records it is given, and may show how far it is.
+    Without `config` a supervised run is looked at with its own, any other with the default.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    problems: list[str] = []
-    settings = read(config, problems)
-    strategies = load(settings, problems)
-    if problems:
-        raise ConfigError(settings.source, problems)
-    recording = _renamed(read_run(Path(path)), settings.metrics)
+    asked = _load(config) if config is not None else None
+    recording = read_run(Path(path))
+    settings, strategies = asked or _as_it_was(recording)
+    recording = _renamed(recording, settings.metrics)
     entries: list[JournalEntry] = []
     journal = Journal(None)
     journal.subscribers.append(entries.append)
@@ -61,7 +61,8 @@ def replay(
     supervisor = Supervisor(
         settings, strategies, plan=recording.plan, registry=registry, journal=journal, replaying=True
     )
-    registry.entries.update(on_paper({**recording.values, **(values or {})}, supervisor.history, settings))
+    known = {**recording.values, **(values or {})}
+    registry.entries.update(on_paper(known, supervisor.history, settings, complete=recording.supervised))
     supervisor.begin()
     for record in watch(recording.records):
         supervisor.feed(record)
@@ -69,6 +70,29 @@ def replay(
         supervisor.ranking.mark_saved(step, folder)
     told = supervisor.end()
     return Replay(recording, settings, tuple(entries), told)
+
+
+def _load(config: Source) -> tuple[Config, tuple[Loaded, ...]]:
+    """Return a config and its strategies. Raises ConfigError with every fault of both."""
+    problems: list[str] = []
+    settings = read(config, problems)
+    strategies = load(settings, problems)
+    if problems:
+        raise ConfigError(settings.source, problems)
+    return settings, strategies
+
+
+def _as_it_was(recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
+    """Return the run's own config, or the default where it has none or one that cannot be loaded here."""
+    if recording.config is None:
+        return _load(None)
+    try:
+        settings, strategies = _load(recording.config)
+        source = "the run's own"
+    except ConfigError as error:
+        settings, strategies = _load(None)
+        source = f"the default, because the run's own cannot be loaded here: {error.problems[0]}"
+    return evolve(settings, source=source), strategies
 
 
 def _renamed(recording: Recording, names: Mapping[str, str]) -> Recording:
@@ -103,9 +127,18 @@ class _LoggedRate(OnPaper):
         self.value, self.changed_at = value, self.history["learning_rate"].latest_step or 0
 
 
-def on_paper(values: Mapping[str, float], history: History, config: Config) -> dict[str, Entry]:
-    """Return an entry for every hyperparameter that is known or that the config allows to be changed."""
+def on_paper(
+    values: Mapping[str, float], history: History, config: Config, *, complete: bool = False
+) -> dict[str, Entry]:
+    """Return an entry for every hyperparameter that is known or that the config allows to be changed.
+
+    `complete` is whether `values` names all there were: then any other is unsupported, as it was live.
+    """
     names = dict.fromkeys((*SAFER, *values, *config.hyperparameters))
     handles = {name: OnPaper(values.get(name)) for name in names}
     handles["learning_rate"] = _LoggedRate(values.get("learning_rate"), history=history)
-    return {name: Entry(name, handle, "live", safer=SAFER.get(name)) for name, handle in handles.items()}
+    entries = {name: Entry(name, handle, "live", safer=SAFER.get(name)) for name, handle in handles.items()}
+    for name in names:
+        if complete and name not in values:
+            entries[name] = Entry(name, None, "unsupported", "the supervised run had none", safer=SAFER.get(name))
+    return entries

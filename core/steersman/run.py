@@ -93,7 +93,7 @@ class Run:
         self.history = history
         self.hyperparameters = HyperparameterView(registry)
         self.plan = plan
-        self.mode = mode
+        self.mode: Mode = mode
         self.replaying = replaying
         self._windows = windows
         self._ranking = ranking
@@ -132,6 +132,11 @@ class Run:
         return self._adjustments
 
 
-def note_adjustment(run: Run, adjustment: Adjustment) -> None:
-    """Add a change to `run.adjustments`; for the supervisor only: strategies read."""
-    run._adjustments = (*run._adjustments, adjustment)[-512:]
+class WritableRun(Run):
+    """The run as the supervisor sees it: strategies read, this adds."""
+
+    __slots__ = ()
+
+    def note_adjustment(self, adjustment: Adjustment) -> None:
+        """Add a change to `adjustments`."""
+        self._adjustments = (*self._adjustments, adjustment)[-512:]

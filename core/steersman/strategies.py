@@ -24,8 +24,7 @@ def state(default: T) -> T:
 
     `default` is copied for each instance.
     """
-    made = attrs.field(init=False, factory=lambda: copy.deepcopy(default), metadata={_STATE: True})
-    return cast("T", made)
+    return attrs.field(init=False, factory=lambda: copy.deepcopy(default), metadata={_STATE: True})
 
 
 def state_of(strategy: object) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import evolve
 
-from steersman import history as columns
 from steersman import summary
 from steersman.actions import Actions
 from steersman.arbiter import Rails
@@ -16,7 +15,7 @@ from steersman.checks import Check, Outcome, Reason, examine
 from steersman.config import Config
 from steersman.decisions import Score
 from steersman.dispatch import Dispatch, Failure, Loaded, StrategyError
-from steersman.history import History
+from steersman.history import WritableHistory
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal, JournalEntry
 from steersman.journaling import journal_check, journal_failure, journal_record, journal_scores
@@ -24,7 +23,7 @@ from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
-from steersman.run import Progress, Run, note_adjustment
+from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.saved_state import VERSION as STATE_VERSION
 from steersman.saved_state import (
@@ -59,13 +58,13 @@ class Supervisor:
         self.config, self.plan = config, plan or RunPlan()
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
-        self.history, self.windows, self.progress = History(), Windows(), Progress()
+        self.history, self.windows, self.progress = WritableHistory(), Windows(), Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
         self.evaluations = Evaluations(self.plan.evaluation_sets)
         self.due = Due(cadence(config.check_every, self.plan))
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(register(asked), asked, self._failed, tolerance=config.quarantine_after)
-        self.run = Run(
+        self.run = WritableRun(
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
             replaying=replaying,
         )  # fmt: skip
@@ -97,7 +96,7 @@ class Supervisor:
             problems += self.registry.restore(saved.get("hyperparameters", {}))
             restore_ranking(self.ranking, saved.get("ranking", {}))
             for adjustment in restore_adjustments(saved.get("adjustments", [])):
-                note_adjustment(self.run, adjustment)
+                self.run.note_adjustment(adjustment)
         self.dispatch.notify("on_train_begin", self.run)
         return problems
 
@@ -110,7 +109,7 @@ class Supervisor:
         progress.step = record.step
         progress.epoch = record.epoch if record.epoch is not None else progress.epoch
         progress.elapsed = record.elapsed if record.elapsed is not None else progress.elapsed
-        columns.append(self.history, record)
+        self.history.append(record)
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
         if record.kind != "summary":
@@ -191,7 +190,7 @@ class Supervisor:
 
     def _score(self, evaluation: Evaluation) -> Checkpoint | None:
         if self.history["eval_loss"].latest_step != evaluation.step and "eval_loss" in evaluation.metrics:
-            columns.append_value(self.history, "eval_loss", evaluation.step, evaluation.metrics["eval_loss"])
+            self.history.append_value("eval_loss", evaluation.step, evaluation.metrics["eval_loss"])
         if not self._judging:
             return None
         loss = train_loss_of(evaluation, self.history)

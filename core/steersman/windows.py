@@ -47,7 +47,7 @@ class Window:
         between = self.variances.get("reward")
         if between is None or "reward_std" not in self.means:
             return between
-        return between + self.variances["reward_std"] + self.means["reward_std"] ** 2
+        return between + self.variances["reward_std"] + self.means["reward_std"] * self.means["reward_std"]
 
 
 @define

@@ -83,14 +83,13 @@ def setbacks(r: GuardedRules, t: Trend, variances: tuple[float, ...]) -> Iterato
             yield Fired(
                 "reward-declining", message, {"reward": t.reward, "below_best": below, "limit": limit}, (raised,)
             )
-        usual = sorted(variances[:-1])[len(variances[:-1]) // 2] if len(variances) > 1 else 0.0
-        if fell and usual > 0 and variances[-1] > r.variance_multiple * usual:
+        *before, newest = variances or (0.0,)
+        usual = sorted(before)[len(before) // 2] if before else 0.0
+        if usual > 0 and newest > r.variance_multiple * usual:
             factor, least = r.temperature_factor, r.temperature_min
             cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")
-            message = (
-                f"reward variance {variances[-1]:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
-            )
-            yield Fired("reward-variance", message, {"variance": variances[-1], "median": usual}, (cooler,))
+            message = f"reward variance {newest:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
+            yield Fired("reward-variance", message, {"variance": newest, "median": usual}, (cooler,))
 
 
 def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:

@@ -61,4 +61,4 @@ def _is_recent(run: Run, step: int, epoch: float | None) -> bool:
     """Whether a change was made less than an epoch ago; without epochs, less than one window ago."""
     if epoch is not None and run.epoch is not None:
         return run.epoch - epoch < 1
-    return bool(run.windows) and step > run.windows[-1].first_step
+    return not run.windows or step > run.windows[-1].first_step

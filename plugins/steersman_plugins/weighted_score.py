@@ -27,7 +27,7 @@ class WeightedScore:
     the metrics is missing or not finite it has no opinion.
     """
 
-    metrics: Mapping[str, float | Weight] = field(factory=dict)
+    metrics: Mapping[str, float | Weight] = field(factory=dict[str, float | Weight])
 
     def __attrs_post_init__(self) -> None:
         if not self.metrics:

@@ -4,13 +4,13 @@ import pytest
 
 from steersman import Checkpoint, Evaluation, Record, Score, TrainLoss
 from steersman.checkpoints import Evaluations, first_eval_loss, train_loss_of
-from steersman.history import History, append
+from steersman.history import WritableHistory
 
 
 def history_of(*losses):
-    history = History()
+    history = WritableHistory()
     for i, loss in enumerate(losses, 1):
-        append(history, Record(10 * i, "train", {"loss": loss}))
+        history.append(Record(10 * i, "train", {"loss": loss}))
     return history
 
 

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steersman import Record
-from steersman.history import KEPT, History, append, append_value
+from steersman.history import KEPT, WritableHistory
 
 values = st.lists(st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf]), max_size=60)
 
 
 def series_of(numbers):
-    history = History()
+    history = WritableHistory()
     for i, value in enumerate(numbers):
-        append_value(history, "loss", 10 * i, value)
+        history.append_value("loss", 10 * i, value)
     return history["loss"]
 
 
@@ -56,11 +56,11 @@ def test_no_values_are_no_values():
 
 def test_memory_is_bounded():
     """A long run keeps at least the newest 4096 values and at most twice as many; the facts of the whole run stay."""
-    history = History()
+    history = WritableHistory()
     total = 5 * KEPT + 7
-    append_value(history, "loss", 0, -1.0)
+    history.append_value("loss", 0, -1.0)
     for step in range(1, total):
-        append_value(history, "loss", step, float(step))
+        history.append_value("loss", step, float(step))
     series = history["loss"]
     newest = tuple(float(step) for step in range(total - KEPT, total))
     assert series.last(KEPT) == newest
@@ -78,8 +78,8 @@ def test_memory_of_a_window_is_bounded_before_the_cut():
 
 def test_a_metric_that_never_came():
     """A metric that never came is an empty series and is remembered; one that came is not."""
-    history = History()
-    append(history, Record(5, "train", {"loss": 1.0, "grad_norm": math.nan}))
+    history = WritableHistory()
+    history.append(Record(5, "train", {"loss": 1.0, "grad_norm": math.nan}))
     empty = history["eval_los"]
     assert (empty.count, empty.min, empty.argmin, empty.latest, empty.last(3)) == (0, None, None, None, ())
     assert history["loss"].latest == 1.0

@@ -197,9 +197,9 @@ def test_a_journal_replays_what_was_decided_live(tmp_path, supervise, preset, ch
 
 
 def test_every_fault_of_the_config_at_once(runs):
-    """Faults of the config and of its strategies come together, before anything is read."""
+    """Faults of the config and of its strategies come together."""
     with pytest.raises(ConfigError) as caught:
-        replay(runs / "no such run", {"mode": "acting", "use": ["evalloss", {"multi-metric": {"gap": 1}}]})
+        replay(runs / "roberta", {"mode": "acting", "use": ["evalloss", {"multi-metric": {"gap": 1}}]})
     assert sorted(problem.split(":")[0] for problem in caught.value.problems) == [
         "$.mode", "$.use[0]", "$.use[1].multi-metric",
     ]  # fmt: skip

@@ -1,5 +1,5 @@
 from steersman import Checkpoint, Record, Score, TrainLoss
-from steersman.history import History, append
+from steersman.history import WritableHistory
 from steersman.ranking import Ranking
 from steersman.summary import choices, never_came
 
@@ -56,8 +56,8 @@ def test_the_ranking_is_short():
 
 def test_metrics_that_never_came():
     """A name that was asked for and came later is not missing; one that never came has the nearest name, or none."""
-    history = History()
+    history = WritableHistory()
     for name in ("loss", "eval_los", "zzz"):
         _ = history[name].latest
-    append(history, Record(10, "train", {"loss": 1.0, "eval_loss": 2.0}))
+    history.append(Record(10, "train", {"loss": 1.0, "eval_loss": 2.0}))
     assert never_came(history) == {"eval_los": "eval_loss", "zzz": None}

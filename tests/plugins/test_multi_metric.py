@@ -77,6 +77,20 @@ def test_a_train_loss_that_is_nan_is_passed_over(tell: Any) -> None:
     assert score["train_loss"] == {"value": 1.8, "source": "recent", "age_steps": 5}
 
 
+def test_a_nan_loss_of_the_same_event_leaves_the_gap_out(tell: Any) -> None:
+    """A train loss that is NaN in the very metrics is as good as unknown: 0.936945."""
+    [score] = tell(USE, [Record(20, "eval", {"eval_loss": 2.0, "loss": math.nan})]).of("score")
+
+    assert f"{score['value']:.6f}" == "0.936945"
+
+
+def test_an_evaluation_is_not_compared_with_itself(tell: Any) -> None:
+    """A step that is evaluated twice keeps its bonus: the one before is the last of an earlier step."""
+    records = [Record(10, "eval", {"eval_loss": 2.0}), *[Record(20, "eval", {"eval_loss": 1.5})] * 2]
+
+    assert [score["terms"]["improvement"] for score in tell(USE, records).of("score")] == [-0.1, -0.1, -0.1]
+
+
 @pytest.mark.parametrize(
     ("improvement", "bonuses"),
     [("previous", [-0.1, -0.1, 0.0, -0.1, 0.0]), ("best", [-0.1, -0.1, 0.0, 0.0, 0.0])],

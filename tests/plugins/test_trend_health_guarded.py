@@ -27,6 +27,9 @@ NOISY = [1.0, 1.1, 0.95, 1.05, 0.9]
 DECLINE = [0.1, 0.2, 0.3, 0.4, 0.5, 0.1, 0.05]
 """The reward is below its best of 0.5 by more than 0.048 for two checks running."""
 
+JUMPY = [-1.0, -1.25, -1.0, -1.5, -3.5]
+"""Differences -0.25, 0.25, -0.5, -2: MAD 0.375, so that 6 x 0.375 = 2.25 below the best of -1 is the limit."""
+
 
 def guarded(**options: float) -> list[Any]:
     return [{"trend-health": {"guarded": options}}]
@@ -52,29 +55,35 @@ FIRES: dict[str, tuple[str, list[dict[str, float]], set[tuple[str, str, float | 
     "gradient explodes": ("gradient-explosion", [{"loss": 1.0}, {"loss": 1.0, "grad_norm": 5.01}], {CUT}),
     "KL is high": ("kl-runaway", rewards(0.5, kl=5.01), {CUT, RAISE_KL}),
     "KL jumps": ("kl-runaway", [*rewards(0.5, kl=1.0), *rewards(0.5, kl=3.01)], {CUT, RAISE_KL}),
-    "loss gives up progress": ("loss-diverged", losses(*LEARNING, 1.48), {CUT}),
-    "loss leaves its noise": ("loss-diverged", losses(*NOISY, 1.7), {CUT}),
+    "loss gives up progress": ("loss-diverged", losses(*LEARNING, 1.4721), {CUT}),
+    "loss leaves its noise": ("loss-diverged", losses(*NOISY, 1.651), {CUT}),
     "reward declines": ("reward-declining", rewards(*DECLINE), {RAISE_KL}),
-    "reward is noisier": ("reward-variance", with_std(DECLINE, [0.1] * 6 + [0.2]), {COOLER}),
+    "reward leaves its noise": ("reward-declining", rewards(*JUMPY, -3.26), {RAISE_KL}),
+    "reward is noisier and rises": (
+        "reward-variance",
+        with_std([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], [0.1] * 6 + [0.5]),
+        {COOLER},
+    ),
+    "reward is noisier": ("reward-variance", with_std(DECLINE, [0.1] * 6 + [math.sqrt(0.0301)]), {COOLER}),
 }
 
-SILENT: dict[str, tuple[str, list[dict[str, float]]]] = {
+SILENT: dict[str, tuple[str, list[Any]]] = {
     "gradient is exactly 10 x the clip": ("gradient-explosion", [{"loss": 1.0}, {"loss": 1.0, "grad_norm": 5.0}]),
     "KL is exactly 5": ("kl-runaway", [*rewards(0.5, kl=4.0), *rewards(0.5, kl=5.0)]),
     "KL jumps by exactly 2": ("kl-runaway", [*rewards(0.5, kl=1.0), *rewards(0.5, kl=3.0)]),
     "KL falls": ("kl-runaway", [*rewards(0.5, kl=4.9), *rewards(0.5, kl=0.1)]),
     "KL of a run without rewards": ("kl-runaway", [{"loss": 1.0, "kl": 9.0}, {"loss": 1.0, "kl": 99.0}]),
-    "loss gives up little": ("loss-diverged", losses(*LEARNING, 1.46)),
-    "loss stays in its noise": ("loss-diverged", losses(*NOISY, 1.6)),
+    "loss gives up little": ("loss-diverged", losses(*LEARNING, 1.4719)),
+    "loss stays in its noise": ("loss-diverged", losses(*NOISY, 1.649)),
     "loss has four windows only": ("loss-diverged", losses(*LEARNING[:3], 9.0)),
     "loss was always the same": ("loss-diverged", losses(1.0, 1.0, 1.0, 1.0, 1.5)),
     "reward declines once": ("reward-declining", rewards(*DECLINE[:6])),
     "reward declines and recovers": ("reward-declining", rewards(*DECLINE[:6], 0.5)),
-    "reward is noisy as ever": ("reward-variance", with_std(DECLINE, [0.1] * 7)),
-    "reward is noisier and rises": (
-        "reward-variance",
-        with_std([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], [0.1] * 6 + [0.5]),
-    ),
+    "reward is hardly noisier": ("reward-variance", with_std(DECLINE, [0.1] * 6 + [math.sqrt(0.0299)])),
+    "reward had no variance before": ("reward-variance", [*rewards(*DECLINE[:6]), [{"reward": 0.0}, {"reward": 0.1}]]),
+    "loss is at its limit": ("loss-diverged", losses(1.0, 1.25, 1.0, 1.5, 2.5)),
+    "reward is at its limit": ("reward-declining", rewards(*JUMPY, -3.25)),
+    "reward has five windows only": ("reward-declining", rewards(0.1, 0.2, 0.3, -0.5, -0.5)),
 }
 
 
@@ -116,8 +125,9 @@ def test_the_seed_rules_on_loss_are_gone(tell: Any, epochs: Any, all_six: dict[s
 
 
 def test_a_gradient_has_no_limit_where_the_clip_is_unknown(tell: Any, epochs: Any) -> None:
-    """Without a known clip a large gradient norm is no finding: ten times nothing is nothing."""
-    assert tell(GUARDED, epochs({"grad_norm": 1e6}, {"grad_norm": 1e6})).rules() == []
+    """Without a known clip, or with a clip of 0, which is none, a large gradient norm is no finding."""
+    for values in ({}, {"max_grad_norm": 0.0}):
+        assert tell(GUARDED, epochs({"grad_norm": 1e6}, {"grad_norm": 1e6}), values=values).rules() == []
 
 
 def test_divergence_halves_the_rate_once_whatever_showed_it(tell: Any, epochs: Any) -> None:
@@ -145,12 +155,13 @@ def test_a_nan_is_looked_at_before_the_window_closes(tell: Any) -> None:
     assert told.changes() == {"learning_rate": (1e-4, 5e-5)}
 
 
-def test_a_masked_divergence_is_named(tell: Any, epochs: Any) -> None:
-    """A logged loss of 0.0 beside a NaN gradient is said to be the trainer's NaN filter, not a loss."""
-    told = tell(GUARDED, epochs({"loss": 2.0}, {"loss": 0.0, "grad_norm": math.nan}))
+@pytest.mark.parametrize(("loss", "masked"), [(0.0, True), (2.0, False)])
+def test_a_masked_divergence_is_named(tell: Any, epochs: Any, loss: float, masked: bool) -> None:
+    """A logged loss of 0.0 beside a NaN gradient, and no other, is said to be the trainer's NaN filter."""
+    told = tell(GUARDED, epochs({"loss": 2.0}, {"loss": loss, "grad_norm": math.nan}))
 
     found = told.of("finding", name="non-finite-grad-norm")[0]
-    assert (found["severity"], "NaN filter" in found["message"]) == ("critical", True)
+    assert (found["severity"], "NaN filter" in found["message"]) == ("critical", masked)
 
 
 def test_a_loss_of_zero_alone_is_no_finding(tell: Any, epochs: Any) -> None:
@@ -188,7 +199,7 @@ def test_falling_reward_amplifies_nothing(
 
 
 def test_high_variance_lowers_the_temperature(tell: Any, epochs: Any) -> None:
-    """A reward variance of 0.04 after six of 0.01, while the reward falls, makes the temperature 0.95 of itself."""
+    """A reward variance of 0.0301 after six of 0.01, while the reward falls, makes the temperature 0.95 of itself."""
     told = tell(GUARDED, epochs(*FIRES["reward is noisier"][1]), values={"temperature": 1.0})
 
     assert told.changes() == {"temperature": (1.0, 0.95)}
@@ -220,6 +231,39 @@ def test_a_hyperparameter_cools_for_an_epoch(tell: Any) -> None:
     assert [e.step for e in told.entries if e.kind == "adjustment"] == [2, 10, 18]
     assert len(told.of("finding", name="gradient-explosion")) == 12
     assert told.supervisor.registry.get("learning_rate").value == pytest.approx(1e-4 / 8)
+
+
+def cuts(told: Any) -> list[int]:
+    return [entry.step for entry in told.entries if entry.kind == "adjustment"]
+
+
+def test_without_epochs_a_hyperparameter_cools_for_a_window(tell: Any) -> None:
+    """Where the trainer knows no epochs an explosion in every window of 4 steps cuts the rate once a window."""
+    records = [Record(step, "train", {"loss": 1.0, "grad_norm": 100.0}) for step in range(1, 13)]
+
+    told = tell(GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0}, check_every=4)
+
+    assert cuts(told) == [4, 8, 12]
+
+
+def test_one_divergence_is_answered_once_in_the_first_window(tell: Any) -> None:
+    """A NaN loss at step 1, a NaN gradient at step 2 and the check at step 4 are one cut, at step 1."""
+    sick = [{"loss": math.nan}, {"loss": 1.0, "grad_norm": math.nan}, {"loss": 1.0}, {"loss": 1.0}, {"loss": 1.0}]
+    records = [Record(step, "train", metrics) for step, metrics in enumerate(sick, 1)]
+
+    told = tell(GUARDED, records, values={"learning_rate": 1e-4}, check_every=4)
+
+    assert [e.step for e in told.entries if e.kind == "check"] == [1, 2, 4, 5]
+    assert cuts(told) == [1]
+
+
+def test_an_epoch_that_becomes_known_late_disturbs_nothing(tell: Any) -> None:
+    """A change made before the first known epoch cools by windows, without an error."""
+    records = [Record(step, "train", {"grad_norm": 100.0}, None if step < 5 else step / 8) for step in range(1, 9)]
+
+    told = tell(GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0}, check_every=4)
+
+    assert (cuts(told), told.of("error")) == ([4, 8], [])
 
 
 def test_the_cooldown_is_each_hyperparameters_own(tell: Any) -> None:

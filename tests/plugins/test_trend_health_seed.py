@@ -41,15 +41,15 @@ def spread(reward: float, deviation: float) -> list[dict[str, float]]:
 
 
 FIRES: dict[str, tuple[str, list[Any], set[tuple[str, str, float | None, float | None]]]] = {
-    "loss-spike": ("loss-spike", loss(0.2, 0.41), {LR, SPIKE_KL, CLIP}),
+    "loss-spike": ("loss-spike", loss(0.2, 0.4001), {LR, SPIKE_KL, CLIP}),
     "loss-rising": ("loss-rising", loss(0.2, 0.2001), {LR}),
-    "loss-high": ("loss-high", loss(0.6, 0.51), {LR}),
+    "loss-high": ("loss-high", loss(0.6, 0.5001), {LR}),
     "reward-declining": ("reward-declining", both([0.45, 0.45], [0.5, 0.49]), {WEIGHT}),
     "reward-declining, low loss": ("reward-declining", both([0.39, 0.39], [0.5, 0.49]), {WEIGHT, LOWER_KL}),
     "reward-stagnant": ("reward-stagnant", both([0.3] * 3, [0.2, 0.1, 0.209]), {WEIGHT}),
-    "reward-variance": ("reward-variance", [spread(0.5, 0.1), spread(0.5, math.sqrt(0.081))], {THRESHOLD}),
-    "overfitting": ("overfitting", both([0.1, 0.151], [0.3, 0.311]), {OVERFITTING_KL}),
-    "needs-exploration": ("needs-exploration", both([0.35, 0.299], [0.3, 0.3]), {WARMER}),
+    "reward-variance": ("reward-variance", [spread(0.5, 0.1), spread(0.5, math.sqrt(0.0801))], {THRESHOLD}),
+    "overfitting": ("overfitting", both([0.1, 0.1501], [0.0, 0.01001]), {OVERFITTING_KL}),
+    "needs-exploration": ("needs-exploration", both([0.35, 0.2999], [0.3, 0.3]), {WARMER}),
 }
 
 SILENT: dict[str, tuple[str, list[Any]]] = {
@@ -60,7 +60,7 @@ SILENT: dict[str, tuple[str, list[Any]]] = {
     "reward moved by exactly 0.01 in two epochs": ("reward-stagnant", both([0.3] * 3, [0.0, 0.1, 0.01])),
     "reward stagnates at 0.3": ("reward-stagnant", both([0.3] * 3, [0.3, 0.2, 0.3])),
     "reward has two epochs only": ("reward-stagnant", both([0.3] * 2, [0.2, 0.2])),
-    "variance is below 0.08": ("reward-variance", [spread(0.5, 0.1), spread(0.5, math.sqrt(0.079))]),
+    "variance is below 0.08": ("reward-variance", [spread(0.5, 0.1), spread(0.5, math.sqrt(0.0799))]),
     "reward rose by exactly 0.01": ("overfitting", both([0.1, 0.2], [0.0, 0.01])),
     "loss rose by exactly 0.05": ("overfitting", both([0.05, 0.1], [0.3, 0.4])),
     "loss fell by exactly 0.05": ("needs-exploration", both([0.1, 0.05], [0.3, 0.3])),
@@ -99,6 +99,15 @@ def test_declining_reward_at_a_loss_of_exactly_0_4_leaves_the_kl_penalty(
     told = tell(SEED, epochs(*both([0.4, 0.4], [0.5, 0.4])), values=all_six)
 
     assert told.offers() == {WEIGHT}
+
+
+def test_a_variance_of_exactly_the_threshold_is_not_high(tell: Any, epochs: Any) -> None:
+    """Rewards 0.25 and 0.75 vary by exactly 0.0625, which is not above a threshold of 0.0625 but above 0.062."""
+    logs = [spread(0.5, 0.25), spread(0.5, 0.25)]
+
+    at, below = (tell(seed(variance_threshold=v), epochs(*logs)).rules() for v in (0.0625, 0.062))
+
+    assert (at, below) == ([], ["reward-variance"])
 
 
 @pytest.mark.parametrize(
@@ -287,6 +296,7 @@ def test_the_first_epoch_only_sets_the_baseline(tell: Any, epochs: Any, all_six:
 
     assert [check["reward_variance"] for check in told.of("check", reason="scheduled")] == [1.0]
     assert (told.rules(), told.offers()) == ([], set())
+    assert told.of("error") == []
 
 
 def test_a_run_without_rewards_uses_the_loss_rules_alone(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:

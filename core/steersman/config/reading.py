@@ -34,10 +34,11 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+_resolve: Any = getattr(_Loader, "add_implicit_resolver")  # noqa: B009  (its stub has no types)
 _TAG = "tag:yaml.org,2002:"
-_Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
+_resolve(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_resolve(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_resolve(
     _TAG + "float",
     re.compile(
         r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -110,11 +111,9 @@ def _section(document: dict[str, Any]) -> dict[str, Any]:
 def _extended(raw: Mapping[str, Any], folder: Path, problems: list[str], seen: tuple[str, ...]) -> dict[str, Any]:
     """Return `raw` over everything it extends. Tables are merged, all else is replaced."""
     own = dict(raw)
-    parents: Any = own.pop("extends", "default")
+    parents: object = own.pop("extends", "default")
     merged: dict[str, Any] = {}
-    for parent in (
-        [parents] if isinstance(parents, str) else parents if isinstance(parents, list | tuple) else [parents]
-    ):
+    for parent in cast("list[object]", parents) if isinstance(parents, list | tuple) else [parents]:
         if not isinstance(parent, str):
             problems.append(f"$.extends: expected a name or a path, got {parent!r}")
         elif parent in seen:

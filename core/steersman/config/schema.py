@@ -23,7 +23,7 @@ class Use:
 
     target: str
     name: str
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Mapping[str, Any] = field(factory=dict[str, Any])
     instance: object | None = None
     index: int = 0
 
@@ -62,8 +62,8 @@ class Config:
 
     mode: Literal["observe", "advise", "act"] = "advise"
     check_every: Literal["auto", "epoch", "eval"] | int = field(default="auto", validator=_positive)
-    metrics: Mapping[str, str] = field(factory=dict)
-    hyperparameters: Mapping[str, HyperparameterConfig] = field(factory=dict)
+    metrics: Mapping[str, str] = field(factory=dict[str, str])
+    hyperparameters: Mapping[str, HyperparameterConfig] = field(factory=dict[str, HyperparameterConfig])
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
     quarantine_after: int = field(default=3, validator=_positive)
     force_logs: Literal["auto", "always", "never"] = "auto"
@@ -74,7 +74,7 @@ class Config:
     use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})
     source: str = field(default="no config", metadata={"steersman.structure": False})
     folder: Path = field(factory=Path.cwd, metadata={"steersman.structure": False})
-    raw: Mapping[str, Any] = field(factory=dict, metadata={"steersman.structure": False})
+    raw: Mapping[str, Any] = field(factory=dict[str, Any], metadata={"steersman.structure": False})
 
     @property
     def allowed(self) -> dict[str, Bounds]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ T = TypeVar("T")
 def structure(raw: object, cls: type[T], path: str, problems: list[str]) -> T | None:
     """Return `raw` as a `cls`, or None with a sentence for each fault appended to `problems`."""
     if not isinstance(raw, Mapping):
-        problems.append(f"{path}: expected a table of options, got {_shown(cast(object, raw))}")
+        problems.append(f"{path}: expected a table of options, got {_shown(raw)}")
         return None
     try:
         return _converter().structure(cast("Mapping[str, Any]", raw), cls)
@@ -50,11 +51,21 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(str, lambda v, _: _exactly(v, str, "text"))
     converter.register_structure_hook(int, lambda v, _: _integer(v))
     converter.register_structure_hook(float, lambda v, _: _float(v))
-    converter.register_structure_hook_func(lambda t: get_origin(t) is Literal, _literal)
-    converter.register_structure_hook_factory(_is_union, lambda t: lambda v, _: _union(v, t, converter))
-    converter.register_structure_hook_factory(attrs.has, lambda cls: _attrs_class(cls, converter))
-    converter.register_structure_hook_factory(_is_mapping, lambda t: _mapping(t, converter))
+    converter.register_structure_hook_func(_is_literal, _literal)
+    for predicate, factory in ((_is_union, _union_hook), (attrs.has, _attrs_class), (_is_mapping, _mapping)):
+        converter.register_structure_hook_factory(predicate, functools.partial(factory, converter=converter))
     return converter
+
+
+def _is_literal(type_: Any) -> bool:
+    return cast(object, get_origin(type_)) is cast(object, Literal)
+
+
+def _union_hook(type_: Any, converter: cattrs.Converter) -> Any:
+    def hook(value: object, _: Any) -> object:
+        return _union(value, type_, converter)
+
+    return hook
 
 
 def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
@@ -100,7 +111,7 @@ def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected a table of names, got {_shown(value)}")
-        items = cast("Mapping[Any, Any]", value)
+        items = cast("Mapping[object, object]", value)
         is_named = key_type in (str, Any)
         strangers = [f"the name {key!r} is not text" for key in items if is_named and not isinstance(key, str)]
         if strangers:
@@ -111,10 +122,10 @@ def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
             try:
                 made[name if is_named else key_type(name)] = converter.structure(item, inner)
             except Exception as error:
-                error.add_note(AttributeValidationNote(f"structuring {name!r}", name, inner))
+                error.add_note(AttributeValidationNote(f"structuring {name!r}", str(name), inner))
                 faults.append(error)
         if faults:
-            raise ClassValidationError("structuring a table of names", faults, dict)
+            raise ClassValidationError("structuring a table of names", faults, dict)  # pyright: ignore[reportCallIssue]
         return made
 
     return hook

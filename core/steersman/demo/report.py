@@ -59,7 +59,11 @@ def story(told: dict[str, Any]) -> str:
     rates = [c for c in told["changes"] if c["hyperparameter"] == "learning_rate" and c["step"] > fault["step"]]
     caught = told["spikes"][0] if told["spikes"] else None
     seen = f"The check at step {caught['step']} caught it" if caught else "No check called it a spike"
-    cut = f"the rate was cut {len(rates)} times, from {rates[0]['old']:.3g} to {rates[-1]['new']:.3g}" if rates else "no cut"
+    cut = (
+        f"the rate was cut {len(rates)} times, from {rates[0]['old']:.3g} to {rates[-1]['new']:.3g}"
+        if rates
+        else "no cut"
+    )
     return (
         f"From step {fault['step']} on the schedule multiplied the learning rate by {fault['learning_rate_factor']:g}: "
         f"the mean loss went from {before[-1]['loss']:.2f} to {worst['loss']:.2f}. {seen}; {cut}. "

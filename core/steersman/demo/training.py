@@ -52,9 +52,9 @@ def build(output: Path, seed: int, on_step: Callable[[int], None]) -> Any:
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
-            loss_type="ForCausalLMLoss",
         )
     )
+    model.config.loss_type = "ForCausalLMLoss"
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: FAULT_FACTOR if step >= FAULT_AT else 1.0)
     arguments = TrainingArguments(
@@ -98,7 +98,7 @@ def _rows(count: int, start: int) -> Any:
 def _progress(on_step: Callable[[int], None]) -> Any:
     from transformers import TrainerCallback
 
-    class Progress(TrainerCallback):
+    class Progress(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             on_step(state.global_step)
 

@@ -26,7 +26,8 @@ def read(path: Path) -> Recording:
     records = tuple(_record(entry.step, entry.data) for entry in entries if entry.kind == "record")
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
     saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
-    return Recording(path, "journal", records, plan, begin.data.get("values", {}), saved, supervised=True)
+    values, config = begin.data.get("values", {}), begin.data.get("config")
+    return Recording(path, "journal", records, plan, values, saved, supervised=True, config=config)
 
 
 def current(path: Path) -> list[JournalEntry]:

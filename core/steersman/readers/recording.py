@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
@@ -22,16 +23,18 @@ class UnreadableRun(Exception):
 class Recording:
     """A finished run. `values` are hyperparameters known at its begin; `saved` its checkpoint directories by step.
 
-    `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes.
+    `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes, and
+    `values` names every hyperparameter the run had. `config` is the config it was supervised with, where that is known.
     """
 
     path: Path
     format: str
     records: tuple[Record, ...]
     plan: RunPlan
-    values: Mapping[str, float] = field(factory=dict)
-    saved: Mapping[int, str] = field(factory=dict)
+    values: Mapping[str, float] = field(factory=dict[str, float])
+    saved: Mapping[int, str] = field(factory=dict[int, str])
     supervised: bool = False
+    config: Mapping[str, Any] | None = None
 
 
 def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
@@ -37,8 +38,10 @@ class Console:
     def _print(self, style: str, line: str) -> None:
         try:
             if self._console is None:
+                drawn = random.getstate()
                 from rich.console import Console as Rich
 
+                random.setstate(drawn)  # rich draws from it when imported, and the run is to be bit-identical
                 self._console = Rich(file=self._stream or sys.stdout, highlight=False, soft_wrap=True)
             self._console.print(f"steersman: {line}", style=_STYLES.get(style), markup=False)
         except (OSError, ValueError):
@@ -65,7 +68,10 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
         yield "critical", f"Steersman itself failed in {data['hook']}: {data['error']}; {then}"
     elif entry.kind == "error":
         rests = "; it is quarantined, the others run on" if data["quarantined"] else ""
-        yield "critical", f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}"
+        yield (
+            "critical",
+            f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}",
+        )
     elif entry.kind == "note":
         yield data["severity"], data["message"]
     elif entry.kind == "finding":
@@ -93,7 +99,11 @@ def _run(step: int, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if data["mode"] == "act":
         for h in data["hyperparameters"]:
             if h["allowed"]:
-                may = f"may change within {h['bounds']}; now {h['value']:g}" if h["status"] == "live" else f"is {h['status']}: {h['reason']}"
+                may = (
+                    f"may change within {h['bounds']}; now {h['value']:g}"
+                    if h["status"] == "live"
+                    else f"is {h['status']}: {h['reason']}"
+                )
                 yield ("" if h["status"] == "live" else "warning"), f"  {h['name']} {may}"
         if not any(h["allowed"] for h in data["hyperparameters"]):
             yield "warning", "  the config names nothing under `hyperparameters:`, so nothing will be changed"

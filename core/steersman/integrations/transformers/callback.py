@@ -47,7 +47,7 @@ def _guarded(event: F) -> F:
     return safe  # type: ignore[return-value]
 
 
-class SteersmanCallback(TrainerCallback):
+class SteersmanCallback(TrainerCallback):  # type: ignore[misc]
     """Supervises the Trainer it is given to. `steersman.supervise(trainer, config)` makes and places it.
 
     As `callbacks=[SteersmanCallback(config)]` it works without the trainer itself, and says at train begin what it cannot

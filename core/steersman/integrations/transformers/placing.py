@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerCallback
 
@@ -15,7 +15,8 @@ def place(handler: CallbackHandler, callback: TrainerCallback) -> str:
     Before the flow callback, a forced log is forgotten; behind the reporters, they have written before the score is
     there. Calling it again changes nothing.
     """
-    others: list[Any] = [other for other in handler.callbacks if other is not callback]
+    present = cast("list[Any]", handler.callbacks)  # pyright: ignore[reportUnknownMemberType]
+    others = [other for other in present if other is not callback]
     flow = [i for i, other in enumerate(others) if isinstance(other, DefaultFlowCallback)]
     if not flow:
         handler.callbacks = [*others, callback]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from attrs import define
 
@@ -44,7 +44,7 @@ def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any, *
     """Return what is known of the run at its begin."""
     total = state.max_steps if state.max_steps and state.max_steps > 0 else None
     strategy = _strategy(args.eval_strategy)
-    datasets = getattr(trainer, "eval_dataset", None)
+    datasets: Any = getattr(trainer, "eval_dataset", None)
     has_set = trainer is None or datasets is not None
     try:
         per_epoch = max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
@@ -54,8 +54,8 @@ def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any, *
     logs = _every(args.logging_strategy, state.logging_steps, per_epoch)
     every = _every(strategy, state.eval_steps, per_epoch) if evaluates else None
     saves = _every(args.save_strategy, state.save_steps, per_epoch) if forces_logs else None
-    sets = len(datasets) if isinstance(datasets, dict) else 1
-    logged = tuple(n for n in (logs, every, saves) if n)
+    sets = max(len(_set_names(trainer)), 1)
+    logged = tuple(n for n in (logs, every, saves) if n) or ((total,) if total and per_epoch else ())
     return RunPlan(total, evaluates, sets, None if args.eval_delay else every, per_epoch, logged)
 
 
@@ -112,12 +112,12 @@ def _never_kept(args: Any, plan: RunPlan) -> Iterator[str]:
 
 def _will_not_come(config: Config, trainer: Any | None, plan: RunPlan) -> Iterator[str]:
     score = next((use for use in config.use if use.index < 0), None)
-    datasets = getattr(trainer, "eval_dataset", None)
+    sets = _set_names(trainer)
     if score is None or trainer is None or not plan.evaluates:
         return
-    names = [f"eval_{name}_loss" for name in datasets] if isinstance(datasets, dict) else ["eval_loss"]
-    asked = score.options.get("metrics", {})
-    for name in asked if isinstance(asked, dict) else ():
+    names = [f"eval_{name}_loss" for name in sets] or ["eval_loss"]
+    asked: object = score.options.get("metrics", {})
+    for name in cast("dict[object, object]", asked) if isinstance(asked, dict) else ():
         if str(name).endswith("_loss") and name not in (*names, "eval_loss") and name not in config.metrics.values():
             yield f"the metric {name} in `score:` will not come; the evaluations give {', '.join(names)}"
 
@@ -147,3 +147,9 @@ def _why_not(name: str, trainer: Any | None) -> str:
 
 def _strategy(value: Any) -> str:
     return str(getattr(value, "value", value))
+
+
+def _set_names(trainer: Any | None) -> list[str]:
+    """Return the names of the evaluation sets, none where there is one without a name."""
+    sets: object = getattr(trainer, "eval_dataset", None)
+    return [str(name) for name in cast("dict[object, object]", sets)] if isinstance(sets, dict) else []

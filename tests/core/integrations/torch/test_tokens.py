@@ -49,9 +49,7 @@ def test_the_total_is_a_recount(make_trainer, make_rows, journal, layout):
 
 def test_it_is_the_count_of_the_trainer_itself(make_trainer, make_rows, journal):
     """The total is that of the Trainer's own `include_num_input_tokens_seen`."""
-    trainer = make_trainer(
-        parts={"train_dataset": _padded(make_rows, 32)}, include_num_input_tokens_seen="non_padding"
-    )
+    trainer = make_trainer(parts={"train_dataset": _padded(make_rows, 32)}, include_num_input_tokens_seen="non_padding")
     steersman.supervise(trainer, {"console": False})
 
     trainer.train()

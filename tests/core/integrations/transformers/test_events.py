@@ -275,9 +275,7 @@ def test_weights_over_the_sets_make_the_score(make_trainer, eval_sets, journal):
     trainer.train()
 
     logs = trainer.state.log_history
-    chat, code = (
-        {e["step"]: e[f"eval_{n}_loss"] for e in logs if f"eval_{n}_loss" in e} for n in ("chat", "code")
-    )
+    chat, code = ({e["step"]: e[f"eval_{n}_loss"] for e in logs if f"eval_{n}_loss" in e} for n in ("chat", "code"))
     scored = {e.step: e.data["value"] for e in journal(trainer, "score") if e.data["decides"]}
     assert scored == {step: pytest.approx(0.7 * chat[step] + 0.3 * code[step]) for step in (4, 8, 12)}
     shown = {e["step"]: e["eval_steersman_score"] for e in logs if "eval_steersman_score" in e}
@@ -323,9 +321,7 @@ def test_nan_is_never_best(make_trainer, journal):
 
 def test_accumulated_gradients_count_steps_once(make_trainer, journal, act, cut, rates_used):
     """With gradient accumulation a step is an optimizer step: checks, logs and the factor are keyed on it."""
-    trainer = make_trainer(
-        per_device_train_batch_size=2, gradient_accumulation_steps=4, lr_scheduler_type="constant"
-    )
+    trainer = make_trainer(per_device_train_batch_size=2, gradient_accumulation_steps=4, lr_scheduler_type="constant")
     steersman.supervise(trainer, act(cut()))
 
     trainer.train()

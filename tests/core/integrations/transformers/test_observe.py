@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_a_run_is_bit_identical(make_trainer, everything, assert_same, observe, 
 
     assert_same(everything(watched), without)
     assert journal(watched, "score"), "nothing was scored, so nothing was observed"
+
+
+def test_printing_draws_nothing(make_trainer, everything, assert_same, observe, monkeypatch, capsys):
+    """With the console on, and rich imported for the first time in the run, the random states stay as they are."""
+    plain = make_trainer(name="plain")
+    plain.train()
+    without = everything(plain)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    watched = make_trainer(name="watched")
+    steersman.supervise(watched, observe | {"console": True})
+
+    watched.train()
+
+    assert_same(everything(watched), without)
+    assert "mode observe (scores and watches, touches nothing)" in capsys.readouterr().out
 
 
 def test_a_resumed_run_is_bit_identical(make_trainer, everything, assert_same, observe):
