@@ -9,9 +9,7 @@ A name is imported when it is first used (PEP 562), so that the command line sta
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from steersman.integrations.transformers.supervise import supervise
     from steersman.journal import JournalEntry
     from steersman.records import Record, Usage
-    from steersman.replay import Replay, replay
+    from steersman.replaying import Replay, replay
     from steersman.run import Adjustment, Run
     from steersman.schedule import RunPlan
     from steersman.strategies import hookimpl, state
@@ -73,7 +71,7 @@ _MODULES = {
     "integrations.transformers.supervise": ("supervise",),
     "journal": ("JournalEntry",),
     "records": ("Record", "Usage"),
-    "replay": ("Replay", "replay"),
+    "replaying": ("Replay", "replay"),
     "run": ("Adjustment", "Run"),
     "schedule": ("RunPlan",),
     "strategies": ("hookimpl", "state"),
@@ -83,16 +81,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-class _Package(ModuleType):
-    """Keeps `steersman.replay` the function when the module of that name is imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
 if not TYPE_CHECKING:
-    sys.modules[__name__].__class__ = _Package
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":

@@ -71,8 +71,8 @@ def arbitrate(
 ) -> list[Verdict]:
     """Return a verdict for each offer, in the order offered.
 
-    One winner per hyperparameter: the one whose resulting value is safest; where neither way is safer the smaller change;
-    then the first in config order. A bound shortens a change and never reverses it.
+    One winner per hyperparameter: the one whose resulting value is safest; where neither way is safer the smaller
+    change; then the first in config order. A bound shortens a change and never reverses it.
     """
     verdicts: dict[int, Verdict] = {}
     for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):

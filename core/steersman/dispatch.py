@@ -54,7 +54,7 @@ class _Call:
 
 
 class Dispatch:
-    """The frozen calls of every hook. `on_failure` hears of each failure; after `tolerance` of them a strategy rests."""
+    """The frozen calls of every hook. `on_failure` hears of each failure; after `tolerance` of them it rests."""
 
     def __init__(
         self, plugins: pluggy.PluginManager, strategies: tuple[Loaded, ...], on_failure: OnError, *, tolerance: int = 3

@@ -1,12 +1,12 @@
 """The contract: when each hook is called, what it receives, what it may return.
 
-Every hook takes `run`, the read-only view of the run, and at most one value; a strategy may leave out an argument that it does
-not need. Hooks return values: they never act and never touch the trainer, which is what makes a strategy replayable
-over finished runs and testable without a trainer. Lower scores are better, always. No hook has a clock:
+Every hook takes `run`, the read-only view of the run, and at most one value; a strategy may leave out an argument
+that it does not need. Hooks return values: they never act and never touch the trainer, which is what makes a strategy
+replayable over finished runs and testable without a trainer. Lower scores are better, always. No hook has a clock:
 `record.elapsed` is None where the log has no time.
 
-In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `hookimpl` and `state` come from `steersman`, and `define`
-from `attrs`.
+In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `hookimpl` and `state` come from
+`steersman`, and `define` from `attrs`.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Hooks:
 
     @hookspec
     def on_log(self, run: Run, log: Record) -> None:
-        """Called for each training log, after its metrics entered `run.history`.
+        """Called for each training log and for the final summary, after its metrics entered `run.history`.
 
-        Receives the record: `log.step`, `log.metrics` (numbers only, NaN included), `log.epoch`, `log.usage`. It may be
-        called more than once at a step. Returns nothing.
+        Receives the record: `log.step`, `log.metrics` (numbers only, NaN included), `log.epoch`, `log.usage`,
+        `log.kind`. It may be called more than once at a step. Returns nothing.
 
         Example:
             @define(eq=False)
@@ -85,8 +85,8 @@ class Hooks:
     def on_eval(self, run: Run, evaluation: Evaluation) -> None:
         """Called once for each step that was evaluated, when all its evaluation sets have arrived.
 
-        Receives the evaluation: `evaluation.metrics` of all sets, `eval_loss` filled in from the first set where no set has
-        that name. Called before `score_checkpoint` of the same step. Returns nothing.
+        Receives the evaluation: `evaluation.metrics` of all sets, `eval_loss` filled in from the first set where no
+        set has that name. Called before `score_checkpoint` of the same step. Returns nothing.
 
         Example:
             @define(eq=False)
@@ -119,7 +119,8 @@ class Hooks:
     def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
         """Say how good a checkpoint is. Called at each evaluation, for every scorer; each has a ranking of its own.
 
-        Receives the checkpoint: `checkpoint.metrics`, and `checkpoint.train_loss` (value, source, age in steps) or None.
+        Receives the checkpoint: `checkpoint.metrics`, and `checkpoint.train_loss` (value, source, age in steps) or
+        None.
         Returns a Score (lower is better), `Score.higher(x)` for what is better when higher, `Score.reject(reason)` for
         never best, or None for no opinion: *the* score is that of the first strategy in config order with one.
 
@@ -154,7 +155,7 @@ class Hooks:
     def on_checkpoint_saved(self, run: Run, checkpoint: Checkpoint) -> None:
         """Called when a checkpoint directory was written. Evaluated and saved are different facts.
 
-        Receives the checkpoint with its `path`; its `metrics` are empty where this step was not evaluated. Returns nothing.
+        Receives the checkpoint with its `path`; its `metrics` are empty where it was not evaluated. Returns nothing.
 
         Example:
             @define(eq=False)
@@ -247,7 +248,7 @@ class Hooks:
 
     @hookspec
     def on_journaled(self, run: Run, entry: JournalEntry) -> None:
-        """Called for every journal line: the one place for effects, such as a message to somebody. Not called in replay.
+        """Called for every journal line: the one place for effects, such as a message. Not called in replay.
 
         Receives the entry: `entry.kind`, `entry.step`, `entry.data`. Returns nothing.
 

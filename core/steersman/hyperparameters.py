@@ -184,7 +184,10 @@ class Registry:
         """Return what a checkpoint must carry: the changed hyperparameters only."""
         saved: dict[str, dict[str, float]] = {}
         for name, entry in self.entries.items():
-            value = entry.handle.save() if entry.changed and entry.handle is not None else None
+            try:
+                value = entry.handle.save() if entry.changed and entry.handle is not None else None
+            except Exception:
+                continue
             if value is not None:
                 saved[name] = {"saved": value, "factor": entry.factor}
         return saved

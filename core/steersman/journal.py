@@ -1,14 +1,15 @@
 """The append-only record of every decision, a JSON object a line; the one source for explain, report and resume.
 
-Each line has `v` (the version of this format, now 1), `kind`, `step`, `time` (seconds since 1970) and the fields of its kind,
-which docs/reference/journal.md lists. NaN and infinity are the texts "NaN", "Infinity" and "-Infinity". One write makes
-one line, so a kill leaves whole lines but perhaps the last, which readers ignore and a resume cuts off.
+Each line has `v` (the version of this format, now 1), `kind`, `step`, `time` (seconds since 1970) and the fields of
+its kind, which docs/reference/journal.md lists. NaN and infinity are the texts "NaN", "Infinity" and "-Infinity". One
+write makes one line, so a kill leaves whole lines but perhaps the last, which readers ignore and a resume cuts off.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import numbers
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -126,6 +127,8 @@ def attempts(path: Path) -> list[list[JournalEntry]]:
 
 def to_json(value: Any) -> Any:
     """Return `value` with NaN and infinity as text, tuples as lists, paths as text."""
+    if isinstance(value, numbers.Real) and not isinstance(value, int):
+        value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):

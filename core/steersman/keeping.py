@@ -1,4 +1,4 @@
-"""Keeps both bests: the best checkpoint of the first scorer and that of the lowest eval loss, past the Trainer's rotation."""
+"""Keeps both bests, the first scorer's and that of the lowest eval loss, past the Trainer's rotation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Keeper:
                 yield f"the {role} checkpoint could not be kept in {goal}: {error.strerror or error}"
                 continue
             size = sum(file.stat().st_size for file in goal.rglob("*") if file.is_file())
-            yield f"kept the {role} checkpoint of step {checkpoint.step} in {goal}: {size / 1e6:,.1f} MB on disk at most"
+            on_disk = f"{size / 1e6:,.1f} MB on disk at most"
+            which = f"the {role} checkpoint of step {checkpoint.step}"
+            yield f"kept {which} in {goal}: {on_disk}"
 
     def _best(self, ranking: Ranking) -> Checkpoint | None:
         return ranking.best(where=lambda c: exists(c) or self._goal("best", c).exists())

@@ -72,7 +72,7 @@ def _load(use: Use, known: dict[str, list[EntryPoint]], folder: Path, problems: 
         if faults:
             problems.extend(f"{path}: {fault}" for fault in faults)
             return None
-        made = _make(cls, use, f"{path}.{use.name}", who, problems)
+        made = _make(cls, use, f"{path}.{use.name}" if use.index >= 0 else path, who, problems)
         if made is None:
             return None
     faults = _faults_of(type(made), who)
@@ -162,6 +162,8 @@ def _faults_of_hook(name: str, function: Any, who: str, *, bound: bool) -> list[
         return [f"{who}: there is no hook {name!r}{did_you_mean(name, HOOKS)}"]
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return [f"{who}: {name} is async; hooks are called, not awaited: make it a plain method"]
+    if inspect.isgeneratorfunction(function) and (name.startswith("on_") or name == "score_checkpoint"):
+        return [f"{who}: {name} is a generator, so its body would never run; use return instead of yield"]
     parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
     faults: list[str] = []
     for parameter in parameters:

@@ -72,7 +72,7 @@ def kind_of(names: Mapping[str, object]) -> Kind:
 
 
 def is_other_evaluation(names: Mapping[str, object]) -> bool:
-    """Whether a log is an evaluation under a prefix of its own (`metric_key_prefix="test"`): no part of the training."""
+    """Whether a log is an evaluation under a prefix of its own (`metric_key_prefix="test"`): no part of training."""
     ends = "_samples_per_second"
     prefixes = [name.removesuffix(ends) for name in names if name.endswith(ends)]
     return "loss" not in names and any(p not in ("train", "eval") and not p.startswith("eval_") for p in prefixes)

@@ -62,8 +62,8 @@ class Run:
 
     `history[name]` are the metrics so far, `windows` those of the scheduled checks, `checkpoints` the evaluated
     checkpoints before this moment (at most 1024), `best` the best of the first scorer with an opinion,
-    `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `replaying` whether the run
-    is over and is only being looked at.
+    `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `replaying` whether
+    the run is over and is only being looked at.
     """
 
     __slots__ = (

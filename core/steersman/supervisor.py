@@ -24,7 +24,6 @@ from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
 from steersman.run import Progress, WritableRun
-from steersman.schedule import Due, RunPlan, cadence
 from steersman.saved_state import VERSION as STATE_VERSION
 from steersman.saved_state import (
     adjustments_state,
@@ -34,14 +33,15 @@ from steersman.saved_state import (
     restore_ranking,
     strategies_state,
 )
+from steersman.schedule import Due, RunPlan, cadence
 from steersman.windows import Window, Windows, anomalies
 
 
 class Supervisor:
     """Hears records, asks the strategies, carries out what the arbiter lets through, and journals all of it.
 
-    `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run should
-    stop or save at its next step.
+    `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
+    should stop or save at its next step.
     """
 
     def __init__(

@@ -33,13 +33,17 @@ def resident() -> float:
 def log(step: int) -> Record:
     """Return one log of five metrics; every thousandth step is evaluated."""
     kind, prefix = ("eval", "eval_") if step % 1000 == 0 else ("train", "")
-    metrics = {f"{prefix}{name}": 1.0 / (step + 1) + offset for offset, name in enumerate(("loss", "grad_norm", "a", "b", "c"))}
+    metrics = {
+        f"{prefix}{name}": 1.0 / (step + 1) + offset for offset, name in enumerate(("loss", "grad_norm", "a", "b", "c"))
+    }
     return Record(step, kind, metrics, epoch=step / 10_000)
 
 
 def main() -> None:
     """Measure and print."""
-    table = Table("logs", "resident MB", "growth MB", title="A million logs of five metrics (aim: under 100 MB, then flat)")
+    table = Table(
+        "logs", "resident MB", "growth MB", title="A million logs of five metrics (aim: under 100 MB, then flat)"
+    )
     config = read(None)
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.jsonl")

@@ -153,10 +153,16 @@ def main() -> None:
     table = Table("what", "baseline", "steersman", "ratio", "aim", title="Overhead")
     by_hand, dispatched = dispatch()
     table.add_row(
-        "dispatch to four strategies", f"{by_hand:.0f} ns", f"{dispatched:.0f} ns", f"{dispatched / by_hand:.2f}", "<= 2"
+        "dispatch to four strategies",
+        f"{by_hand:.0f} ns",
+        f"{dispatched:.0f} ns",
+        f"{dispatched / by_hand:.2f}",
+        "<= 2",
     )
     (bare_step, bare_log), (step, log) = events(_unsupervised), events(_supervised)
-    table.add_row("a step that logs nothing", f"{bare_step:.1f} us", f"{step:.1f} us", f"{step / bare_step:.1f}", "< 20 us")
+    table.add_row(
+        "a step that logs nothing", f"{bare_step:.1f} us", f"{step:.1f} us", f"{step / bare_step:.1f}", "< 20 us"
+    )
     table.add_row("a step that logs", f"{bare_log:.1f} us", f"{log:.1f} us", f"{log / bare_log:.1f}", "< 300 us")
     ratios: list[float] = []
     rates: list[tuple[float, float]] = []
@@ -169,7 +175,11 @@ def main() -> None:
         ratios.append(with_it / without)
     without, with_it = (statistics.median(column) for column in zip(*rates, strict=True))
     table.add_row(
-        "tiny Trainer", f"{without:.0f} steps/s", f"{with_it:.0f} steps/s", f"{statistics.median(ratios):.3f}", ">= 0.98"
+        "tiny Trainer",
+        f"{without:.0f} steps/s",
+        f"{with_it:.0f} steps/s",
+        f"{statistics.median(ratios):.3f}",
+        ">= 0.98",
     )
     Console().print(table)
 

@@ -342,3 +342,16 @@ def test_the_contract_is_registered():
     manager = register(())
     for name, arguments in HOOKS.items():
         assert getattr(manager.hook, name).spec.argnames == arguments
+
+
+def test_a_notification_hook_that_yields():
+    """A generator as `on_log` would never run its body, which is said before training."""
+
+    class Yields:
+        @hookimpl
+        def on_log(self, run, log):
+            yield log
+
+    problems: list[str] = []
+    load(read({"use": [Yields()]}), problems)
+    assert "on_log is a generator, so its body would never run" in problems[0]

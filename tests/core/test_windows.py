@@ -143,3 +143,9 @@ def test_anomalies_are_of_watched_metrics():
     """A loss or gradient norm that is not finite is an anomaly; another metric's NaN is not."""
     record = Record(1, "train", {"loss": math.nan, "grad_norm": math.inf, "eval_loss": 1.0, "kl": math.nan})
     assert anomalies(record) == ("loss", "grad_norm")
+
+
+def test_a_reward_deviation_beyond_all_measure():
+    """A deviation whose square is no float makes an infinite variance, not an error in the training loop."""
+    window = windows_of((1, {"reward": 0.0, "reward_std": 1e200})).close_check(1)
+    assert window.reward_variance == math.inf

@@ -15,7 +15,7 @@ from steersman.cli.terminal import console, print_json, with_bar
 from steersman.config.errors import did_you_mean
 from steersman.hyperparameters import SAFER
 from steersman.readers import UnreadableRun
-from steersman.replay import replay as replayed
+from steersman.replaying import replay as replayed
 
 
 @click.command(short_help="Say what the strategies would have decided in a finished run.")

@@ -13,7 +13,7 @@ from steersman.arbiter import Ruling
 from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
 from steersman.hindsight import Comparison, compare, count, listed, ranking_of, rival_of
 from steersman.ranking import Ranking
-from steersman.replay import Replay
+from steersman.replaying import Replay
 from steersman.schedule import cadence
 
 NOT_PREDICTED = (

@@ -66,12 +66,20 @@ def read(source: Source, problems: list[str] | None = None) -> Config:
     for key in [key for key in merged if key not in KEYS]:
         found.append(f"$: unknown key {key!r}{did_you_mean(str(key), KEYS)}")
         del merged[key]
+    merged["check_every"] = _steps(merged.get("check_every", "auto"))
     config = structure(merged, Config, "$", found) or Config()
     use = [parsed for i, entry in enumerate(listed) if (parsed := _use(entry, i - (score is not None), found))]
     _refuse_twins(use, found)
+    _refuse_impossible_bounds(config, use, found)
     if problems is None and found:
         raise ConfigError(name, found)
     return evolve(config, use=tuple(use), source=name, folder=folder, raw=raw)
+
+
+def _steps(check_every: object) -> object:
+    """Return `50 steps` as 50; anything else as it is."""
+    words = check_every.split() if isinstance(check_every, str) else []
+    return int(words[0]) if len(words) == 2 and words[1] in ("step", "steps") and words[0].isdigit() else check_every
 
 
 def _load(source: Source) -> tuple[str, Path, dict[str, Any]]:
@@ -103,8 +111,11 @@ def _section(document: dict[str, Any]) -> dict[str, Any]:
     """Return the part that is ours: `[tool.steersman]`, a top-level `steersman:`, else all of it."""
     tool = document.get("tool")
     for holder in (cast("object", tool), cast("object", document)):
-        if isinstance(holder, Mapping) and isinstance(cast("Mapping[str, Any]", holder).get("steersman"), Mapping):
-            return dict(cast("Mapping[str, Mapping[str, Any]]", holder)["steersman"])
+        ours = (
+            cast("Mapping[str, object]", holder).get("steersman", document) if isinstance(holder, Mapping) else document
+        )
+        if ours is not document and (ours is None or isinstance(ours, Mapping)):
+            return dict(cast("Mapping[str, Any]", ours or {}))
     return document
 
 
@@ -121,7 +132,7 @@ def _extended(raw: Mapping[str, Any], folder: Path, problems: list[str], seen: t
         elif (loaded := _parent(parent, folder, problems)) is not None:
             base, where = loaded
             base.setdefault("extends", []) if parent == "default" else None
-            merged = _merge(merged, _extended(base, where, problems, (*seen, parent)))
+            merged = _merge(merged, _anchored(_extended(base, where, problems, (*seen, parent)), where, folder))
     return _merge(merged, own)
 
 
@@ -138,7 +149,25 @@ def _parent(name: str, folder: Path, problems: list[str]) -> tuple[dict[str, Any
         known = ", ".join(sorted(shipped))
         problems.append(f"$.extends: no config named {name!r}{did_you_mean(name, shipped)} Installed: {known}.")
         return None
-    return dict(cast("Mapping[str, Any]", shipped[name].load())), folder
+    try:
+        return dict(cast("Mapping[str, Any]", shipped[name].load())), folder
+    except Exception as error:
+        problems.append(f"$.extends: the config {name!r} cannot be loaded: {type(error).__name__}: {error}")
+        return None
+
+
+def _anchored(merged: dict[str, Any], where: Path, folder: Path) -> dict[str, Any]:
+    """Return a parent config whose in-house files are still found from the folder of its child."""
+    entries: object = merged.get("use")
+    if where == folder or not isinstance(entries, list):
+        return merged
+
+    def moved(entry: object) -> object:
+        if isinstance(entry, Mapping):
+            return {moved(name): options for name, options in cast("Mapping[object, object]", entry).items()}
+        return str(where / entry) if isinstance(entry, str) and ".py:" in entry else entry
+
+    return {**merged, "use": [moved(entry) for entry in cast("list[object]", entries)]}
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,6 +206,17 @@ def _refuse_twins(use: list[Use], problems: list[str]) -> None:
     names = [entry.name for entry in use]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"$.use: {name!r} is named twice; give one a name of its own: `{name} as other-name`")
+
+
+def _refuse_impossible_bounds(config: Config, use: list[Use], problems: list[str]) -> None:
+    names = [entry.name for entry in use]
+    for name, rules in config.hyperparameters.items():
+        path, bounds = f"$.hyperparameters.{name}", rules.bounds()
+        if bounds.min > bounds.max or bounds.min_factor > bounds.max_factor:
+            problems.append(f"{path}: its least value is above its greatest")
+        if rules.owner is not None and rules.owner not in names:
+            near = did_you_mean(rules.owner, names) or f"; it names {', '.join(names)}"
+            problems.append(f"{path}.owner: `use` names no strategy {rules.owner!r}{near}")
 
 
 KEYS = (*options_of(Config), "use", "score", "extends")

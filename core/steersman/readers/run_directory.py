@@ -11,7 +11,7 @@ from steersman.readers import journal, trainer_state
 from steersman.readers.recording import Recording, UnreadableRun
 
 JOURNAL = Path("steersman") / "journal.jsonl"
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 def read(directory: Path) -> Recording:
@@ -21,18 +21,21 @@ def read(directory: Path) -> Recording:
     """
     saved = checkpoints(directory)
     found = find_journal(directory)
+    failures: list[str] = []
     if found is not None:
-        return evolve(journal.read(found), saved=saved)
+        try:
+            return evolve(journal.read(found), saved=saved)
+        except UnreadableRun as error:
+            failures.append(str(error))
     states = [
         p
         for p in (directory / "trainer_state.json", *(Path(p) / "trainer_state.json" for p in saved.values()))
         if p.is_file()
     ]
-    if not states:
+    if not states and not failures:
         raise UnreadableRun(
             directory, "it holds no trainer_state.json, no checkpoint-*/trainer_state.json and no journal"
         )
-    failures: list[str] = []
     recordings: list[Recording] = []
     for path in states:
         try:
@@ -58,5 +61,5 @@ def checkpoints(directory: Path) -> dict[int, str]:
         folders = [entry for entry in directory.iterdir() if entry.is_dir()]
     except OSError as error:
         raise UnreadableRun(directory, f"it cannot be read: {error.strerror}") from None
-    found = {int(match[1]): str(entry) for entry in folders if (match := _CHECKPOINT.search(entry.name))}
+    found = {int(match[1]): str(entry) for entry in folders if (match := _CHECKPOINT.fullmatch(entry.name))}
     return dict(sorted(found.items()))

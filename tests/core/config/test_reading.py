@@ -341,3 +341,39 @@ def test_the_raw_config_is_kept():
     raw = {"extends": "origin", "mode": "advise"}
     assert read(raw).raw == raw
     assert raw == {"extends": "origin", "mode": "advise"}
+
+
+@pytest.mark.parametrize("written", ["50 steps", 50])
+def test_a_number_of_steps(written):
+    """`check_every: 50 steps` is what `check_every: 50` is."""
+    assert read({"check_every": written}).check_every == 50
+
+
+def test_an_owner_that_is_not_asked():
+    """An `owner` that `use` does not name would lock the hyperparameter for good; the nearest name is offered."""
+    with pytest.raises(ConfigError, match="names no strategy 'trend-helth', did you mean 'trend-health'"):
+        read({"hyperparameters": {"learning_rate": {"owner": "trend-helth"}}})
+
+
+def test_bounds_that_exclude_everything():
+    """A least value above the greatest is a fault, of the value and of the factor."""
+    with pytest.raises(ConfigError) as raised:
+        read({"hyperparameters": {"a": {"min": 2, "max": 1}, "b": {"min_factor": 1.5, "max_factor": 1.0}}})
+    assert raised.value.problems == (
+        "$.hyperparameters.a: its least value is above its greatest",
+        "$.hyperparameters.b: its least value is above its greatest",
+    )
+
+
+def test_an_empty_section(write):
+    """An empty `steersman:` section says nothing; the rest of the document is somebody else's."""
+    path = write("train.yaml", "steersman:\nlearning_rate: 0.1\n")
+    assert read(path).use == read(None).use
+
+
+def test_a_file_of_the_parent_lies_beside_the_parent(write, tmp_path):
+    """An in-house file that a parent config names is found from the parent's folder."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "base.yaml").write_text("use: [./quota.py:Quota, {./quota.py:Quota as more: {}}]\n")
+    path = write("steersman.yaml", "extends: shared/base.yaml\n")
+    assert [use.target for use in read(path).use] == [f"{tmp_path / 'shared'}/quota.py:Quota"] * 2

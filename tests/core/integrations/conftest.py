@@ -6,6 +6,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import gc
 import random
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -42,6 +43,13 @@ def tiny_model() -> GPT2LMHeadModel:
             loss_type="ForCausalLMLoss",
         )
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen_heap() -> None:
+    """Leave what is imported out of the full collections that the Trainer asks for at each end of a run: 0.3 s each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

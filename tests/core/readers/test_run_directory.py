@@ -93,3 +93,18 @@ def test_an_empty_directory(tmp_path):
     """A directory with nothing to read says what would be read."""
     with pytest.raises(UnreadableRun, match=r"it holds no trainer_state\.json, no checkpoint-.* and no journal"):
         read(tmp_path)
+
+
+def test_a_journal_without_a_run_gives_way_to_the_trainer_state(tmp_path, runs):
+    """A journal that holds no run does not hide the checkpoints beside it; folders merely named alike are none."""
+    (tmp_path / "steersman").mkdir()
+    (tmp_path / "steersman" / "journal.jsonl").write_text("")
+    for name in ("checkpoint-1220", "tmp-checkpoint-1230"):
+        (tmp_path / name).mkdir()
+    state = (runs / "trainer_state" / "llama-factory-01.json").read_bytes()
+    (tmp_path / "checkpoint-1220" / "trainer_state.json").write_bytes(state)
+
+    recording = read(tmp_path)
+
+    assert recording.format == "trainer_state"
+    assert list(recording.saved) == [1220]

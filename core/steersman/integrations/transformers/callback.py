@@ -50,8 +50,8 @@ def _guarded(event: F) -> F:
 class SteersmanCallback(TrainerCallback):  # type: ignore[misc]
     """Supervises the Trainer it is given to. `steersman.supervise(trainer, config)` makes and places it.
 
-    As `callbacks=[SteersmanCallback(config)]` it works without the trainer itself, and says at train begin what it cannot
-    do. `session` is the supervised run, or None outside a run; `summary` the facts of the last finished one.
+    As `callbacks=[SteersmanCallback(config)]` it works without the trainer itself, and says at train begin what it
+    cannot do. `session` is the supervised run, or None outside a run; `summary` the facts of the last finished one.
     Raises ConfigError at construction, with every fault at once.
     """
 

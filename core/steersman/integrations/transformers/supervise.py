@@ -16,7 +16,8 @@ def supervise(
 ) -> SteersmanCallback:
     """Attach Steersman to a Hugging Face Trainer, or one built on it, after its construction; return the callback.
 
-    `config` is a path (YAML, TOML), a Mapping, or None for the default: advise only. `hyperparameters` are the user's own.
+    `config` is a path (YAML, TOML), a Mapping, or None for the default: advise only. `hyperparameters` are the user's
+    own.
     Raises ConfigError with every fault at once, and RuntimeError where the trainer is supervised already.
     """
     handler = trainer.callback_handler

@@ -90,7 +90,8 @@ def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> 
         yield "force_logs is always, but the mode is observe: no log is forced"
     ahead = checks_ahead(cadence(config.check_every, plan), plan)
     if ahead is not None and ahead < 3:
-        yield f"this run will have {ahead} health check{'s' if ahead != 1 else ''}: too few to see a trend; set check_every"
+        count = f"{ahead} health check{'s' if ahead != 1 else ''}"
+        yield f"this run will have {count}: too few to see a trend; set check_every"
 
 
 def _never_kept(args: Any, plan: RunPlan) -> Iterator[str]:
@@ -104,8 +105,8 @@ def _never_kept(args: Any, plan: RunPlan) -> Iterator[str]:
         lost = [step for step in sorted(evaluated) if step % every and step != total]
         if lost:
             some = ", ".join(map(str, lost[:4])) + (", ..." if len(lost) > 4 else "")
-            share = f"{len(lost)} of {len(evaluated)} evaluations"
-            yield f"{share} (steps {some}) can never be kept: save_steps {every} and eval_steps {plan.eval_every} do not meet"
+            share = f"{len(lost)} of {len(evaluated)} evaluations (steps {some}) can never be kept"
+            yield f"{share}: save_steps {every} and eval_steps {plan.eval_every} do not meet"
     elif saves != evaluates and saves != "best":
         yield f"evaluations by {evaluates} and saves by {saves} may not meet: such an evaluation can never be kept"
 

@@ -100,22 +100,20 @@ def test_the_rate_is_exactly_the_factor_times_the_schedule(name, rates_used):
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_the_states_never_hold_the_factor(name):
     """Optimizer and scheduler states, as a checkpoint would hold them, are those of the untouched run at each step."""
-    states = []
-    for factor in (1.0, FACTOR):
-        optimizer = _optimizer()
-        rate, seen = LearningRate(optimizer), []
+
+    def states(factor: float) -> list[str]:
+        optimizer, seen = _optimizer(), []
+        rate = LearningRate(optimizer)
         scheduler = SCHEDULERS[name](optimizer)
         rate.restore(factor)
-        _steps(
-            optimizer,
-            scheduler,
-            between=lambda _: seen.append(
-                copy.deepcopy((optimizer.state_dict()["param_groups"], scheduler.state_dict()))
-            ),
-        )
-        states.append([str(state) for state in seen])
 
-    assert states[0] == states[1]
+        def note(step: int) -> None:
+            seen.append(str((optimizer.state_dict()["param_groups"], scheduler.state_dict())))
+
+        _steps(optimizer, scheduler, between=note)
+        return seen
+
+    assert states(FACTOR) == states(1.0)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

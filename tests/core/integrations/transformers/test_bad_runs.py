@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from transformers import TrainerCallback
 
 import steersman
 from steersman import Score
@@ -178,6 +179,35 @@ def test_a_broken_steersman_gives_everything_back(make_trainer, act, monkeypatch
     assert [e.data["quarantined"] for e in errors] == [False, False, True]
     assert trainer.state.best_global_step == 4, "an evaluation nobody scored became the best"
     assert len(trainer.optimizer.optimizer._optimizer_step_pre_hooks) == 0
+
+
+class _Metrics(TrainerCallback):
+    """Keeps the score in the metrics of each evaluation, as the Trainer will choose by them."""
+
+    def __init__(self):
+        self.scores = {}
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        self.scores[state.global_step] = metrics["eval_steersman_score"]
+
+
+def test_a_score_that_failed_is_not_the_last_one(make_trainer, monkeypatch):
+    """Where Steersman fails over one evaluation, that one is never best; the others have scores of their own."""
+    feed = Supervisor.feed
+
+    def breaks(self, record):
+        if record.kind == "eval" and record.step == 8:
+            raise ZeroDivisionError("a bug of ours")
+        return feed(self, record)
+
+    monkeypatch.setattr(Supervisor, "feed", breaks)
+    metrics = _Metrics()
+    trainer = make_trainer(callbacks=[metrics], metric_for_best_model="steersman_score")
+    steersman.supervise(trainer, {"console": False})
+
+    trainer.train()
+
+    assert [math.isfinite(metrics.scores[step]) for step in (4, 8, 12)] == [True, False, True]
 
 
 def test_a_failure_is_forgotten_by_the_next_run(make_trainer, monkeypatch):

@@ -7,9 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
+from attrs import define
 from transformers import TrainerCallback
 
 import steersman
+from steersman import state
 from steersman.journal import read
 
 DECISIONS = ("score", "finding", "proposal", "adjustment")
@@ -106,6 +108,41 @@ def test_the_history_is_the_straight_one(make_trainer, seed, everything):
     assert everything(resumed)["logs"][:-1] == everything(straight)["logs"][:-1]
 
 
+def test_a_strategy_goes_on_where_it_was(make_trainer, act, listener):
+    """What a strategy heard up to a save without an evaluation, the log forced there included, it has after a resume."""
+    settings = {"eval_strategy": "no", "logging_steps": 5}
+    straight, resumed = listener(), listener()
+    trainer = make_trainer(name="straight", **settings)
+    steersman.supervise(trainer, act(straight))
+    trainer.train()
+    assert straight.heard == [4, 5, 8, 10, 12, 12]
+
+    first = make_trainer(name="resumed", callbacks=[_Interrupt(10)], **settings)
+    steersman.supervise(first, act(listener()))
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    second = make_trainer(name="resumed", **settings)
+    steersman.supervise(second, act(resumed))
+    second.train(resume_from_checkpoint=True)
+
+    assert resumed.heard == straight.heard
+
+
+@define(eq=False)
+class _Listener:
+    heard: list[int] = state([])
+
+    @steersman.hookimpl
+    def on_log(self, run, log):
+        self.heard.append(log.step)
+
+
+@pytest.fixture
+def listener():
+    """A strategy that remembers the steps of the logs it heard, in its state."""
+    return _Listener
+
+
 def test_values_set_before_are_set_again(make_trainer, act, journal):
     """max_grad_norm, which the Trainer forgets, is at its changed value after the resume, and the user's in the end."""
 
@@ -136,7 +173,7 @@ def test_values_set_before_are_set_again(make_trainer, act, journal):
 @pytest.mark.parametrize("restore", [False, True], ids=["", "restore_callback_states"])
 def test_a_checkpoint_of_an_unsupervised_run(make_trainer, seed, journal, restore):
     """A checkpoint made before Steersman was attached is resumed; what came before is not ranked, and that is said."""
-    resumed, callback = _interrupted(
+    resumed, _ = _interrupted(
         make_trainer, seed, at=5, supervised_from_start=False, restore_callback_states_from_checkpoint=restore
     )
 

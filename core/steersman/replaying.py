@@ -24,7 +24,10 @@ from steersman.supervisor import Supervisor
 
 @frozen
 class Replay:
-    """What the strategies would have said of a finished run. Metrics after a change that never happened are not predicted."""
+    """What the strategies would have said of a finished run.
+
+    Metrics after a change that never happened are not predicted.
+    """
 
     recording: Recording
     config: Config
