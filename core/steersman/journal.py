@@ -70,9 +70,9 @@ class Journal:
         if self._file is not None:
             line = _line(entry)
             try:
-                before = os.fstat(self._file).st_size
-                if os.write(self._file, line) != len(line):
-                    os.ftruncate(self._file, before)
+                written = os.write(self._file, line)
+                if written != len(line):
+                    os.ftruncate(self._file, os.fstat(self._file).st_size - written)
                     raise OSError(28, "No space left on device")
                 self._healthy = True
             except OSError as error:
@@ -127,17 +127,24 @@ def attempts(path: Path) -> list[list[JournalEntry]]:
 
 def to_json(value: Any) -> Any:
     """Return `value` with NaN and infinity as text, tuples as lists, paths as text."""
+    if value is None or type(value) in (str, int, bool):
+        return value
     if isinstance(value, numbers.Real) and not isinstance(value, int):
-        value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return _finite_or_text(float(value))
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(v) for v in cast("list[object]", value)]
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+    return value if isinstance(value, str | int) else str(value)
 
 
+def _finite_or_text(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -151,8 +158,12 @@ def from_json(value: Any) -> Any:
 
 
 def _line(entry: JournalEntry) -> bytes:
-    fields = {"v": VERSION, "kind": entry.kind, "step": entry.step, "time": entry.time, **to_json(entry.data)}
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode(errors="replace") + b"\n"
+    fields = {"v": VERSION, "kind": entry.kind, "step": entry.step, "time": entry.time, **entry.data}
+    try:
+        line = _ENCODER.encode(fields)
+    except (ValueError, TypeError):  # NaN or infinity, or a value that JSON has no type for
+        line = _ENCODER.encode(to_json(fields))
+    return line.encode(errors="replace") + b"\n"
 
 
 def _cut_torn_line(file: int) -> None:
