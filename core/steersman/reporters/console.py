@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
 from steersman.journal import JournalEntry
@@ -43,9 +44,16 @@ class Console:
 
                 random.setstate(drawn)  # rich draws from it when imported, and the run is to be bit-identical
                 self._console = Rich(file=self._stream or sys.stdout, highlight=False, soft_wrap=True)
-            self._console.print(f"steersman: {line}", style=_STYLES.get(style), markup=False)
+            with _bars_cleared():
+                self._console.print(f"steersman: {line}", style=_STYLES.get(style), markup=False)
         except (OSError, ValueError):
             return
+
+
+def _bars_cleared() -> AbstractContextManager[object]:
+    """Return a context in which the trainer's progress bars are out of the way, where it has any."""
+    tqdm: Any = sys.modules.get("tqdm")
+    return tqdm.tqdm.external_write_mode() if tqdm is not None else nullcontext()
 
 
 def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
