@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def _train(folder: Path, config: Path, seed: int, as_json: bool) -> dict[str, An
         click.echo(f"At step {FAULT_AT} its schedule multiplies the learning rate by {FAULT_FACTOR:g}, for good.")
         click.echo(f"Supervised with {config}, which uses the preset `seed`:\n")
         click.echo("\n".join(f"    {line}" for line in CONFIG.splitlines()) + "\n")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task("starting torch and transformers", total=None)
         trainer = build(folder, seed, lambda step: progress.update(task, completed=step))
         import steersman

@@ -104,23 +104,33 @@ def _run(step: int, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     resumed = f", resumed at step {step}" if data["resumed"] else ""
     asked = ", ".join(s["name"] for s in data["strategies"]) or "no strategy"
     yield "", f"mode {data['mode']} ({effect}){resumed}; config: {data['config_source']}; asks {asked}"
-    if data["mode"] == "act":
-        for h in data["hyperparameters"]:
-            if h["allowed"]:
-                may = (
-                    f"may change within {h['bounds']}; now {h['value']:g}"
-                    if h["status"] == "live"
-                    else f"is {h['status']}: {h['reason']}"
-                )
-                yield ("" if h["status"] == "live" else "warning"), f"  {h['name']} {may}"
-        if not any(h["allowed"] for h in data["hyperparameters"]):
-            yield "warning", "  the config names nothing under `hyperparameters:`, so nothing will be changed"
+    yield from _may_change(data)
     if data["forces_logs"]:
         yield "", "  a log is added at each evaluation and save (force_logs), so that train losses are fresh"
     ahead = f", {data['checks_ahead']} ahead" if data["checks_ahead"] is not None else ""
     yield "", f"  health checks: {data['check_every']}{ahead}; journal: {data['journal']}; off: STEERSMAN_DISABLED=1"
     for sentence in data["preflight"]:
         yield "warning", f"  {sentence}"
+
+
+def _may_change(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what may be changed within which bounds, and what cannot be and why."""
+    entries, acts = data["hyperparameters"], data["mode"] == "act"
+    for h in entries:
+        if acts and h["allowed"] and h["status"] == "live":
+            now = "unknown" if h["value"] is None else f"{h['value']:g}"
+            yield "", f"  {h['name']} may change within {h['bounds']}; now {now}"
+    named = [h for h in entries if h["allowed"]]
+    if acts and not named:
+        yield "warning", "  the config names nothing under `hyperparameters:`, so nothing will be changed"
+    idle = [h["name"] for h in entries if h["status"] == "live" and not (acts and h["allowed"])]
+    if idle:
+        why = "the config does not name it" if acts else f"the mode is {data['mode']}"
+        yield "", f"  will not be changed ({why}): {', '.join(idle)}"
+    for reason in dict.fromkeys(h["reason"] for h in entries if h["status"] != "live"):
+        dead = [h for h in entries if h["status"] != "live" and h["reason"] == reason]
+        style = "warning" if acts and any(h["allowed"] for h in dead) else ""
+        yield style, f"  cannot be changed ({reason}): {', '.join(h['name'] for h in dead)}"
 
 
 def _score(step: int, data: Mapping[str, Any]) -> str:

@@ -171,7 +171,7 @@ def test_it_is_printed_what_may_be_changed(make_trainer, capsys):
     said = capsys.readouterr().out
     assert "mode act" in said
     assert "learning_rate may change within >= 1e-07; now 0.001" in said
-    assert "kl_penalty is unsupported: this trainer has none" in said
+    assert "cannot be changed (this trainer has none): kl_penalty, reward_weight, reward_threshold, temperature" in said
     assert "off: STEERSMAN_DISABLED=1" in said
     assert "journal.jsonl" in said
 
