@@ -73,6 +73,10 @@ class Dispatch:
                 self._calls[hook] = tuple(
                     _Call(strategies[order[impl.plugin_name]], _positional(impl.function, names)) for impl in impls
                 )
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self._fast = {hook: tuple((call.function, call) for call in calls) for hook, calls in self._calls.items()}
 
     def has(self, hook: str) -> bool:
         """Whether any strategy answers this hook."""
@@ -85,9 +89,9 @@ class Dispatch:
             for call in self._calls[hook]:
                 self._timed(hook, call, run, value)
             return
-        for call in self._calls[hook]:
+        for function, call in self._fast[hook]:
             try:
-                call.function(run, value)
+                function(run, value)
             except Exception as error:
                 self._failed(hook, call, error)
 
@@ -177,6 +181,7 @@ class Dispatch:
             self._calls = {
                 name: tuple(c for c in calls if c.loaded.name != loaded.name) for name, calls in self._calls.items()
             }
+            self._freeze()
         self._on_failure(Failure(loaded, hook, error, count, quarantined))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 from attrs import frozen
 
 VERSION = 1
@@ -160,10 +161,12 @@ def from_json(value: Any) -> Any:
 def _line(entry: JournalEntry) -> bytes:
     fields = {"v": VERSION, "kind": entry.kind, "step": entry.step, "time": entry.time, **entry.data}
     try:
-        line = _ENCODER.encode(fields)
-    except (ValueError, TypeError):  # NaN or infinity, or a value that JSON has no type for
-        line = _ENCODER.encode(to_json(fields))
-    return line.encode(errors="replace") + b"\n"
+        line = orjson.dumps(fields)
+    except TypeError:  # a value that JSON has no type for
+        line = b"null"
+    if b"null" in line:  # what orjson makes of NaN and infinity too
+        line = _ENCODER.encode(to_json(fields)).encode(errors="replace")
+    return line + b"\n"
 
 
 def _cut_torn_line(file: int) -> None:

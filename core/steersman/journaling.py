@@ -23,7 +23,7 @@ def journal_record(journal: Journal, record: Record) -> None:
         metrics=record.metrics,
         epoch=record.epoch,
         elapsed=record.elapsed,
-        usage=[asdict(usage) for usage in record.usage],
+        usage=[asdict(usage) for usage in record.usage] if record.usage else (),
         dropped=record.dropped,
     )
 
