@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 
-def _is_a_sentence(result, *parts):
+def checkcheck_is_a_sentence(result, *parts):
     assert result.returncode == 2
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
@@ -21,7 +21,7 @@ def _is_a_sentence(result, *parts):
 @pytest.mark.parametrize("command", ["replay", "explain"])
 def test_no_such_file(shell, command):
     """A path that is not there is named."""
-    _is_a_sentence(shell(command, "nowhere"), "Error: nowhere: there is no such file or directory")
+    checkcheck_is_a_sentence(shell(command, "nowhere"), "Error: nowhere: there is no such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -35,49 +35,49 @@ def test_no_such_file(shell, command):
 )
 def test_a_file_that_is_no_run(shell, write, content, reason):
     """A file that is no trainer_state.json says what it is instead."""
-    _is_a_sentence(shell("replay", write("state.json", content)), "state.json: ", reason)
+    checkcheck_is_a_sentence(shell("replay", write("state.json", content)), "state.json: ", reason)
 
 
 def test_a_folder_without_a_run(shell, tmp_path):
     """A folder that holds no run says what would be read."""
-    _is_a_sentence(shell("replay", tmp_path), "it holds no trainer_state.json")
+    checkcheck_is_a_sentence(shell("replay", tmp_path), "it holds no trainer_state.json")
 
 
 def test_a_run_without_a_journal(shell, trainer_state, tmp_path):
     """To explain a run that Steersman did not supervise is answered with the command that replays it."""
     trainer_state({"step": 1, "loss": 1.0})
-    _is_a_sentence(shell("explain", tmp_path), "it holds no journal", f"`steersman replay {tmp_path}`")
+    checkcheck_is_a_sentence(shell("explain", tmp_path), "it holds no journal", f"`steersman replay {tmp_path}`")
 
 
 def test_an_empty_journal(shell, write):
     """A journal without a line is said to hold nothing."""
-    _is_a_sentence(shell("explain", write("journal.jsonl", "")), "it holds no entry of Steersman's journal")
+    checkcheck_is_a_sentence(shell("explain", write("journal.jsonl", "")), "it holds no entry of Steersman's journal")
 
 
 def test_a_journal_of_a_newer_format(shell, write):
     """A journal of a newer format is refused, naming the line."""
     journal = write("journal.jsonl", '{"v": 99, "kind": "run", "step": 0}\n')
-    _is_a_sentence(shell("explain", journal), "line 1: format 99 is newer than this Steersman reads (1)")
+    checkcheck_is_a_sentence(shell("explain", journal), "line 1: format 99 is newer than this Steersman reads (1)")
 
 
 def test_every_fault_of_a_config_at_once(shell, trainer_state, write):
     """All faults of a config come at once, each with its path and the nearest valid name."""
     config = write("steersman.yaml", "mode: actt\nuse: [eval-los]\n")
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", config)
-    _is_a_sentence(result, "2 problems", "$.mode", "did you mean 'act'?", "$.use[0]", "did you mean 'eval-loss'?")
+    checkcheck_is_a_sentence(result, "2 problems", "$.mode", "did you mean 'act'?", "$.use[0]", "did you mean 'eval-loss'?")
 
 
 def test_a_config_that_is_not_there(shell, trainer_state):
     """A config that is not there is named."""
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", "nowhere.yaml")
-    _is_a_sentence(result, "nowhere.yaml", "it cannot be read: No such file or directory")
+    checkcheck_is_a_sentence(result, "nowhere.yaml", "it cannot be read: No such file or directory")
 
 
 @pytest.mark.parametrize("setting", ["kl_penalty", "kl_penalty=high", "=1", "kl_penalty=nan", "kl_penalty=inf"])
 def test_a_value_that_is_none(shell, trainer_state, setting):
     """A value that is no finite number is refused, with an example."""
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--set", setting)
-    _is_a_sentence(result, "expected name=value with a finite number, such as max_grad_norm=1.0", repr(setting))
+    checkcheck_is_a_sentence(result, "expected name=value with a finite number, such as max_grad_norm=1.0", repr(setting))
 
 
 def test_a_strategy_that_may_raise(shell, trainer_state, write):
@@ -85,7 +85,7 @@ def test_a_strategy_that_may_raise(shell, trainer_state, write):
     write("broken.py", BROKEN)
     config = write("steersman.yaml", "on_error: raise\nuse: [./broken.py:Broken]\n")
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", config)
-    _is_a_sentence(result, "Broken failed in on_log: no luck")
+    checkcheck_is_a_sentence(result, "Broken failed in on_log: no luck")
 
 
 def test_json_of_an_unreadable_run(shell):
