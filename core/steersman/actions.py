@@ -79,8 +79,11 @@ class Actions:
 
     def _act(self, strategy: str, proposal: Stop | Save | Rollback, mode: Mode) -> None:
         ruling, reason = ("accepted", "at the next step") if mode == "act" else ("advised", f"the mode is {mode}")
+        total = self._run.plan.total_steps
         if isinstance(proposal, Rollback):
             ruling, reason = "refused", "this release keeps no snapshots to roll back to"
+        elif total is not None and self._run.step >= total:
+            ruling, reason = "refused", "no step is left"
         elif mode == "act" and isinstance(proposal, Stop):
             self.stop_because = f"{strategy}: {proposal.because}"
         elif mode == "act":

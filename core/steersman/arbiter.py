@@ -9,8 +9,9 @@ from typing import Literal
 from attrs import evolve, field, frozen
 
 from steersman.decisions import Adjust
-from steersman.hyperparameters import Entry, Registry
+from steersman.hyperparameters import SAFER, Entry, Registry
 
+_ABOVE_ZERO = frozenset(SAFER) - {"reward_threshold"}
 Mode = Literal["observe", "advise", "act"]
 Ruling = Literal["accepted", "applied", "advised", "refused", "lost", "vetoed", "failed", "unknown"]
 
@@ -118,6 +119,7 @@ def _refused_outright(entry: Entry, rails: Rails) -> str:
 def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
     """Return the value an offer leads to inside its own bounds and the config's, or its refusal."""
     adjust = offer.adjust
+    entry_name = adjust.hyperparameter
     target = value * adjust.scale if adjust.scale is not None else value + (adjust.add or 0.0)
     low = max(bounds.min, -math.inf if adjust.at_least is None else adjust.at_least)
     high = min(bounds.max, math.inf if adjust.at_most is None else adjust.at_most)
@@ -129,6 +131,8 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
     if (new - value) * (target - value) <= 0:
         bound = f"at most {high:g}" if target > value else f"at least {low:g}"
         return Verdict(offer, "refused", f"{value:g} is already at its bound ({bound})", value, value)
+    if not math.isfinite(new) or (value > 0 and new <= 0 and entry_name in _ABOVE_ZERO):
+        return Verdict(offer, "refused", f"it would be {new:g}, which no {entry_name} can be", value, value)
     if not low <= new <= high:
         return Verdict(offer, "refused", f"{new:g} lies outside the bounds {low:g} to {high:g}", value, value)
     exact = adjust.scale is not None and new == target

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 from attrs import define, field, frozen
 
+from steersman.spelling import did_you_mean
+
 Status = Literal["live", "inert", "unsupported"]
 Safer = Literal["down", "up"] | None
 
@@ -152,7 +154,16 @@ class Registry:
 
     def get(self, name: str) -> Entry:
         """Return the entry of `name`; one that is not there is unsupported."""
-        return self.entries.get(name) or Entry(name, None, "unsupported", "this trainer has no such hyperparameter")
+        known = self.entries.get(name)
+        if known is not None:
+            return known
+        reason = f"this trainer has no such hyperparameter{did_you_mean(name, self.entries)}"
+        return Entry(name, None, "unsupported", reason)
+
+    def values(self) -> dict[str, float]:
+        """Return the values in force, where they are known."""
+        known = {name: entry.value for name, entry in self.entries.items()}
+        return {name: value for name, value in known.items() if value is not None}
 
     def view(self, name: str) -> ReadOnly:
         """Return what a strategy may see of `name`."""

@@ -65,6 +65,11 @@ class Journal:
         except OSError as error:
             self._failed(error)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether entries reach a file."""
+        return self._file is not None
+
     def write(self, kind: str, step: int, **data: Any) -> None:
         """Append one entry."""
         entry = JournalEntry(kind, step, data, self._clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import asdict
@@ -12,6 +13,7 @@ from steersman.checks import Check, Outcome
 from steersman.dispatch import Failure
 from steersman.journal import Journal
 from steersman.records import Record
+from steersman.windows import WATCHED
 
 
 def journal_record(journal: Journal, record: Record) -> None:
@@ -49,10 +51,16 @@ def journal_scores(journal: Journal, checkpoint: Checkpoint) -> None:
         journal.write("unscored", checkpoint.step, epoch=checkpoint.epoch, metrics=checkpoint.metrics)
 
 
-def journal_check(journal: Journal, check: Check, outcome: Outcome) -> None:
-    """Write the figures of a check, then a line for each finding."""
-    healthy = all(finding.severity == "info" for _, finding in outcome.findings)
-    journal.write("check", check.step, reason=check.reason, epoch=check.epoch, healthy=healthy, **_figures(check))
+def journal_check(journal: Journal, check: Check, outcome: Outcome, values: Mapping[str, float]) -> None:
+    """Write the figures of a check and the hyperparameters in force before it, then a line for each finding."""
+    sick = check.reason == "anomaly" or (
+        check.window is not None and not set(WATCHED).isdisjoint(check.window.nonfinite)
+    )
+    well = not sick and all(finding.severity == "info" for _, finding in outcome.findings)
+    healthy = well if check.window is not None or not well else None
+    journal.write(
+        "check", check.step, reason=check.reason, epoch=check.epoch, healthy=healthy, values=values, **_figures(check)
+    )
     for strategy, finding in outcome.findings:
         journal.write(
             "finding",

@@ -13,10 +13,10 @@ import attrs
 import pluggy
 
 from steersman.config import Config, Use
-from steersman.config.errors import did_you_mean
 from steersman.config.structuring import structure
 from steersman.dispatch import Loaded
 from steersman.hookspecs import HOOKS, Hooks
+from steersman.spelling import did_you_mean
 
 STRATEGIES = "steersman.strategies"
 """The entry-point group of strategies; the name is what users write in `use:`."""
@@ -96,7 +96,7 @@ def _from_entry_point(
     origin = _origin(points[0])
     try:
         target = points[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         problems.append(f"{path}: strategy {use.target!r} from {origin} cannot be imported: {reason}")
         return None
@@ -120,7 +120,7 @@ def _from_file(use: Use, folder: Path, path: str, problems: list[str]) -> tuple[
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         problems.append(f"{path}: {file}{line} cannot be imported: {type(error).__name__}: {error}")
         return None

@@ -19,6 +19,7 @@ from steersman.readers import Recording
 from steersman.readers import read as read_run
 from steersman.readers.recording import plan_of
 from steersman.records import Record, kind_of
+from steersman.run import Progress
 from steersman.supervisor import Supervisor
 
 
@@ -65,7 +66,7 @@ def replay(
         settings, strategies, plan=recording.plan, registry=registry, journal=journal, replaying=True
     )
     known = {**recording.values, **(values or {})}
-    registry.entries.update(on_paper(known, supervisor.history, settings, complete=recording.supervised))
+    registry.entries.update(on_paper(known, recording, supervisor))
     supervisor.begin()
     for record in watch(recording.records):
         supervisor.feed(record)
@@ -113,35 +114,46 @@ def _renamed(recording: Recording, names: Mapping[str, str]) -> Recording:
 
 
 @define(eq=False)
-class _LoggedRate(OnPaper):
-    """The learning rate as last logged; after a change on paper, the changed one until a newer log."""
+class _AsLogged(OnPaper):
+    """A value as it was in force at each check, else as last logged; after a change on paper, the changed one.
 
+    A log holds the learning rate of the step that is over, so where only that is known it is one step of the schedule
+    behind the rate a live run would have changed.
+    """
+
+    name: str = field(kw_only=True)
     history: History = field(kw_only=True)
+    progress: Progress = field(kw_only=True)
+    values_at: Mapping[int, Mapping[str, float]] = field(kw_only=True)
     changed_at: int = -1
 
     def read(self) -> float | None:
-        series = self.history["learning_rate"] if "learning_rate" in self.history else None
+        step = self.progress.step
+        if step > self.changed_at and self.name in self.values_at.get(step, {}):
+            return self.values_at[step][self.name]
+        series = self.history[self.name] if self.name == "learning_rate" and self.name in self.history else None
         logged_at = series.latest_step if series is not None else None
         if series is None or logged_at is None or logged_at <= self.changed_at:
             return self.value
         return series.latest
 
     def write(self, value: float, ratio: float) -> None:
-        self.value, self.changed_at = value, self.history["learning_rate"].latest_step or 0
+        self.value, self.changed_at = value, self.progress.step
 
 
-def on_paper(
-    values: Mapping[str, float], history: History, config: Config, *, complete: bool = False
-) -> dict[str, Entry]:
+def on_paper(values: Mapping[str, float], recording: Recording, supervisor: Supervisor) -> dict[str, Entry]:
     """Return an entry for every hyperparameter that is known or that the config allows to be changed.
 
-    `complete` is whether `values` names all there were: then any other is unsupported, as it was live.
+    A supervised run names all it had: there, any other is unsupported, as it was live.
     """
-    names = dict.fromkeys((*SAFER, *values, *config.hyperparameters))
-    handles = {name: OnPaper(values.get(name)) for name in names}
-    handles["learning_rate"] = _LoggedRate(values.get("learning_rate"), history=history)
-    entries = {name: Entry(name, handle, "live", safer=SAFER.get(name)) for name, handle in handles.items()}
-    for name in names:
-        if complete and name not in values:
-            entries[name] = Entry(name, None, "unsupported", "the supervised run had none", safer=SAFER.get(name))
+    entries: dict[str, Entry] = {}
+    history, progress = supervisor.history, supervisor.progress
+    for name in dict.fromkeys((*SAFER, *values, *supervisor.config.hyperparameters)):
+        safer = SAFER.get(name)
+        if recording.supervised and name not in values:
+            entries[name] = Entry(name, None, "unsupported", "the supervised run had none", safer=safer)
+        else:
+            at = recording.values_at
+            handle = _AsLogged(values.get(name), name=name, history=history, progress=progress, values_at=at)
+            entries[name] = Entry(name, handle, "live", safer=safer)
     return entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from steersman.checkpoints import Checkpoint
@@ -23,7 +24,7 @@ def choices(ranking: Ranking) -> dict[str, Any]:
         "best": _shown(best, leader),
         "best_per_scorer": {name: _shown(ranking.best(name), name) for name in ranking.order if ranking.ranked(name)},
         "lowest_eval_loss": _shown(lowest, leader),
-        "disagree": best is not None and lowest is not None and best.step != lowest.step,
+        "disagree": best is not None and lowest is not None and _loss(best) != _loss(lowest),
         "best_saved": _shown(kept, leader),
         "ranking": [_shown(c, leader) for c in ranking.ranked() if exists(c) or not knows_disk][:_SHOWN],
         "evaluations": sum(not c.is_baseline for c in ranking.all()),
@@ -31,11 +32,15 @@ def choices(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def never_came(history: History) -> dict[str, str | None]:
+def never_came(history: History, dropped: Collection[str] = ()) -> dict[str, str | None]:
     """Return each metric that a strategy asked for and that never came, with the nearest one that did."""
     came = history.names()
-    absent = sorted(name for name in history.missing if name not in history)
+    absent = sorted(name for name in history.missing if name not in history and name not in dropped)
     return {name: next(iter(difflib.get_close_matches(name, came, n=1)), None) for name in absent}
+
+
+def _loss(checkpoint: Checkpoint) -> float | None:
+    return checkpoint.metrics.get("eval_loss")
 
 
 def _shown(checkpoint: Checkpoint | None, scorer: str | None) -> dict[str, Any] | None:

@@ -74,12 +74,26 @@ class Supervisor:
         self._open: int | None = None
         self._evaluated = self._scored = self._alarmed = self._telling = False
         self._sick: set[str] = set()
+        self._stand_in_said = False
+        self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
     ) -> tuple[str, ...]:
-        """Start at `step`. `past` are the records of a run that is resumed, `saved` the state its checkpoint carries.
+        """Start at `step`: `restore` what a resumed run needs, then tell the strategies."""
+        problems = self.restore(past, saved, step=step)
+        self.tell_begin()
+        return problems
+
+    def tell_begin(self) -> None:
+        """Tell the strategies that the run begins."""
+        self.dispatch.notify("on_train_begin", self.run)
+
+    def restore(
+        self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
+    ) -> tuple[str, ...]:
+        """Bring back a run at `step`: `past` are its records, `saved` is the state its checkpoint carries.
 
         Returns a sentence for each thing that could not be given back.
         """
@@ -97,7 +111,6 @@ class Supervisor:
             restore_ranking(self.ranking, saved.get("ranking", {}))
             for adjustment in restore_adjustments(saved.get("adjustments", [])):
                 self.run.note_adjustment(adjustment)
-        self.dispatch.notify("on_train_begin", self.run)
         return problems
 
     def feed(self, record: Record) -> Checkpoint | None:
@@ -112,6 +125,8 @@ class Supervisor:
         self.history.append(record)
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
+        if record.dropped and self._judging:
+            self._say_dropped(record.dropped)
         if record.kind != "summary":
             self.windows.add(record)
             self._look_for_anomalies(record)
@@ -161,7 +176,7 @@ class Supervisor:
             **summary.choices(self.ranking),
             "changes": len(self.run.adjustments),
             "elapsed": self.progress.elapsed,
-            "never_came": summary.never_came(self.history),
+            "never_came": summary.never_came(self.history, self._dropped),
             "strategy_seconds": self.dispatch.seconds(),
             **facts,
         }
@@ -183,6 +198,12 @@ class Supervisor:
         """Journal a sentence for the user."""
         self.journal.write("note", self.progress.step, message=message, severity=severity)
 
+    def _say_dropped(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name not in self._dropped and len(self._dropped) < 100:
+                self._dropped.add(name)
+                self.note(f"the metric {name!r} came as something that is no number; such values are left out")
+
     def _look_for_anomalies(self, record: Record) -> None:
         sick = set(anomalies(record))
         self._alarmed = self._alarmed or bool(sick - self._sick)
@@ -193,6 +214,12 @@ class Supervisor:
             self.history.append_value("eval_loss", evaluation.step, evaluation.metrics["eval_loss"])
         if not self._judging:
             return None
+        stands_in = self.evaluations.stands_in
+        if stands_in is not None and not self._stand_in_said:
+            self._stand_in_said = True
+            self.note(
+                f"eval_loss is taken from {stands_in}, the first evaluation set; set `metrics:` or `score:` to choose"
+            )
         loss = train_loss_of(evaluation, self.history)
         checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
         self.dispatch.notify("on_eval", self.run, evaluation)
@@ -211,8 +238,9 @@ class Supervisor:
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
         over = self.plan.total_steps is not None and step >= self.plan.total_steps
         rails = Rails(self.config.mode, self.config.allowed, is_last_step=over)
+        values = self.registry.values()
         outcome = self.ranks.agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails), Outcome())
-        journal_check(self.journal, check, outcome)
+        journal_check(self.journal, check, outcome, values)
         for ruled in outcome.rulings:
             self.actions.carry_out(ruled)
 

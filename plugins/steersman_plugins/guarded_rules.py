@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from steersman import Adjust, Window
+from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired
 from steersman_plugins.trends import Trend, setback
 
@@ -38,17 +39,8 @@ class GuardedRules:
 def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:
     """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL."""
     cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="divergence")
-    for name in ("loss", "grad_norm"):
-        if count := window.nonfinite.get(name):
-            message = f"{name} was NaN or infinite in {count} of {window.logs} logs"
-            evidence: dict[str, float | None] = {
-                "nonfinite_logs": count,
-                "logs": window.logs,
-                "loss": window.mean("loss"),
-            }
-            if name == "grad_norm" and window.mean("loss") == 0.0:
-                message += "; the logged loss of 0.0 is the trainer's NaN filter, not a loss"
-            yield Fired(f"non-finite-{name.replace('_', '-')}", message, evidence, (cut,), "critical")
+    for fired in non_finite(window):
+        yield evolve(fired, changes=(cut,)) if fired.rule != "non-finite-eval-loss" else fired
     norm = window.mean("grad_norm")
     if norm is not None and clip is not None and clip > 0 and norm > r.clip_multiple * clip:
         message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from steersman import Adjust, Check, Finding, Run, hookimpl
 from steersman_plugins.guarded_rules import GuardedRules, divergence, setbacks, without_cooling
+from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired, SeedRules, seed_rules
 from steersman_plugins.trends import is_policy_gradient, trend_of
 
@@ -45,6 +46,7 @@ class TrendHealth:
         use_loss = self.loss_rules == "on" or (self.loss_rules == "auto" and not is_policy_gradient(windows))
         trend = trend_of(windows, use_loss=use_loss)
         if self.preset == "seed":
+            yield from non_finite(check.window)  # said, as the origin did not; its rules propose nothing for it
             if check.reason != "anomaly":
                 yield from seed_rules(self.seed, trend)
             return

@@ -32,6 +32,12 @@ class WeightedScore:
     def __attrs_post_init__(self) -> None:
         if not self.metrics:
             raise ValueError("names no metric")
+        for name, given in self.metrics.items():
+            weight = given.weight if isinstance(given, Weight) else given
+            if not math.isfinite(weight) or weight <= 0:
+                raise ValueError(
+                    f"{name}: the weight must be above 0, got {weight}; say `direction: higher` to turn it"
+                )
 
     @hookimpl
     def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:

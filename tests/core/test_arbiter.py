@@ -201,7 +201,7 @@ def test_an_unknown_hyperparameter_is_unsupported():
     (verdict,) = rule(Adjust("lerning_rate", scale=0.8), rails=acting("lerning_rate"))
     assert (verdict.ruling, verdict.reason) == (
         "refused",
-        "lerning_rate is unsupported: this trainer has no such hyperparameter",
+        "lerning_rate is unsupported: this trainer has no such hyperparameter, did you mean 'learning_rate'?",
     )
 
 
@@ -300,3 +300,12 @@ def test_no_change_leaves_the_rails(value, scale, at_least, at_most, least):
     assert abs(verdict.new - value) <= abs(value * scale - value)
     assert (at_least or 0.0) <= verdict.new <= (at_most or math.inf)
     assert verdict.new >= (least or 0.0)
+
+
+@pytest.mark.parametrize("adjust", [Adjust("learning_rate", scale=1e300), Adjust("learning_rate", add=-1.0)])
+def test_a_rate_never_becomes_infinite_or_zero(adjust):
+    """A change to infinity, or to zero and below, is refused although no bound forbids it."""
+    registry = registry_of(learning_rate=1e10 if adjust.scale else 1.0)
+    (verdict,) = rule(adjust, registry=registry, rails=acting("learning_rate"))
+    assert verdict.ruling == "refused"
+    assert "which no learning_rate can be" in verdict.reason

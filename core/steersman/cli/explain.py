@@ -36,6 +36,7 @@ def explain(run: Path, as_object: bool) -> None:
     entries = current(journal)
     if not entries:
         raise UnreadableRun(journal, "it holds no entry of Steersman's journal")
+    entries += kept_copies(entries, journal)
     chapters = told(entries, lambda checkpoint: is_there(checkpoint, journal))
     if as_object:
         print_json(as_object_of(journal, entries, chapters))
@@ -68,6 +69,16 @@ def is_there(checkpoint: Checkpoint, journal: Path) -> bool:
     if checkpoint.path is None:
         return False
     return exists(checkpoint) or (journal.parent.parent / Path(checkpoint.path).name).exists()
+
+
+def kept_copies(entries: list[JournalEntry], journal: Path) -> list[JournalEntry]:
+    """Return where the copies that `keep_both_bests` made lie, for checkpoints that the trainer has deleted since."""
+    found: list[JournalEntry] = []
+    for entry in [e for e in entries if e.kind == "checkpoint_saved" and not Path(e.data["path"]).exists()]:
+        copy = next(journal.parent.glob(f"kept/*/checkpoint-{entry.step}"), None)
+        if copy is not None:
+            found.append(JournalEntry("checkpoint_saved", entry.step, {**entry.data, "path": str(copy)}))
+    return found
 
 
 def as_object_of(journal: Path, entries: list[JournalEntry], chapters: tuple[Chapter, ...]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from steersman.cli import as_json
 from steersman.cli.replay_page import page
 from steersman.cli.replay_view import View, view_of
 from steersman.cli.terminal import console, print_json, with_bar
-from steersman.config.errors import did_you_mean
 from steersman.hyperparameters import SAFER
 from steersman.readers import UnreadableRun
 from steersman.replaying import replay as replayed
+from steersman.spelling import did_you_mean
 
 
 @click.command(short_help="Say what the strategies would have decided in a finished run.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -15,9 +14,3 @@ class ConfigError(Exception):
         count = len(self.problems)
         lines = [f"{source}: {count} problem{'s' if count != 1 else ''}", *(f"  {line}" for line in self.problems)]
         super().__init__("\n".join(lines))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?` for the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {close[0]!r}?" if close else ""

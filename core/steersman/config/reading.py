@@ -12,11 +12,14 @@ from typing import Any, cast
 import yaml
 from attrs import evolve
 
-from steersman.config.errors import ConfigError, did_you_mean
+from steersman.config.errors import ConfigError
 from steersman.config.schema import Config, Use
 from steersman.config.structuring import options_of, structure
+from steersman.spelling import did_you_mean
 
 Source = str | Path | Mapping[str, Any] | None
+OUR_NAMES = ("loss", "eval_loss", "reward", "reward_std", "kl", "grad_norm", "learning_rate")
+"""The names of metrics that shipped strategies look at, for `metrics:` to map onto."""
 SHIPPED = "steersman.configs"
 """The entry-point group of named configs that `extends` may name."""
 
@@ -34,6 +37,14 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+def _unique(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [key.value for key, _ in node.value if key.tag != _TAG + "merge"]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is there twice", node.start_mark)
+    return dict(yaml.SafeLoader.construct_mapping(loader, node, deep=True))
+
+
 _resolve: Any = getattr(_Loader, "add_implicit_resolver")  # noqa: B009  (its stub has no types)
 _TAG = "tag:yaml.org,2002:"
 _resolve(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
@@ -45,6 +56,9 @@ _resolve(
     ),
     list("-+.0123456789"),
 )
+
+
+_Loader.add_constructor(_TAG + "map", _unique)
 
 
 def read(source: Source, problems: list[str] | None = None) -> Config:
@@ -67,13 +81,26 @@ def read(source: Source, problems: list[str] | None = None) -> Config:
         found.append(f"$: unknown key {key!r}{did_you_mean(str(key), KEYS)}")
         del merged[key]
     merged["check_every"] = _steps(merged.get("check_every", "auto"))
-    config = structure(merged, Config, "$", found) or Config()
+    config = structure(merged, Config, "$", found) or _what_holds(merged)
     use = [parsed for i, entry in enumerate(listed) if (parsed := _use(entry, i - (score is not None), found))]
     _refuse_twins(use, found)
     _refuse_impossible_bounds(config, use, found)
+    _refuse_bad_names(config, found)
     if problems is None and found:
         raise ConfigError(name, found)
     return evolve(config, use=tuple(use), source=name, folder=folder, raw=raw)
+
+
+def _what_holds(merged: dict[str, Any]) -> Config:
+    """Return the config without its faulty keys, so that faults which need the rest are found as well."""
+    sound = {key: value for key, value in merged.items() if structure({key: value}, Config, "$", []) is not None}
+    tables: object = merged.get("hyperparameters")
+    if "hyperparameters" not in sound and isinstance(tables, Mapping):
+        rules = cast("Mapping[object, object]", tables).items()
+        named = {name: rule for name, rule in rules if isinstance(name, str)}
+        held = {n: r for n, r in named.items() if structure({"hyperparameters": {n: r}}, Config, "$", []) is not None}
+        sound["hyperparameters"] = {name: held.get(name, {}) for name in named}
+    return structure(sound, Config, "$", []) or Config()
 
 
 def _steps(check_every: object) -> object:
@@ -197,7 +224,10 @@ def _use(entry: object, index: int, problems: list[str]) -> Use | None:
     if not isinstance(options, Mapping):
         problems.append(f"{path}.{entry}: expected a table of options, got {options!r}")
         return None
-    target, _, name = (part.strip() for part in entry.partition(" as "))
+    target, renamed, name = (part.strip() for part in f"{entry} ".partition(" as "))
+    if renamed and not name:
+        problems.append(f"{path}: {entry!r} gives no name after `as`")
+        return None
     own = name or (target.rpartition(":")[2] if ".py:" in target else target)
     return Use(target, own, dict(cast("Mapping[str, Any]", options)), index=index)
 
@@ -217,6 +247,15 @@ def _refuse_impossible_bounds(config: Config, use: list[Use], problems: list[str
         if rules.owner is not None and rules.owner not in names:
             near = did_you_mean(rules.owner, names) or f"; it names {', '.join(names)}"
             problems.append(f"{path}.owner: `use` names no strategy {rules.owner!r}{near}")
+
+
+def _refuse_bad_names(config: Config, problems: list[str]) -> None:
+    ours = list(config.metrics.values())
+    for theirs, name in config.metrics.items():
+        if ours.count(name) > 1:
+            problems.append(f"$.metrics.{theirs}: another metric is called {name!r} already")
+        elif name not in OUR_NAMES and not name.startswith("eval_") and (near := did_you_mean(name, OUR_NAMES)):
+            problems.append(f"$.metrics.{theirs}: no strategy of ours looks at {name!r}{near}")
 
 
 KEYS = (*options_of(Config), "use", "score", "extends")

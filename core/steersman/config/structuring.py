@@ -14,7 +14,7 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError
 from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import transform_error
 
-from steersman.config.errors import did_you_mean
+from steersman.spelling import did_you_mean
 
 T = TypeVar("T")
 

@@ -27,7 +27,8 @@ def read(path: Path) -> Recording:
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
     saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
     values, config = begin.data.get("values", {}), begin.data.get("config")
-    return Recording(path, "journal", records, plan, values, saved, supervised=True, config=config)
+    at = {entry.step: entry.data.get("values", {}) for entry in entries if entry.kind == "check"}
+    return Recording(path, "journal", records, plan, values, saved, supervised=True, config=config, values_at=at)
 
 
 def current(path: Path) -> list[JournalEntry]:

@@ -24,7 +24,8 @@ class Recording:
     """A finished run. `values` are hyperparameters known at its begin; `saved` its checkpoint directories by step.
 
     `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes, and
-    `values` names every hyperparameter the run had. `config` is the config it was supervised with, where that is known.
+    `values` names every hyperparameter the run had. `config` is the config it was supervised with, and
+    `values_at` holds the values in force before each check by step, where they are known.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Recording:
     saved: Mapping[int, str] = field(factory=dict[int, str])
     supervised: bool = False
     config: Mapping[str, Any] | None = None
+    values_at: Mapping[int, Mapping[str, float]] = field(factory=dict[int, Mapping[str, float]])
 
 
 def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:

@@ -11,6 +11,7 @@ from steersman.readers import journal, trainer_state
 from steersman.readers.recording import Recording, UnreadableRun
 
 JOURNAL = Path("steersman") / "journal.jsonl"
+KEPT = Path("steersman") / "kept"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -61,5 +62,9 @@ def checkpoints(directory: Path) -> dict[int, str]:
         folders = [entry for entry in directory.iterdir() if entry.is_dir()]
     except OSError as error:
         raise UnreadableRun(directory, f"it cannot be read: {error.strerror}") from None
-    found = {int(match[1]): str(entry) for entry in folders if (match := _CHECKPOINT.fullmatch(entry.name))}
+    folders += (directory / KEPT).glob("*/checkpoint-*")
+    found: dict[int, str] = {}
+    for entry in folders:
+        if match := _CHECKPOINT.fullmatch(entry.name):
+            found.setdefault(int(match[1]), str(entry))
     return dict(sorted(found.items()))

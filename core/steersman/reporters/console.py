@@ -64,7 +64,9 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
     elif entry.kind == "score" and data["decides"]:
         yield "", _score(entry.step, data)
     elif entry.kind == "unscored":
-        yield "warning", f"step {entry.step}: no scorer has an opinion on this evaluation"
+        loss = data["metrics"].get("eval_loss")
+        why = "it has no eval_loss" if loss is None else f"its eval_loss is {loss}"
+        yield "warning", f"step {entry.step}: no scorer has an opinion on this evaluation ({why})"
     elif entry.kind == "check" and data["reason"] != "end":
         yield "", _check(entry.step, data)
     elif entry.kind == "finding" and data["severity"] != "info":
@@ -148,8 +150,11 @@ def _check(step: int, data: Mapping[str, Any]) -> str:
     parts = [_moved(name, data.get(name), data.get(f"{name}_change")) for name in ("loss", "reward")]
     if data.get("reward_variance") is not None:
         parts.append(f"reward variance {data['reward_variance']:.4f}")
-    seen = ", ".join(part for part in parts if part) or "nothing was logged"
+    parts += [f"{name} NaN or infinite in {count} logs" for name, count in data.get("nonfinite", {}).items()]
+    seen = ", ".join(part for part in parts if part)
     what = "check" if data["reason"] == "scheduled" else "check out of turn"
+    if not seen:
+        return f"{what} at step {step}{epoch}: no loss was logged since the last"
     return f"{what} at step {step}{epoch}: {seen}: {'healthy' if data['healthy'] else 'not healthy'}"
 
 

@@ -64,7 +64,9 @@ def test_every_fault_of_a_config_at_once(shell, trainer_state, write):
     """All faults of a config come at once, each with its path and the nearest valid name."""
     config = write("steersman.yaml", "mode: actt\nuse: [eval-los]\n")
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--config", config)
-    checkcheck_is_a_sentence(result, "2 problems", "$.mode", "did you mean 'act'?", "$.use[0]", "did you mean 'eval-loss'?")
+    checkcheck_is_a_sentence(
+        result, "2 problems", "$.mode", "did you mean 'act'?", "$.use[0]", "did you mean 'eval-loss'?"
+    )
 
 
 def test_a_config_that_is_not_there(shell, trainer_state):
@@ -77,7 +79,9 @@ def test_a_config_that_is_not_there(shell, trainer_state):
 def test_a_value_that_is_none(shell, trainer_state, setting):
     """A value that is no finite number is refused, with an example."""
     result = shell("replay", trainer_state({"step": 1, "loss": 1.0}), "--set", setting)
-    checkcheck_is_a_sentence(result, "expected name=value with a finite number, such as max_grad_norm=1.0", repr(setting))
+    checkcheck_is_a_sentence(
+        result, "expected name=value with a finite number, such as max_grad_norm=1.0", repr(setting)
+    )
 
 
 def test_a_strategy_that_may_raise(shell, trainer_state, write):

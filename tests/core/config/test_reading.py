@@ -377,3 +377,41 @@ def test_a_file_of_the_parent_lies_beside_the_parent(write, tmp_path):
     (tmp_path / "shared" / "base.yaml").write_text("use: [./quota.py:Quota, {./quota.py:Quota as more: {}}]\n")
     path = write("steersman.yaml", "extends: shared/base.yaml\n")
     assert [use.target for use in read(path).use] == [f"{tmp_path / 'shared'}/quota.py:Quota"] * 2
+
+
+def test_faults_of_two_tables_at_once():
+    """A fault in one hyperparameter hides neither an unknown name nor the faults of the others."""
+    problems: list[str] = []
+    config = read({"hyperparameters": {"a": 3, "b": {"min": 2, "max": 1}, "c": {}}, "mode": "atc"}, problems)
+    assert len(problems) == 3
+    assert any(line.startswith("$.mode: ") for line in problems)
+    assert any(line.startswith("$.hyperparameters.a: ") for line in problems)
+    assert "$.hyperparameters.b: its least value is above its greatest" in problems
+    assert set(config.hyperparameters) == {"a", "b", "c"}
+
+
+def test_a_key_that_is_there_twice(write):
+    """A key written twice is a fault: consent may hang on the one that would have been dropped."""
+    path = write("steersman.yaml", "mode: act\ncheck_every: 5\nmode: observe\n")
+    with pytest.raises(ConfigError, match="the key 'mode' is there twice"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"my_loss": "los"}, "$.metrics.my_loss: no strategy of ours looks at 'los', did you mean 'loss'?"),
+        ({"a": "loss", "b": "loss"}, "$.metrics.b: another metric is called 'loss' already"),
+    ],
+)
+def test_metrics_that_lead_nowhere(metrics, expected):
+    """A misspelt name of ours, or two metrics under one name, is a fault."""
+    with pytest.raises(ConfigError) as raised:
+        read({"metrics": metrics})
+    assert expected in raised.value.problems
+
+
+def test_as_without_a_name():
+    """`as` without a name is a fault."""
+    with pytest.raises(ConfigError, match="gives no name after `as`"):
+        read({"use": ["eval-loss as "]})

@@ -114,7 +114,7 @@ def test_rejected_and_unscored() -> None:
     records = [Record(1, "eval", {"eval_loss": 1.0}), Record(2, "eval", {"eval_loss": 1.0})]
     assert told({"use": [Rejects()]}, records, {}) == [
         "step 1: rejected by rejects: too rude",
-        "step 2: no scorer has an opinion on this evaluation",
+        "step 2: no scorer has an opinion on this evaluation (its eval_loss is 1.0)",
     ]
 
 

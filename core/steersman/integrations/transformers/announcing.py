@@ -8,7 +8,6 @@ from importlib.metadata import version
 from attrs import asdict
 
 from steersman.dispatch import Loaded
-from steersman.hyperparameters import Registry
 from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
 
@@ -32,8 +31,10 @@ def announce(
         config=config.raw,
         mode=config.mode,
         strategies=[{"name": s.name, "target": s.target, "origin": s.origin, "options": s.options} for s in strategies],
-        check_every=str(every),
-        checks_ahead=checks_ahead(every, supervisor.plan, step=step),
+        check_every=str(every) if config.logging.epoch_health_check_enabled else "off, but for one at the end",
+        checks_ahead=checks_ahead(every, supervisor.plan, step=step)
+        if config.logging.epoch_health_check_enabled
+        else None,
         hyperparameters=[
             {
                 "name": entry.name,
@@ -49,12 +50,6 @@ def announce(
         plan=asdict(supervisor.plan),
         values=values,
         preflight=warned,
-        journal=str(supervisor.journal.path) if supervisor.journal.path else None,
+        journal=str(supervisor.journal.path) if supervisor.journal.is_open else None,
         versions={name: version(name) for name in ("steersman", "transformers", "torch")},
     )
-
-
-def values_of(registry: Registry) -> dict[str, float]:
-    """Return the values in force, where they are known."""
-    known = {name: registry.view(name).value for name in registry.entries}
-    return {name: value for name, value in known.items() if value is not None}

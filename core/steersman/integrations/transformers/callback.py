@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from transformers.trainer_callback import TrainerCallback
 
 from steersman.config import ConfigError, read
-from steersman.config.errors import did_you_mean
 from steersman.config.reading import Source
 from steersman.dispatch import StrategyError
 from steersman.hyperparameters import SAFER, Hyperparameter
@@ -21,6 +20,7 @@ from steersman.integrations.transformers.session import Session
 from steersman.loading import load
 from steersman.logs import logger
 from steersman.records import kind_of
+from steersman.spelling import did_you_mean
 from steersman.strategies import restore_state, state_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +45,23 @@ def _guarded(event: F) -> F:
             self.failed(event.__name__, error)
 
     return safe  # type: ignore[return-value]
+
+
+def _put_back_after(train: Callable[..., Any], callback: SteersmanCallback) -> Callable[..., Any]:
+    """Return the Trainer's `train` such that an exception, Ctrl-C too, leaves the user's values behind it.
+
+    The Trainer tells its callbacks nothing of either.
+    """
+
+    @functools.wraps(train)
+    def trains(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return train(*args, **kwargs)
+        except BaseException as error:
+            callback.interrupted(error)
+            raise
+
+    return trains
 
 
 class SteersmanCallback(TrainerCallback):  # type: ignore[misc]
@@ -83,6 +100,14 @@ class SteersmanCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = weakref.ref(trainer)
         self._misplaced = misplaced
         self._directed = native_score.set_direction(trainer.args)
+        trainer.train = _put_back_after(trainer.train, self)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Training ended in an error or Ctrl-C: say so in the journal, and put back the user's values."""
+        session, self.session, self._is_training = self.session, None, False
+        if session is not None:
+            session.note(f"training ended at step {session.step} by {type(error).__name__}, before its end")
+            session.give_up()
 
     def failed(self, event: str, error: Exception) -> None:
         """Note an error of Steersman's own: in the journal, and once to the user."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,13 +16,14 @@ from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.tokens import TokenCount
-from steersman.integrations.transformers.announcing import announce, values_of
+from steersman.integrations.transformers.announcing import announce
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trainer_facts import plan_of, preflight, registry_of
 from steersman.journal import Journal, from_json, to_json
 from steersman.journaling import journal_own_failure
 from steersman.keeping import Keeper
-from steersman.readers.run_directory import JOURNAL
+from steersman.logs import logger
+from steersman.readers.run_directory import JOURNAL, KEPT
 from steersman.readers.trainer_state import OWN_STATE, own_state
 from steersman.records import is_other_evaluation, kind_of, record_from_logs
 from steersman.reporters.console import Console
@@ -44,6 +46,23 @@ class Session:
         notes: tuple[str, ...],
     ) -> None:
         self.config, self.args = config, args
+        self._held = ExitStack()  # what must be given back, also where the rest of this fails
+        try:
+            self._start(strategies, trainer, state, kwargs, own, notes)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _start(
+        self,
+        strategies: tuple[Loaded, ...],
+        trainer: Any | None,
+        state: Any,
+        kwargs: Mapping[str, Any],
+        own: tuple[Hyperparameter, ...],
+        notes: tuple[str, ...],
+    ) -> None:
+        config, args = self.config, self.args
         saved: Mapping[str, Any] = from_json(own_state({"stateful_callbacks": state.stateful_callbacks}))
         saved = saved if state.global_step > 0 else {}
         ranks = current_ranks()
@@ -52,11 +71,13 @@ class Session:
         )
         plan = plan_of(args, state, trainer, kwargs.get("train_dataloader"), forces_logs=self.forces_logs)
         registry = registry_of(args, kwargs.get("optimizer"), trainer, own)
-        self.values = saved.get("values") or values_of(registry)
+        self._held.callback(registry.release)
+        self.values = saved.get("values") or registry.values()
         output = Path(args.output_dir)
         path = Path(config.journal) if config.journal else output / JOURNAL
         self.journal = Journal(path if ranks.is_main else None, self._complain)
         self._complaints: list[str] = []
+        self._held.callback(self.journal.close)
         if ranks.is_main and config.console:
             self.journal.subscribers.append(Console().hear)
         if ranks.is_main and trainer is not None and config.mode != "observe":
@@ -65,27 +86,41 @@ class Session:
             config, strategies, plan=plan, registry=registry, journal=self.journal, ranks=ranks
         )
         self.native = NativeScore(always=is_chosen(args), into_logs=config.mode != "observe")
-        self.keeper = Keeper(output / "steersman" / "kept") if config.keep_both_bests and ranks.is_main else None
+        self.keeper = Keeper(output / KEPT) if config.keep_both_bests and ranks.is_main else None
         self.tokens = TokenCount(kwargs["model"]) if kwargs.get("model") is not None else None
         if self.tokens is not None:
+            self._held.callback(self.tokens.release)
             self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
         self._step_began: float | None = None
         self.journal.open()
+        if config.journal and self.journal.is_open:
+            _point_to(path, output / JOURNAL)
         warned = [*notes, *preflight(args, plan, config, trainer)]
         if ranks.size > 1:
             warned.append(f"{ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         if state.global_step > 0 and not saved and state.log_history:
             warned.append("this checkpoint was saved without Steersman: what was evaluated before it is not ranked")
-        announce(self.supervisor, strategies, state.global_step, self.values, warned, forces_logs=self.forces_logs)
         past = [
             record_from_logs(entry, step=int(entry["step"]), names=config.metrics)
             for entry in state.log_history
             if "step" in entry and not is_other_evaluation(entry)
         ]
-        for problem in self.supervisor.begin(past, saved, step=state.global_step):
+        problems = self.supervisor.restore(past, saved, step=state.global_step)
+        announce(self.supervisor, strategies, state.global_step, self.values, warned, forces_logs=self.forces_logs)
+        for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
+        self.supervisor.tell_begin()
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps finished, as far as the log tells."""
+        return self.supervisor.progress.step
+
+    def note(self, message: str) -> None:
+        """Journal a sentence for the user."""
+        self.supervisor.note(message)
 
     def failed(self, event: str, error: Exception, count: int, *, gives_up: bool) -> None:
         """Journal an error of Steersman's own."""
@@ -146,16 +181,13 @@ class Session:
         try:
             self.supervisor.progress.elapsed = self._elapsed()
             self._keep()
-            return self.supervisor.end(journal=str(self.journal.path) if self.journal.path else None)
+            return self.supervisor.end(journal=str(self.journal.path) if self.journal.is_open else None)
         finally:
             self.give_up()
 
     def give_up(self) -> None:
         """Leave the run as it would be without us."""
-        self.supervisor.registry.release()
-        if self.tokens is not None:
-            self.tokens.release()
-        self.journal.close()
+        self._held.close()
 
     def carry(self, state: Any) -> None:
         """Put into the Trainer's state what a checkpoint must hold for a resumed run to decide as this one."""
@@ -183,6 +215,8 @@ class Session:
                 history[-1]["learning_rate"] = logs["learning_rate"]
 
     def _complain(self, message: str) -> None:
+        if not self.config.console:
+            logger().warning(message)
         self._complaints.append(message)
         if hasattr(self, "supervisor"):
             self._flush_complaints()
@@ -190,3 +224,13 @@ class Session:
     def _flush_complaints(self) -> None:
         while self._complaints:
             self.supervisor.note(self._complaints.pop(0))
+
+
+def _point_to(path: Path, place: Path) -> None:
+    """Leave a link where the journal of a run is looked for, to a journal that lies elsewhere."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.symlink_to(path.resolve())
+    except OSError:
+        return  # the journal itself is written; only `explain` must be given its path

@@ -89,7 +89,7 @@ def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> 
     if config.mode == "observe" and config.force_logs == "always":
         yield "force_logs is always, but the mode is observe: no log is forced"
     ahead = checks_ahead(cadence(config.check_every, plan), plan)
-    if ahead is not None and ahead < 3:
+    if ahead is not None and ahead < 3 and config.logging.epoch_health_check_enabled:
         count = f"{ahead} health check{'s' if ahead != 1 else ''}"
         yield f"this run will have {count}: too few to see a trend; set check_every"
 

@@ -9,7 +9,7 @@ import pytest
 from transformers import TrainerCallback
 
 import steersman
-from steersman import Score
+from steersman import Adjust, Score, hookimpl
 from steersman.journal import read
 from steersman.supervisor import Supervisor
 
@@ -129,7 +129,7 @@ def test_a_strategy_that_returns_nonsense(make_trainer, every_hook, companion, j
 
 
 BROKEN = {
-    "at train begin": "begin",
+    "at train begin": "restore",
     "at each record": "feed",
     "at each step": "settle",
     "at the end": "end",
@@ -278,3 +278,68 @@ def test_a_config_that_is_missing(make_trainer, tmp_path):
         steersman.supervise(make_trainer(), tmp_path / "nowhere.yaml")
     with pytest.raises(steersman.ConfigError, match="broken.yaml: 1 problem\n  it does not parse"):
         steersman.supervise(make_trainer(), broken)
+
+
+@pytest.mark.parametrize("getter", [lambda: None, lambda: "much", lambda: 1 / 0], ids=["None", "text", "raises"])
+def test_a_hyperparameter_whose_value_is_not_known(make_trainer, journal, getter):
+    """A getter that gives no number leaves its value unknown; the run is supervised to its end all the same."""
+    trainer = make_trainer()
+    own = steersman.Hyperparameter("mine", getter, lambda value: None)
+    steersman.supervise(trainer, {"mode": "act", "hyperparameters": {"mine": {}}}, hyperparameters=[own])
+
+    trainer.train()
+
+    assert len(journal(trainer, "score")) == 6
+    assert len(journal(trainer, "end")) == 1
+    (begin,) = journal(trainer, "run")
+    assert next(h["value"] for h in begin.data["hyperparameters"] if h["name"] == "mine") is None
+
+
+def test_ctrl_c_gives_everything_back(make_trainer, act, journal):
+    """After Ctrl-C the clip is the user's again, no hook is left on optimizer or model, and the journal says so."""
+
+    class Interrupts(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 10:
+                raise KeyboardInterrupt
+
+    trainer = make_trainer(callbacks=[Interrupts()])
+    own = [steersman.Hyperparameter("mine", lambda: 1.0, lambda value: None)]
+    config = act(HalvesTheClip(), check_every=4, hyperparameters={"max_grad_norm": {}})
+    steersman.supervise(trainer, config, hyperparameters=own)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+
+    assert len(journal(trainer, "adjustment")) > 0
+    assert trainer.args.max_grad_norm == 1.0
+    assert not trainer.model._forward_pre_hooks
+    assert not trainer.optimizer.optimizer._optimizer_step_pre_hooks
+    assert "by KeyboardInterrupt, before its end" in journal(trainer, "note")[-1].data["message"]
+
+
+class HalvesTheClip:
+    """Proposes half the clip at every check."""
+
+    @hookimpl
+    def propose_adjustments(self, run, check):
+        return Adjust("max_grad_norm", scale=0.5, because="a test")
+
+
+def test_nan_parameters_are_never_healthy(make_trainer, act, journal):
+    """Whatever the preset, a check on NaN gradients is not called healthy, and `seed` says what it sees."""
+
+    class Breaks(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            if state.global_step == 5:
+                for parameter in model.parameters():
+                    parameter.data.fill_(float("nan"))
+
+    trainer = make_trainer(callbacks=[Breaks()])
+    steersman.supervise(trainer, {"use": ["eval-loss", {"trend-health": {"preset": "seed"}}]})
+
+    trainer.train()
+
+    after = [entry for entry in journal(trainer, "check") if entry.step > 5]
+    assert after and not any(entry.data["healthy"] for entry in after)
+    assert "non-finite-grad-norm" in {entry.data["name"] for entry in journal(trainer, "finding")}
