@@ -19,4 +19,6 @@ def read(path: Path) -> Recording:
         raise UnreadableRun(path, "there is no such file or directory")
     if path.is_dir():
         return run_directory.read(path)
+    if path.suffix == ".csv" or "tfevents" in path.name:
+        raise UnreadableRun(path, "this release reads trainer_state.json, run directories and its own journals")
     return journal.read(path) if path.suffix == ".jsonl" else trainer_state.read(path)
