@@ -10,6 +10,7 @@ from steersman.decisions import Adjust, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal
+from steersman.journaling import journal_action, journal_adjustment, journal_verdict
 from steersman.run import Adjustment, WritableRun
 
 
@@ -32,36 +33,10 @@ class Actions:
         made: Adjustment | None = None
         if verdict.ruling == "accepted" and verdict.new is not None:
             verdict, made = self._write(strategy, proposal, verdict, verdict.new)
-        self._journal.write(
-            "proposal",
-            self._run.step,
-            strategy=strategy,
-            action="adjust",
-            hyperparameter=proposal.hyperparameter,
-            change=proposal.change,
-            scale=proposal.scale,
-            add=proposal.add,
-            at_least=proposal.at_least,
-            at_most=proposal.at_most,
-            because=proposal.because,
-            verdict=verdict.ruling,
-            reason=verdict.reason,
-            old=verdict.old,
-            new=verdict.new,
-        )
+        journal_verdict(self._journal, self._run.step, strategy, proposal, verdict)
         if made is not None:
             self._run.note_adjustment(made)
-            self._journal.write(
-                "adjustment",
-                self._run.step,
-                strategy=strategy,
-                hyperparameter=made.hyperparameter,
-                old=made.old,
-                new=made.new,
-                read_back=made.read_back,
-                factor=made.factor,
-                because=made.because,
-            )
+            journal_adjustment(self._journal, made)
             self._dispatch.notify("on_adjusted", self._run, made)
 
     def _write(
@@ -88,12 +63,4 @@ class Actions:
             self.stop_because = f"{strategy}: {proposal.because}"
         elif mode == "act":
             self.save_because = f"{strategy}: {proposal.because}"
-        self._journal.write(
-            "proposal",
-            self._run.step,
-            strategy=strategy,
-            action=type(proposal).__name__.lower(),
-            because=proposal.because,
-            verdict=ruling,
-            reason=reason,
-        )
+        journal_action(self._journal, self._run.step, strategy, proposal, ruling, reason)

@@ -1,4 +1,4 @@
-"""The journal lines of records, scores, checks and failures: what each holds, in one place."""
+"""The journal lines of records, scores, checks, rulings and failures: what each holds, in one place."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 from attrs import asdict
 
+from steersman.arbiter import Verdict
 from steersman.checkpoints import Checkpoint
 from steersman.checks import Check, Outcome
+from steersman.decisions import Adjust, Rollback, Save, Stop
 from steersman.dispatch import Failure
 from steersman.journal import Journal
 from steersman.records import Record
+from steersman.run import Adjustment
 from steersman.windows import WATCHED
 
 
@@ -71,6 +74,51 @@ def journal_check(journal: Journal, check: Check, outcome: Outcome, values: Mapp
             message=finding.message,
             evidence=finding.evidence,
         )
+
+
+def journal_verdict(journal: Journal, step: int, strategy: str, proposal: Adjust, verdict: Verdict) -> None:
+    """Write a proposed change with what the arbiter ruled."""
+    journal.write(
+        "proposal",
+        step,
+        strategy=strategy,
+        action="adjust",
+        hyperparameter=proposal.hyperparameter,
+        change=proposal.change,
+        scale=proposal.scale,
+        add=proposal.add,
+        at_least=proposal.at_least,
+        at_most=proposal.at_most,
+        because=proposal.because,
+        verdict=verdict.ruling,
+        reason=verdict.reason,
+        old=verdict.old,
+        new=verdict.new,
+    )
+
+
+def journal_action(
+    journal: Journal, step: int, strategy: str, proposal: Stop | Save | Rollback, ruling: str, reason: str
+) -> None:
+    """Write a proposed stop, save or rollback with what became of it."""
+    action = type(proposal).__name__.lower()
+    because = proposal.because
+    journal.write("proposal", step, strategy=strategy, action=action, because=because, verdict=ruling, reason=reason)
+
+
+def journal_adjustment(journal: Journal, made: Adjustment) -> None:
+    """Write a change that was made and read back."""
+    journal.write(
+        "adjustment",
+        made.step,
+        strategy=made.strategy,
+        hyperparameter=made.hyperparameter,
+        old=made.old,
+        new=made.new,
+        read_back=made.read_back,
+        factor=made.factor,
+        because=made.because,
+    )
 
 
 def journal_failure(journal: Journal, step: int, failure: Failure) -> None:

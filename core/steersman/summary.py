@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from typing import Any
 
 from steersman.checkpoints import Checkpoint
 from steersman.history import History
 from steersman.ranking import Ranking, exists
+from steersman.spelling import nearest
 
 _SHOWN = 10
 
@@ -36,7 +36,7 @@ def never_came(history: History, dropped: Collection[str] = ()) -> dict[str, str
     """Return each metric that a strategy asked for and that never came, with the nearest one that did."""
     came = history.names()
     absent = sorted(name for name in history.missing if name not in history and name not in dropped)
-    return {name: next(iter(difflib.get_close_matches(name, came, n=1)), None) for name in absent}
+    return {name: nearest(name, came) for name in absent}
 
 
 def _loss(checkpoint: Checkpoint) -> float | None:

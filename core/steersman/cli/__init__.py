@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+
+from steersman.spelling import nearest
 
 _COMMANDS = {
     "demo": ("steersman.cli.demo:demo", "Train a tiny GPT-2 under supervision: a real fault, a real correction."),
@@ -47,8 +48,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_COMMANDS)}."
+            near = nearest(args[0], _COMMANDS)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(_COMMANDS)}."
             ctx.fail(f"No such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
