@@ -24,6 +24,11 @@ SAFER: Mapping[str, Safer] = {
 """The hyperparameters Steersman has names for, and which way each is safer."""
 
 
+def base_of(name: str) -> str:
+    """Return the hyperparameter that `name` is a member of: `learning_rate` of `learning_rate[decoder]`."""
+    return name.partition("[")[0]
+
+
 class Handle(Protocol):
     """How one hyperparameter is read and written."""
 
