@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,13 +27,17 @@ from steersman.reporters.console import Console
 from steersman.schedule import RunPlan
 from steersman.supervisor import Supervisor
 
+_RECORDS = 20_000
+"""How many of the newest records a checkpoint carries where the trainer keeps no log of its own."""
+
 
 @frozen
 class Begin:
     """What an integration knows of a run at its begin.
 
     `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
-    sentences for the user; `packages` are named with their versions in the journal.
+    sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
+    keeps no log of its own, so that a resumed run needs ours.
     """
 
     folder: Path
@@ -46,6 +51,7 @@ class Begin:
     packages: tuple[str, ...] = ("torch",)
     forces_logs: bool = False
     subscribers: tuple[Callable[[JournalEntry], None], ...] = ()
+    keeps_records: bool = False
 
 
 class Session:
@@ -83,6 +89,7 @@ class Session:
             self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
         self._step_began: float | None = None
+        self._records = deque(begin.past, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
@@ -121,10 +128,12 @@ class Session:
         self._step_began = None
 
     def hear(self, record: Record) -> Checkpoint | None:
-        """Feed a record, with the time and the tokens so far; return the scored checkpoint if it closed an evaluation."""
+        """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
         record = evolve(record, elapsed=self.elapsed())
         if self.tokens is not None and record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
+        if self._records is not None:
+            self._records.append(record)
         return self.supervisor.feed(record)
 
     def saved(self, path: Path, step: int) -> None:
@@ -152,6 +161,7 @@ class Session:
             "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
+            "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
         }
         plain: dict[str, Any] = to_json(attributes)
         return plain

@@ -39,7 +39,8 @@ class TrainerSession(Session):
         self.forces_logs = config.mode != "observe" and (
             config.force_logs == "always" or (config.force_logs == "auto" and config.mode == "act")
         )
-        plan = plan_of(args, state, trainer, kwargs.get("train_dataloader"), forces_logs=self.forces_logs)
+        loader, scheduler = kwargs.get("train_dataloader"), kwargs.get("lr_scheduler")
+        plan = plan_of(args, state, trainer, loader, scheduler, forces_logs=self.forces_logs)
         saved: Mapping[str, Any] = own_state({"stateful_callbacks": state.stateful_callbacks})
         saved = saved if state.global_step > 0 else {}
         warned = [*notes, *preflight(args, plan, config, trainer)]
