@@ -22,6 +22,10 @@ class Ranks(Protocol):
         """
         ...
 
+    def same(self, value: object) -> bool:
+        """Return whether every rank holds the same value; every rank must call this at the same facts."""
+        ...
+
 
 class OneProcess:
     """A run in a single process."""
@@ -31,3 +35,6 @@ class OneProcess:
 
     def agree(self, decide: Callable[[], T], nothing: T) -> T:
         return decide()
+
+    def same(self, value: object) -> bool:
+        return True

@@ -26,5 +26,16 @@ ORIGIN: dict[str, Any] = {
         "reward_threshold": {"max": 0.3},
         "temperature": {"max": 1.5},
     },
+    "rails": {
+        "largest_change": None,
+        "cooldown": 0,
+        "budget": None,
+        "warmup": True,
+        "last_share": 0.0,
+        "adaptive_scheduler": True,
+        "restart_baselines": False,
+    },
+    "outcomes": {"revert_risky": False, "release_after": 0},
 }
-"""The system Steersman comes from, literally: it acts by itself, with its own rules, on its six hyperparameters."""
+"""The system Steersman comes from, literally: it acts by itself, with its own rules, on its six hyperparameters, and
+knows no rails but their bounds."""

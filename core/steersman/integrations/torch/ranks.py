@@ -32,6 +32,11 @@ class TorchRanks:
             raise raised
         return cast("T", box[0])
 
+    def same(self, value: object) -> bool:
+        held: list[Any] = [None] * self.size
+        dist.all_gather_object(held, repr(value))
+        return len(set(held)) == 1
+
 
 def current_ranks() -> Ranks:
     """Return the process group if one is initialised, else one process; initialises nothing."""
