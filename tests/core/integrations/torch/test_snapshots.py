@@ -108,6 +108,8 @@ def test_training_goes_on_from_it_bit_for_bit(name, where, tmp_path):
     assert not _equal(ahead, taken)
     _train(model, optimizer, [3, 4, 5])
     assert _equal(_state(model, optimizer), ahead)
+    snapshot.restore()
+    assert _equal(_state(model, optimizer), taken), "it is there to be returned to more than once"
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -179,6 +181,21 @@ def test_state_that_was_lost_is_made_again():
     snapshot.restore()
     assert _equal(_state(model, optimizer), taken), "what was made again must not be the snapshot itself"
     assert made == {id(value) for held in optimizer.state.values() for value in held.values()}
+
+
+def test_state_that_is_younger_goes():
+    """What the optimizer began to hold since, of a parameter it held something of, is removed."""
+    model = _net()
+    optimizer = OPTIMIZERS["Adam"](_trainable(model))
+    _train(model, optimizer, [1])
+    snapshot = Snapshot(model, optimizer)
+    snapshot.take()
+    taken = _state(model, optimizer)
+    optimizer.state[model.turned]["max_exp_avg_sq"] = torch.ones(4, 4)
+
+    snapshot.restore()
+
+    assert _equal(_state(model, optimizer), taken)
 
 
 def test_the_options_of_the_groups_go_on():
@@ -338,6 +355,24 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["healthy-rank-0.pt"]
     snapshot.restore()
     assert _equal(_state(model, optimizer), taken)
+
+
+def test_memory_that_runs_out_leaves_no_half_snapshot(monkeypatch):
+    """Copies that were partly written over are nothing to return to."""
+    model = _net()
+    optimizer = OPTIMIZERS["Adam"](_trainable(model))
+    snapshot = Snapshot(model, optimizer)
+    snapshot.take()
+    _train(model, optimizer, [1])
+
+    def full(*args, **settings):
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "empty_like", full)
+    with pytest.raises(MemoryError):
+        snapshot.take()
+
+    assert not snapshot.taken
 
 
 def test_release_leaves_nothing(tmp_path):
