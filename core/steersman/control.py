@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -56,11 +56,11 @@ class Nobody:
 class Recorded:
     """What was said in a run that is over, by the step of the check that heard it."""
 
-    said: Mapping[int, Said]
+    said: dict[int, Said]
     read: int = 0
 
     def hear(self, step: int) -> Said:
-        return self.said.get(step, Said())
+        return self.said.pop(step, Said())
 
 
 @define(eq=False)

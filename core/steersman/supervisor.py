@@ -60,12 +60,14 @@ class Supervisor:
         control: Control | None = None,
         recovery: Recovery | None = None,
         facts: Mapping[str, object] | None = None,
+        history: WritableHistory | None = None,
+        progress: Progress | None = None,
         replaying: bool = False,
     ) -> None:
         self.config, self.plan = config, plan or RunPlan()
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
-        self.history, self.windows, self.progress = WritableHistory(), Windows(), Progress()
+        self.history, self.windows, self.progress = history or WritableHistory(), Windows(), progress or Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
         self.due = Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
@@ -201,7 +203,7 @@ class Supervisor:
                 self.dispatch.notify("on_epoch_end", self.run, window)
         if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
             self._check("scheduled", self.windows.close_check(step))
-        elif self._alarmed:
+        elif self.ranks.agree(lambda: self._alarmed, False):
             self._check("anomaly", self.windows.check.close())
         self._evaluated = self._alarmed = False
 
