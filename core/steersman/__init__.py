@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from steersman.hyperparameters import Hyperparameter
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
+    from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
@@ -44,6 +45,7 @@ __all__ = [
     "JournalEntry",
     "Record",
     "Replay",
+    "RewardGate",
     "Rollback",
     "Run",
     "RunPlan",
@@ -57,6 +59,7 @@ __all__ = [
     "Window",
     "hookimpl",
     "replay",
+    "reward_gate",
     "state",
     "supervise",
 ]
@@ -69,6 +72,7 @@ _MODULES = {
     "hyperparameters": ("Hyperparameter",),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
+    "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),

@@ -120,6 +120,7 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
     """Return the value an offer leads to inside its own bounds and the config's, or its refusal."""
     adjust = offer.adjust
     entry_name = adjust.hyperparameter
+    family = entry_name.partition("[")[0]
     target = value * adjust.scale if adjust.scale is not None else value + (adjust.add or 0.0)
     low = max(bounds.min, -math.inf if adjust.at_least is None else adjust.at_least)
     high = min(bounds.max, math.inf if adjust.at_most is None else adjust.at_most)
@@ -131,7 +132,7 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
     if (new - value) * (target - value) <= 0:
         bound = f"at most {high:g}" if target > value else f"at least {low:g}"
         return Verdict(offer, "refused", f"{value:g} is already at its bound ({bound})", value, value)
-    if not math.isfinite(new) or (value > 0 and new <= 0 and entry_name in _ABOVE_ZERO):
+    if not math.isfinite(new) or (value > 0 and new <= 0 and family in _ABOVE_ZERO):
         return Verdict(offer, "refused", f"it would be {new:g}, which no {entry_name} can be", value, value)
     if not low <= new <= high:
         return Verdict(offer, "refused", f"{new:g} lies outside the bounds {low:g} to {high:g}", value, value)

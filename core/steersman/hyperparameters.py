@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
@@ -45,6 +45,23 @@ class Handle(Protocol):
 
     def release(self) -> None:
         """Put back what the user had."""
+        ...
+
+
+@runtime_checkable
+class Deferred(Protocol):
+    """A hyperparameter whose new value waits for a moment the trainer allows, such as the next generation.
+
+    `read()` returns the value that waits, else the one in force.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """Whether a value was written that is not in force yet."""
+        ...
+
+    def take_effect(self) -> bool:
+        """At the begin of a step, put the waiting value in force if the moment has come; return whether it did."""
         ...
 
 

@@ -17,6 +17,7 @@ from steersman.dispatch import StrategyError
 from steersman.hyperparameters import SAFER, Hyperparameter
 from steersman.integrations.transformers import native_score
 from steersman.integrations.transformers.session import Session
+from steersman.integrations.trl.reward_weights import is_named
 from steersman.loading import load
 from steersman.logs import logger
 from steersman.records import kind_of
@@ -78,7 +79,7 @@ class SteersmanCallback(TrainerCallback):  # type: ignore[misc]
         self._own = tuple(hyperparameters)
         known = [*SAFER, *(own.name for own in self._own)]
         for name in self.config.hyperparameters:
-            if name not in known:
+            if name not in known and not is_named(name):
                 problems.append(f"$.hyperparameters.{name}: there is no such hyperparameter{did_you_mean(name, known)}")
         self._first = load(self.config, problems)
         if problems:

@@ -97,6 +97,8 @@ class Session:
         if config.journal and self.journal.is_open:
             _point_to(path, output / JOURNAL)
         warned = [*notes, *preflight(args, plan, config, trainer)]
+        absent = [name for name in config.hyperparameters if name not in registry.entries]
+        warned += [f"{name} in `hyperparameters:`: {registry.get(name).reason}" for name in absent]
         if ranks.size > 1:
             warned.append(f"{ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         if state.global_step > 0 and not saved and state.log_history:

@@ -11,6 +11,7 @@ from attrs import define
 from steersman.config import Config
 from steersman.hyperparameters import SAFER, Entry, Hyperparameter, Registry
 from steersman.integrations.torch.learning_rate import LearningRate, why_unsupported
+from steersman.integrations.trl.hyperparameters import entries_of
 from steersman.schedule import RunPlan, cadence, checks_ahead
 
 
@@ -65,7 +66,8 @@ def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
 
 def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
-    entries = {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
+    entries = entries_of(trainer)
+    entries |= {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
     for name in SAFER:
         if name in entries:
             continue

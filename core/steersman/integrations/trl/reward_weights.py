@@ -1,0 +1,106 @@
+"""The weights of the reward functions: one multiplier on all, times a weight for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from attrs import define, field
+
+from steersman.hyperparameters import Hyperparameter
+from steersman.integrations.trl.reward_gate import gate_of
+
+SHARED = "reward_weight"
+
+
+@define(eq=False)
+class RewardWeights:
+    """`trainer.reward_weights` as `multiplier` x a weight for each function, so that changes of both compose.
+
+    The multiplier is 1 at first, whatever the weights. Weights that somebody else sets are taken for what they are.
+    """
+
+    trainer: Any
+    multiplier: float = field(default=1.0, init=False)
+    _weights: list[float] = field(factory=list[float], init=False)
+    _seen: torch.Tensor | None = field(default=None, init=False)
+
+    def weights(self) -> list[float]:
+        """Return the weights of all reward functions, without the multiplier."""
+        tensor: torch.Tensor = self.trainer.reward_weights
+        if self._seen is None or not torch.equal(tensor, self._seen):
+            self._seen = tensor.clone()
+            self._weights = [float(weight) / self.multiplier for weight in tensor]
+        return self._weights
+
+    def weight(self, index: int) -> float:
+        """Return the weight of one reward function, without the multiplier."""
+        return self.weights()[index]
+
+    def multiply(self, multiplier: float) -> None:
+        """Put another multiplier in force."""
+        if multiplier <= 0:
+            raise ValueError(f"the multiplier of all reward weights must be above 0, got {multiplier:g}")
+        weights = self.weights()
+        self.multiplier = multiplier
+        self._place(weights)
+
+    def weigh(self, index: int, weight: float) -> None:
+        """Put another weight in force for one reward function."""
+        weights = list(self.weights())
+        weights[index] = weight
+        self._place(weights)
+
+    def _place(self, weights: list[float]) -> None:
+        old: torch.Tensor = self.trainer.reward_weights
+        products = [weight * self.multiplier for weight in weights]
+        self._weights, self._seen = weights, torch.tensor(products, dtype=old.dtype, device=old.device)
+        self.trainer.reward_weights = self._seen.clone()
+
+
+def handles(trainer: Any) -> Iterator[Hyperparameter]:
+    """Yield the multiplier, then the weight of each reward function under a name of its own."""
+    all_weights = RewardWeights(trainer)
+    yield Hyperparameter(SHARED, lambda: all_weights.multiplier, all_weights.multiply)
+    for index, name in enumerate(own_names(trainer.reward_func_names)):
+        read, write = partial(all_weights.weight, index), partial(all_weights.weigh, index)
+        yield Hyperparameter(f"{SHARED}[{name}]", read, write)
+
+
+def is_named(name: str) -> bool:
+    """Return whether a hyperparameter's name is that of one reward function's weight."""
+    return name.startswith(f"{SHARED}[") and name.endswith("]")
+
+
+def own_names(names: list[str]) -> list[str]:
+    """Return the names such that each occurs once: a second `length` becomes `length_2`."""
+    own: list[str] = []
+    for name in names:
+        count, unique = 1, name
+        while unique in own or (count > 1 and unique in names):
+            count += 1
+            unique = f"{name}_{count}"
+        own.append(unique)
+    return own
+
+
+def why_cancelled(trainer: Any) -> str:
+    """Return the setting that cancels a factor on all weights (up to the 1e-4 TRL adds to the divisor), or nothing."""
+    if gate_of(trainer) is not None:
+        return ""  # the threshold is compared with the weighted sum
+    if getattr(trainer, "multi_objective_aggregation", "") == "normalize_then_sum":
+        return "multi_objective_aggregation=normalize_then_sum divides the weighted rewards by their own deviation"
+    scale = getattr(trainer, "scale_rewards", "none")
+    if scale != "none":
+        return f"scale_rewards={scale} divides the weighted rewards by their own deviation"
+    clipped_or_penalised = getattr(trainer, "reward_clip_range", None) or trainer.beta
+    if getattr(trainer, "normalize_advantages", False) and not clipped_or_penalised:
+        return "normalize_advantages divides the advantages by their own deviation"
+    return ""
+
+
+def is_alone(trainer: Any, index: int) -> bool:
+    """Return whether no other reward function has a weight."""
+    return all(float(weight) == 0 for i, weight in enumerate(trainer.reward_weights) if i != index)
