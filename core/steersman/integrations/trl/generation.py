@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from attrs import define, field
@@ -17,10 +18,11 @@ def is_due(trainer: Any) -> bool:
 
 @define(eq=False)
 class AtGeneration:
-    """A hyperparameter whose new value waits for a step that begins with a generation (`steersman.Deferred`)."""
+    """A `Deferred` hyperparameter: its new value, above `above`, waits for a step that begins with a generation."""
 
     trainer: Any
     handle: Handle
+    above: float = -math.inf
     _waiting: float | None = field(default=None, init=False)
 
     @property
@@ -31,6 +33,8 @@ class AtGeneration:
         return self.handle.read() if self._waiting is None else self._waiting
 
     def write(self, value: float, ratio: float) -> None:
+        if value <= self.above:
+            raise ValueError(f"it must stay above {self.above:g}, got {value:g}")
         self._waiting = value
 
     def take_effect(self) -> bool:

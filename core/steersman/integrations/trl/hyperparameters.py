@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from steersman.integrations.trl.reward_gate import gate_of
 
 _GENERATES = {"trl.trainer.grpo_trainer", "trl.trainer.rloo_trainer"}
 _PREFERS = {"trl.trainer.dpo_trainer", "trl.trainer.kto_trainer"}
+_ABOVE_ZERO = {"kl_penalty", reward_weights.SHARED, "temperature"}
 
 
 def entries_of(trainer: Any) -> dict[str, Entry]:
@@ -48,7 +50,8 @@ def _of_reward_weights(trainer: Any) -> Iterator[Entry]:
 
 def _entry(trainer: Any, handle: Hyperparameter, inert: str = "") -> Entry:
     name = handle.name
-    return Entry(name, AtGeneration(trainer, handle), "inert" if inert else "live", inert, safer=SAFER.get(name))
+    deferred = AtGeneration(trainer, handle, 0.0 if name in _ABOVE_ZERO else -math.inf)
+    return Entry(name, deferred, "inert" if inert else "live", inert, safer=SAFER.get(name))
 
 
 def _unsupported(name: str, reason: str) -> Entry:

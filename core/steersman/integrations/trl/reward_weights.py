@@ -41,8 +41,6 @@ class RewardWeights:
 
     def multiply(self, multiplier: float) -> None:
         """Put another multiplier in force."""
-        if multiplier <= 0:
-            raise ValueError(f"the multiplier of all reward weights must be above 0, got {multiplier:g}")
         weights = self.weights()
         self.multiplier = multiplier
         self._place(weights)
