@@ -70,7 +70,7 @@ class RewardGate:
         scored = ~rewards.isnan().all(dim=1)
         survive = survivors(rewards, weights, self.threshold, self.trainer.num_generations)
         left, of = int(survive.sum()), int(scored.sum())
-        if left < self.least_survivors * of:
+        if of and left / of < self.least_survivors:
             self._pass_whole(left, of)
             return rewards
         return rewards.masked_fill(~survive.unsqueeze(1), float("nan"))

@@ -19,49 +19,53 @@ SHARED = "reward_weight"
 class RewardWeights:
     """`trainer.reward_weights` as `multiplier` x a weight for each function, so that changes of both compose.
 
-    The multiplier is 1 at first, whatever the weights. Weights that somebody else sets are taken for what they are.
+    The multiplier is 1 at first, and again where somebody else sets the weights: theirs are then in force.
     """
 
     trainer: Any
-    multiplier: float = field(default=1.0, init=False)
+    _multiplier: float = field(default=1.0, init=False)
     _weights: list[float] = field(factory=list[float], init=False)
     _seen: torch.Tensor | None = field(default=None, init=False)
 
-    def weights(self) -> list[float]:
-        """Return the weights of all reward functions, without the multiplier."""
-        tensor: torch.Tensor = self.trainer.reward_weights
-        if self._seen is None or not torch.equal(tensor, self._seen):
-            self._seen = tensor.clone()
-            self._weights = [float(weight) / self.multiplier for weight in tensor]
-        return self._weights
+    def multiplier(self) -> float:
+        """Return the factor on all weights."""
+        self._look()
+        return self._multiplier
 
     def weight(self, index: int) -> float:
         """Return the weight of one reward function, without the multiplier."""
-        return self.weights()[index]
+        self._look()
+        return self._weights[index]
 
     def multiply(self, multiplier: float) -> None:
         """Put another multiplier in force."""
-        weights = self.weights()
-        self.multiplier = multiplier
-        self._place(weights)
+        self._look()
+        self._multiplier = multiplier
+        self._place()
 
     def weigh(self, index: int, weight: float) -> None:
         """Put another weight in force for one reward function."""
-        weights = list(self.weights())
-        weights[index] = weight
-        self._place(weights)
+        self._look()
+        self._weights[index] = weight
+        self._place()
 
-    def _place(self, weights: list[float]) -> None:
+    def _look(self) -> None:
+        tensor: torch.Tensor = self.trainer.reward_weights
+        if self._seen is None or not torch.equal(tensor, self._seen):
+            self._seen, self._multiplier = tensor.clone(), 1.0
+            self._weights = [float(weight) for weight in tensor]
+
+    def _place(self) -> None:
         old: torch.Tensor = self.trainer.reward_weights
-        products = [weight * self.multiplier for weight in weights]
-        self._weights, self._seen = weights, torch.tensor(products, dtype=old.dtype, device=old.device)
+        products = [weight * self._multiplier for weight in self._weights]
+        self._seen = torch.tensor(products, dtype=old.dtype, device=old.device)
         self.trainer.reward_weights = self._seen.clone()
 
 
 def handles(trainer: Any) -> Iterator[Hyperparameter]:
     """Yield the multiplier, then the weight of each reward function under a name of its own."""
     all_weights = RewardWeights(trainer)
-    yield Hyperparameter(SHARED, lambda: all_weights.multiplier, all_weights.multiply)
+    yield Hyperparameter(SHARED, all_weights.multiplier, all_weights.multiply)
     for index, name in enumerate(own_names(trainer.reward_func_names)):
         read, write = partial(all_weights.weight, index), partial(all_weights.weigh, index)
         yield Hyperparameter(f"{SHARED}[{name}]", read, write)

@@ -79,11 +79,11 @@ def test_the_users_weights_come_back_bit_for_bit(grpo, rewards):
 
 
 def test_weights_set_by_somebody_else_are_taken_for_what_they_are(grpo, rewards):
-    """Where a callback of the user's sets the weights, the value read is theirs, and the next change builds on it."""
+    """Where a callback of the user's sets the weights, theirs are read, without our multiplier; changes build on them."""
     trainer = grpo(reward_funcs=rewards)
-    registry = put(trainer, even=0.5)
+    registry = put(trainer, even=0.5, reward_weight=2.0)
     trainer.reward_weights = torch.tensor([0.8, 4.0])
-    assert registry.values()["reward_weight[low]"] == 4.0
+    assert (registry.values()["reward_weight"], registry.values()["reward_weight[low]"]) == (1.0, 4.0)
 
     registry.write("reward_weight", 0.5, 0.5)
     assert registry.get("reward_weight").handle.take_effect()

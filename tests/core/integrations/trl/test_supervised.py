@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from transformers import TrainerCallback
 
 import steersman
+from steersman import Adjust
+from steersman.hyperparameters import Deferred
 
 
 def _status(journal, trainer, name):
@@ -91,6 +94,67 @@ def test_a_kl_penalty_handed_over_is_steered(grpo, act, cut, journal):
     changes = [(e.step, e.data["old"], e.data["read_back"]) for e in journal(trainer, "adjustment")]
     assert changes == [(4, 0.05, pytest.approx(0.1))]
     assert trainer.beta == 0.05
+
+
+class TakingEffect(TrainerCallback):
+    """Puts in force what waits, as the supervisor does at each step's begin, and records beta and the temperature."""
+
+    def __init__(self, trainer, callback):
+        self.trainer, self.callback, self.seen = trainer, callback, []
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        for entry in self.callback.session.supervisor.registry.entries.values():
+            if isinstance(entry.handle, Deferred):
+                entry.handle.take_effect()
+        self.seen.append((self.trainer.beta, self.trainer.temperature))
+
+
+class Tightening:
+    """Doubles the KL penalty at the check of step 4, and lowers the temperature at that of step 6."""
+
+    @steersman.hookimpl
+    def propose_adjustments(self, run, check):
+        closer = Adjust("kl_penalty", scale=2.0, because="a test says so")
+        colder = Adjust("temperature", scale=0.8, because="a test says so")
+        return {4: closer, 6: colder}.get(check.step)
+
+
+@pytest.fixture
+def steered(grpo, act):
+    """Return a function that trains under `Tightening`, with a generation at every second step."""
+
+    def train(**options):
+        trainer = grpo(steps_per_generation=2)
+        allowed = {"kl_penalty": {"max": 0.3}, "temperature": {"min": 0.5}}
+        config = act(Tightening(), hyperparameters=allowed, check_every=2)
+        callback = steersman.supervise(trainer, config)
+        taking = TakingEffect(trainer, callback)
+        trainer.add_callback(taking)
+        trainer.train(**options)
+        return trainer, taking.seen
+
+    return train
+
+
+def test_rules_steer_what_trl_generates_with(steered, journal):
+    """Beta and the temperature change through the whole of Steersman, and are the user's again in the end."""
+    trainer, seen = steered()
+
+    assert seen == [(0.05, 1.0)] * 4 + [(0.1, 1.0)] * 2 + [(0.1, 0.8)] * 6
+    changes = {(e.step, e.data["hyperparameter"]): e.data["read_back"] for e in journal(trainer, "adjustment")}
+    assert changes == {(4, "kl_penalty"): 0.1, (6, "temperature"): 0.8}
+    assert (trainer.beta, trainer.temperature, trainer.generation_config.temperature) == (0.05, 1.0, 1.0)
+
+
+def test_a_resumed_run_is_steered_as_the_straight_one(steered, logged):
+    """From the checkpoint of step 8 a run goes on with both values, and logs what the straight run logs."""
+    straight, seen = steered()
+    rewards = logged(straight, "rewards/even/mean")
+
+    resumed, again = steered(resume_from_checkpoint=f"{straight.args.output_dir}/checkpoint-8")
+
+    assert again == seen[8:]
+    assert logged(resumed, "rewards/even/mean") == rewards
 
 
 def test_the_reward_may_choose_the_best(grpo, journal):
