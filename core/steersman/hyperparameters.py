@@ -56,6 +56,23 @@ class Handle(Protocol):
         ...
 
 
+@runtime_checkable
+class Deferred(Protocol):
+    """A hyperparameter whose new value waits for a moment the trainer allows, such as the next generation.
+
+    `read()` returns the value that waits, else the one in force.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """Whether a value was written that is not in force yet."""
+        ...
+
+    def take_effect(self) -> bool:
+        """At the begin of a step, put the waiting value in force if the moment has come; return whether it did."""
+        ...
+
+
 @define(eq=False)
 class Hyperparameter:
     """A user's own hyperparameter, in one line: `Hyperparameter("label_smoothing", get, set, safer="down")`.
@@ -122,20 +139,6 @@ class OnPaper:
 
     def release(self) -> None:
         return None
-
-
-@runtime_checkable
-class Deferred(Protocol):
-    """A hyperparameter whose new value waits for a moment the trainer allows, such as the next generation."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether a value was written that is not in force yet."""
-        ...
-
-    def take_effect(self) -> bool:
-        """Put the waiting value in force if the moment has come, at the begin of a step; True if it did."""
-        ...
 
 
 @define(eq=False)

@@ -118,7 +118,8 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = list(begin.notes)
+        absent = [name for name in config.hyperparameters if name not in begin.registry.entries]
+        warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved), Earlier())
