@@ -35,7 +35,7 @@ arguments = TrainingArguments(
 )
 trainer = Trainer(GPT2LMHeadModel(config), arguments, train_dataset=rows[:32], eval_dataset=rows[32:])
 supervised = {
-    "mode": "act", "check_every": 4, "console": False, "hyperparameters": {"learning_rate": {}, "max_grad_norm": {}},
+    "extends": "no-rails", "mode": "act", "check_every": 4, "console": False, "hyperparameters": {"learning_rate": {}, "max_grad_norm": {}},
     "use": ["multi-metric", RaisesOnRankZero(), {"trend-health": {"preset": "seed"}}],
 }
 callback = steersman.supervise(trainer, supervised)
