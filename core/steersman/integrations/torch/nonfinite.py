@@ -25,14 +25,16 @@ def nonfinite(tensors: Iterable[Any], device: Any) -> torch.Tensor:
     """
     groups: dict[tuple[Any, Any], list[Any]] = {}
     for tensor in tensors:
-        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor.detach()
+        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
         values = local._values() if local.is_sparse else local
-        groups.setdefault((values.device, values.dtype), []).append(values)
+        if values.numel():  # beside an empty tensor torch 2.5 computes wrong norms on a GPU
+            groups.setdefault((values.device, values.dtype), []).append(values)
     found = torch.zeros((), dtype=torch.bool, device=device)
-    for (_, dtype), group in groups.items():
-        wide = torch.promote_types(dtype, torch.float32)  # the norm of finite float16 values may not fit float16
-        norms: Any = torch._foreach_norm(group, 2, dtype=wide)  # pyright: ignore  (torch 2.6 has a public one)
-        found |= (torch.stack(norms) < math.inf).all().logical_not().to(device, non_blocking=True)
+    with torch.no_grad():
+        for (_, dtype), group in groups.items():
+            wide = torch.promote_types(dtype, torch.float32)  # the norm of finite float16 values may not fit float16
+            norms: Any = torch._foreach_norm(group, 2, dtype=wide)  # pyright: ignore  (torch 2.6 has a public one)
+            found |= (torch.stack(norms) < math.inf).all().logical_not().to(device, non_blocking=True)
     return found
 
 
