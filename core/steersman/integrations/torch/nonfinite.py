@@ -25,15 +25,22 @@ def nonfinite(tensors: Iterable[Any], device: Any) -> torch.Tensor:
     """
     groups: dict[tuple[Any, Any], list[Any]] = {}
     for tensor in tensors:
-        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor.detach()
+        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
         values = local._values() if local.is_sparse else local
-        groups.setdefault((values.device, values.dtype), []).append(values)
+        if values.numel():  # beside an empty tensor torch 2.5 computes wrong norms on a GPU
+            groups.setdefault((values.device, values.dtype), []).append(values)
     found = torch.zeros((), dtype=torch.bool, device=device)
-    for (_, dtype), group in groups.items():
-        wide = torch.promote_types(dtype, torch.float32)  # the norm of finite float16 values may not fit float16
-        norms: Any = torch._foreach_norm(group, 2, dtype=wide)  # pyright: ignore  (torch 2.6 has a public one)
-        found |= (torch.stack(norms) < math.inf).all().logical_not().to(device, non_blocking=True)
+    with torch.no_grad():
+        for (_, dtype), group in groups.items():
+            wide = torch.promote_types(dtype, torch.float32)  # the norm of finite float16 values may not fit float16
+            norms: Any = torch._foreach_norm(group, 2, dtype=wide)  # pyright: ignore  (torch 2.6 has a public one)
+            found |= moved((torch.stack(norms) < math.inf).all().logical_not(), device)
     return found
+
+
+def moved(flag: torch.Tensor, device: Any) -> torch.Tensor:
+    """Return the flag on the device; only a copy to the host is waited for, as it would be read before it arrives."""
+    return flag.to(device, non_blocking=flag.device.type == "cpu")
 
 
 class NonFinite:
@@ -45,7 +52,8 @@ class NonFinite:
     """
 
     def __init__(self, model: Any, optimizer: Any, *, sync: bool = False) -> None:
-        self._device = next(model.parameters()).device
+        inner = innermost(optimizer)
+        self._device = inner.param_groups[0]["params"][0].device
         self._deferred = self._device.type == "cuda" and not sync
         self._loss = torch.zeros((), dtype=torch.int32, device=self._device)
         self._found: Any = torch.zeros(len(NAMES), dtype=torch.int32, device=self._device)
@@ -53,7 +61,7 @@ class NonFinite:
         self._sent = torch.cuda.Event() if self._found.is_cuda else None
         self._handles = [
             model.register_forward_hook(self._look_at_loss),
-            innermost(optimizer).register_step_post_hook(self._look_at_gradients),
+            inner.register_step_post_hook(self._look_at_gradients),
         ]
 
     def seen(self) -> str | None:
@@ -89,7 +97,7 @@ class NonFinite:
             return
         loss: Any = cast("Any", output).get("loss") if isinstance(output, Mapping) else getattr(output, "loss", output)
         if isinstance(loss, torch.Tensor) and (loss is not output or loss.dim() == 0):
-            self._loss += loss.detach().isfinite().all().logical_not().to(self._device, non_blocking=True)
+            self._loss += moved(loss.detach().isfinite().all().logical_not(), self._device)
 
     def _look_at_gradients(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """After the step: a step with a closure has its gradients only then, and nothing has zeroed them yet."""
@@ -98,5 +106,5 @@ class NonFinite:
         found = torch.stack((self._loss > 0, bad))
         overflow = getattr(optimizer, "found_inf", None)  # how a scaler tells a fused optimizer to skip
         if isinstance(overflow, torch.Tensor):
-            found &= overflow.to(self._device, non_blocking=True) == 0
+            found &= moved(overflow, self._device) == 0
         self._found += found

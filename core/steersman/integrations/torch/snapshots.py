@@ -15,7 +15,7 @@ import torch
 from attrs import define, field, frozen
 
 from steersman.integrations.torch.learning_rate import innermost
-from steersman.integrations.torch.nonfinite import nonfinite
+from steersman.integrations.torch.nonfinite import moved, nonfinite
 from steersman.integrations.torch.tensor_stores import InFile, InMemory, Key, alike
 
 
@@ -69,7 +69,7 @@ def finite(model: Any) -> bool:
     bad = nonfinite((parameter for parameter in model.parameters() if parameter.requires_grad), device)
     for buffer in model.buffers():
         if buffer.is_floating_point() and buffer.numel():
-            bad |= (buffer.max() < torch.inf).logical_not().to(device, non_blocking=True)
+            bad |= moved((buffer.max() < torch.inf).logical_not(), device)
     return not bad.item()
 
 

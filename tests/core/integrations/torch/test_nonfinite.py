@@ -303,7 +303,7 @@ def test_no_hook_is_left_after_release():
 
 
 RANKS = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch, torch.distributed as dist
 from steersman.integrations.torch.nonfinite import NonFinite
@@ -332,6 +332,7 @@ for deferred in (False, True):
     told[str(deferred)] = seen
 (Path(sys.argv[1]) / f"rank{rank}.json").write_text(json.dumps(told))
 dist.destroy_process_group()
+os._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
 """
 
 

@@ -481,7 +481,7 @@ def test_sharded_parameters_are_said(wrap, tmp_path):
 
 
 RANKS = """
-import hashlib, sys
+import hashlib, os, sys
 from pathlib import Path
 import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -513,6 +513,7 @@ for folder in (None, Path(sys.argv[1]) / "kept"):
     told.append(ahead)
 (Path(sys.argv[1]) / f"rank{rank}").write_text(" ".join(told))
 dist.destroy_process_group()
+os._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
 """
 
 
