@@ -140,7 +140,13 @@ def act(cut: type[Cut]) -> Callable[..., dict[str, Any]]:
     def config(*strategies: object, **settings: Any) -> dict[str, Any]:
         use = ["multi-metric", "eval-loss", *(strategies or (cut(),))]
         allowed = {"learning_rate": {}}
-        return {"extends": "no-rails", "mode": "act", "use": use, "hyperparameters": allowed, "console": False} | settings
+        return {
+            "extends": "no-rails",
+            "mode": "act",
+            "use": use,
+            "hyperparameters": allowed,
+            "console": False,
+        } | settings
 
     return config
 
