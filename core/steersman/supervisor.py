@@ -238,7 +238,6 @@ class Supervisor:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
         return {
             "version": STATE_VERSION,
-            "step": self.progress.step,
             "settled": self._settled,
             "restarted": self.ranking.since,
             "fingerprint": self.fingerprint,

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import cattrs
 from attrs import asdict, evolve, field, frozen
 
 from steersman.checkpoints import Checkpoint
@@ -35,6 +36,9 @@ from steersman.supervisor import Supervisor
 
 _RECORDS = 20_000
 """How many of the newest records a checkpoint carries where the trainer keeps no log of its own."""
+_UNLOGGED = 64
+"""How many of the newest records it carries that no trainer logged: those of non-finite steps."""
+_converter = cattrs.Converter()
 
 
 @frozen
@@ -66,7 +70,10 @@ class Begin:
 
 
 class Session:
-    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model."""
+    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model.
+
+    `step` counts the optimizer steps finished, as far as they are known.
+    """
 
     def __init__(self, config: Config, strategies: tuple[Loaded, ...], begin: Begin) -> None:
         self.config = config
@@ -114,6 +121,8 @@ class Session:
             self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
         self._step_began: float | None = None
+        self.step = begin.step
+        self._unlogged = deque((_converter.structure(r, Record) for r in saved.get("unlogged", ())), _UNLOGGED)
         self._records = deque(begin.past, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
@@ -130,17 +139,13 @@ class Session:
         warned += earlier.notes
         if (snapshots := told(recovery)) != "":
             warned.append(snapshots)
-        problems = self.supervisor.restore(begin.past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, self.facts, warned)
+        past = sorted((*self._unlogged, *begin.past), key=lambda record: record.step)
+        problems = self.supervisor.restore(past, saved, step=begin.step)
+        announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps finished, as far as the log tells."""
-        return self.supervisor.progress.step
 
     def note(self, message: str) -> None:
         """Journal a sentence for the user."""
@@ -160,13 +165,15 @@ class Session:
         if self.tokens is not None and self._step_began is not None:
             self.tokens.seconds += perf_counter() - self._step_began
         self._step_began = None
+        self.step = step
         seen = self._watch.seen() if self._watch is not None else None
         if seen is not None:
-            self.supervisor.feed(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self._unlogged.append(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self.supervisor.feed(self._unlogged[-1])
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
-        record = evolve(record, elapsed=self.elapsed())
+        record, self.step = evolve(record, elapsed=self.elapsed()), record.step
         if self.tokens is not None and record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
         if self._records is not None:
@@ -219,12 +226,14 @@ class Session:
         """Return what a checkpoint must hold for a resumed run to decide as this one: JSON values only."""
         attributes = {
             **self.supervisor.save(),
+            "step": self.step,
             "elapsed": self.elapsed(),
             "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "facts": self.facts,
             "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
+            "unlogged": [asdict(record) for record in self._unlogged],
         }
         plain: dict[str, Any] = to_json(attributes)
         return plain
