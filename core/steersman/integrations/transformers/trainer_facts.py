@@ -10,7 +10,7 @@ from attrs import define
 
 from steersman.config import Config
 from steersman.hyperparameters import SAFER, Entry, Hyperparameter, Registry
-from steersman.integrations.torch.learning_rate import LearningRate, why_unsupported
+from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.schedule import RunPlan, cadence, checks_ahead
 
 
@@ -70,7 +70,7 @@ def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyper
         if name in entries:
             continue
         if name == "learning_rate":
-            entries[name] = _learning_rate(optimizer)
+            entries |= learning_rates(optimizer)
         elif name == "max_grad_norm":
             entries[name] = _clip(args, trainer)
         else:
@@ -121,13 +121,6 @@ def _will_not_come(config: Config, trainer: Any | None, plan: RunPlan) -> Iterat
     for name in cast("dict[object, object]", asked) if isinstance(asked, dict) else ():
         if str(name).endswith("_loss") and name not in (*names, "eval_loss") and name not in config.metrics.values():
             yield f"the metric {name} in `score:` will not come; the evaluations give {', '.join(names)}"
-
-
-def _learning_rate(optimizer: Any) -> Entry:
-    reason = why_unsupported(optimizer)
-    if reason:
-        return Entry("learning_rate", None, "unsupported", reason, safer="down")
-    return Entry("learning_rate", LearningRate(optimizer), "live", safer="down")
 
 
 def _clip(args: Any, trainer: Any | None) -> Entry:
