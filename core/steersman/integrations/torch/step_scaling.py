@@ -6,8 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from attrs import frozen
 
 Group = dict[str, Any]
+
+
+@frozen(eq=False)
+class _Scaled:
+    """A rate while its factor is in. In a tensor it was changed in place: `value` is the user's, `mark` its version."""
+
+    group: Group
+    rate: Any
+    mark: Any
+    value: torch.Tensor | None = None
+
+    @property
+    def is_in(self) -> bool:
+        """Whether nobody has set the rate since."""
+        return self.group["lr"] is self.mark if self.value is None else bool(self.rate._version == self.mark)
+
+    def take_out(self) -> None:
+        if self.value is None:
+            self.group["lr"] = self.rate
+        else:
+            self.rate.copy_(self.value)
 
 
 def group_names(groups: list[Group]) -> list[str]:
@@ -35,7 +57,7 @@ class StepScaling:
         self.users: set[object] = set()
         self.on_lost: Callable[[str], object] = lambda name: None
         self._optimizer = optimizer
-        self._held: list[tuple[Group, Any, torch.Tensor | None]] = []
+        self._scaled: list[_Scaled] = []
         after = optimizer.register_step_post_hook(self._take_out)
         hooks = optimizer._optimizer_step_post_hooks
         for earlier in [key for key in hooks if key != after.id]:  # a hook that steps a scheduler needs the user's rate
@@ -58,7 +80,7 @@ class StepScaling:
     def leave(self, user: object) -> None:
         """Hear that a user is done; the hooks come off with the last."""
         self.users.discard(user)
-        self._restore()
+        self._clear_up()
         if not self.users:
             for handle in self._handles:
                 handle.remove()
@@ -88,13 +110,14 @@ class StepScaling:
 
     def _untouched(self, group: Group) -> Any:
         """Return the user's own rate, also where a step that raised left the factor in."""
-        for held, rate, value in self._held:
-            if held is group or rate is group.get("lr"):
-                return rate if value is None else value
-        return group.get("lr")
+        rate = group.get("lr")
+        for scaled in self._scaled:
+            if scaled.is_in and (scaled.group is group or scaled.rate is rate):
+                return scaled.rate if scaled.value is None else scaled.value
+        return rate
 
     def _put_in(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._restore()  # a step that raised never took its factors out
+        self._clear_up()
         if self.factor == 1.0 and all(factor == 1.0 for factor in self.factors.values()):
             return
         groups = [(g, g["lr"], self.multiplier(name)) for name, g in self._named() if g.get("lr") is not None]
@@ -104,19 +127,22 @@ class StepScaling:
         for group, rate, factor in groups:
             if isinstance(rate, torch.Tensor) and len(wanted[id(rate)]) == 1:
                 if wanted[id(rate)] != {1.0}:
-                    self._held.append((group, rate, rate.clone()))
+                    value = rate.clone()
                     rate.mul_(factor)  # in place: a compiled step reads the tensor it knows
+                    self._scaled.append(_Scaled(group, rate, rate._version, value))
                     wanted[id(rate)] = {1.0}  # once, where groups share it
             elif factor != 1.0:
-                self._held.append((group, rate, None))
                 group["lr"] = rate * factor
+                self._scaled.append(_Scaled(group, rate, group["lr"]))
 
     def _take_out(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._restore()
+        for scaled in self._scaled:
+            scaled.take_out()
+        self._scaled.clear()
 
-    def _restore(self) -> None:
-        for group, rate, value in self._held:
-            if value is not None:
-                rate.copy_(value)
-            group["lr"] = rate
-        self._held.clear()
+    def _clear_up(self) -> None:
+        """Take out what a step that raised has left in, but where a scheduler has set another rate since."""
+        for scaled in self._scaled:
+            if scaled.is_in:
+                scaled.take_out()
+        self._scaled.clear()

@@ -192,3 +192,26 @@ def test_a_step_that_raises_leaves_no_factor(rate):
     assert read == optimizer.seen == [0.5, 0.25]
     assert [group["lr"] for group in optimizer.param_groups] == [rate, rate]
     assert float(rate) == 2.0
+
+
+@pytest.mark.parametrize("rate", [2.0, torch.tensor(2.0)], ids=["float", "tensor"])
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_rate_set_after_a_step_that_raised_is_respected(rate, is_released):
+    """A scheduler made anew after a step that raised sets its own rate; what was held from before does not undo it."""
+    optimizer = _Sees([_group(rate)], lr=0.0)
+    entries = learning_rates(optimizer)
+    entries["learning_rate"].handle.write(0.0, 0.5)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        optimizer.step(_out_of_memory)
+    if isinstance(rate, torch.Tensor):
+        rate.fill_(6.0)
+    else:
+        optimizer.param_groups[0]["lr"] = 6.0
+    if is_released:
+        entries["learning_rate"].handle.release()
+
+    assert entries["learning_rate"].value == (6.0 if is_released else 3.0)
+    optimizer.step()
+
+    assert optimizer.seen == [6.0 if is_released else 3.0]
+    assert float(optimizer.param_groups[0]["lr"]) == 6.0
