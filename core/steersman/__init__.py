@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
     from steersman.hyperparameters import Hyperparameter
+    from steersman.integrations.torch.loop import Evaluated, Loop, attach
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
     from steersman.journal import JournalEntry
@@ -38,10 +39,12 @@ __all__ = [
     "Checkpoint",
     "Config",
     "ConfigError",
+    "Evaluated",
     "Evaluation",
     "Finding",
     "Hyperparameter",
     "JournalEntry",
+    "Loop",
     "Record",
     "Replay",
     "Rollback",
@@ -55,6 +58,7 @@ __all__ = [
     "TrainLoss",
     "Usage",
     "Window",
+    "attach",
     "hookimpl",
     "replay",
     "state",
@@ -67,6 +71,7 @@ _MODULES = {
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
     "hyperparameters": ("Hyperparameter",),
+    "integrations.torch.loop": ("Evaluated", "Loop", "attach"),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
     "journal": ("JournalEntry",),

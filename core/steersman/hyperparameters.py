@@ -24,6 +24,11 @@ SAFER: Mapping[str, Safer] = {
 """The hyperparameters Steersman has names for, and which way each is safer."""
 
 
+def base_of(name: str) -> str:
+    """Return the hyperparameter that `name` is a member of: `learning_rate` of `learning_rate[decoder]`."""
+    return name.partition("[")[0]
+
+
 class Handle(Protocol):
     """How one hyperparameter is read and written."""
 
@@ -61,6 +66,17 @@ class Hyperparameter:
     set: Callable[[float], object]
     safer: Safer = None
     _original: float | None = field(default=None, init=False)
+
+    @classmethod
+    def holding(cls, name: str, value: float, safer: Safer = None) -> Hyperparameter:
+        """Return one that keeps its own number: your loop reads it as `.value`."""
+        box = [float(value)]
+        return cls(name, lambda: box[0], lambda new: box.__setitem__(0, new), safer)
+
+    @property
+    def value(self) -> float | None:
+        """The value in force."""
+        return self.get()
 
     def read(self) -> float | None:
         value = self.get()
@@ -228,6 +244,24 @@ class Registry:
             except Exception as raised:
                 problems.append(f"{entry.name} could not be put back: {type(raised).__name__}: {raised}")
         return tuple(problems)
+
+
+def registry_of(own: Iterable[Hyperparameter], found: Mapping[str, Entry], why_not: Callable[[str], str]) -> Registry:
+    """Return the registry of a run: the user's own first, what the integration found, and why the rest is not there.
+
+    What the user hands over takes the place of what was found, and of its members.
+    """
+    entries = {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
+    theirs = frozenset(entries)
+    for name, entry in found.items():
+        if base_of(name) not in theirs:
+            entries[name] = entry
+        elif entry.handle is not None:
+            entry.handle.release()
+    for name, safer in SAFER.items():
+        if name not in entries:
+            entries[name] = Entry(name, None, "unsupported", why_not(name), safer=safer)
+    return Registry(entries.values())
 
 
 def _put_back(handle: Handle, old: float) -> None:

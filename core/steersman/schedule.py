@@ -16,7 +16,8 @@ class RunPlan:
     """What is known of a run before its first step; None where it is not.
 
     `evaluation_sets` is how many eval records one evaluation makes; `steps_per_epoch` may be fractional. Something is
-    logged at the multiples of each of `logs_every`; a check can only be made where something is.
+    logged at the multiples of each of `logs_every`; a check can only be made where something is. The learning rate
+    warms up for `warmup_steps`; `adaptive_scheduler` names a scheduler that moves it by what it hears itself.
     """
 
     total_steps: int | None = None
@@ -25,6 +26,8 @@ class RunPlan:
     eval_every: int | None = None
     steps_per_epoch: float | None = None
     logs_every: tuple[int, ...] = ()
+    warmup_steps: int = 0
+    adaptive_scheduler: str = ""
 
 
 @frozen

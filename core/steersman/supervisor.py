@@ -187,6 +187,7 @@ class Supervisor:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
         return {
             "version": STATE_VERSION,
+            "step": self.progress.step,
             "elapsed": self.progress.elapsed,
             "strategies": strategies_state(self.dispatch.strategies),
             "hyperparameters": self.registry.save(),

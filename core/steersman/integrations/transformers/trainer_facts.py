@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from attrs import define
 
+from steersman import hyperparameters
 from steersman.config import Config
-from steersman.hyperparameters import SAFER, Entry, Hyperparameter, Registry
+from steersman.hyperparameters import Entry, Hyperparameter, Registry
+from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.schedule import RunPlan, cadence, checks_ahead
 
@@ -40,7 +42,9 @@ class _ClipNorm:
             self.args.max_grad_norm, self.original = self.original, None
 
 
-def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any, *, forces_logs: bool) -> RunPlan:
+def plan_of(
+    args: Any, state: Any, trainer: Any | None, train_dataloader: Any, scheduler: Any = None, *, forces_logs: bool
+) -> RunPlan:
     """Return what is known of the run at its begin."""
     total = state.max_steps if state.max_steps and state.max_steps > 0 else None
     strategy = _strategy(args.eval_strategy)
@@ -56,7 +60,9 @@ def plan_of(args: Any, state: Any, trainer: Any | None, train_dataloader: Any, *
     saves = _every(args.save_strategy, state.save_steps, per_epoch) if forces_logs else None
     sets = max(len(_set_names(trainer)), 1)
     logged = tuple(n for n in (logs, every, saves) if n) or ((total,) if total and per_epoch else ())
-    return RunPlan(total, evaluates, sets, None if args.eval_delay else every, per_epoch, logged)
+    every = None if args.eval_delay else every
+    warmup = args.get_warmup_steps(total) if total else 0
+    return RunPlan(total, evaluates, sets, every, per_epoch, logged, int(warmup), adaptive(scheduler))
 
 
 def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
@@ -65,17 +71,8 @@ def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
 
 def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
-    entries = {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
-    for name in SAFER:
-        if name in entries:
-            continue
-        if name == "learning_rate":
-            entries |= learning_rates(optimizer)
-        elif name == "max_grad_norm":
-            entries[name] = _clip(args, trainer)
-        else:
-            entries[name] = Entry(name, None, "unsupported", _why_not(name, trainer), safer=SAFER[name])
-    return Registry(entries.values())
+    found = {**learning_rates(optimizer), "max_grad_norm": _clip(args, trainer)}
+    return hyperparameters.registry_of(own, found, lambda name: _why_not(name, trainer))
 
 
 def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from attrs import asdict
 
@@ -11,28 +12,25 @@ from steersman.dispatch import Loaded
 from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
 
+if TYPE_CHECKING:
+    from steersman.integrations.torch.session import Begin
+
 
 def announce(
-    supervisor: Supervisor,
-    strategies: tuple[Loaded, ...],
-    step: int,
-    values: Mapping[str, float],
-    warned: list[str],
-    *,
-    forces_logs: bool,
+    supervisor: Supervisor, strategies: tuple[Loaded, ...], begin: Begin, values: Mapping[str, float], warned: list[str]
 ) -> None:
-    """Journal the begin of a run at `step`; `warned` are sentences for the user."""
+    """Journal the begin of a run; `values` are those it first began with, `warned` sentences for the user."""
     config, registry, every = supervisor.config, supervisor.registry, supervisor.due.every
     supervisor.journal.write(
         "run",
-        step,
-        resumed=step > 0,
+        begin.step,
+        resumed=begin.step > 0,
         config_source=config.source,
         config=config.raw,
         mode=config.mode,
         strategies=[{"name": s.name, "target": s.target, "origin": s.origin, "options": s.options} for s in strategies],
         check_every=str(every) if config.logging.epoch_health_check_enabled else "off, but for one at the end",
-        checks_ahead=checks_ahead(every, supervisor.plan, step=step)
+        checks_ahead=checks_ahead(every, supervisor.plan, step=begin.step)
         if config.logging.epoch_health_check_enabled
         else None,
         hyperparameters=[
@@ -46,10 +44,10 @@ def announce(
             }
             for entry in registry.entries.values()
         ],
-        forces_logs=forces_logs,
+        forces_logs=begin.forces_logs,
         plan=asdict(supervisor.plan),
         values=values,
         preflight=warned,
         journal=str(supervisor.journal.path) if supervisor.journal.is_open else None,
-        versions={name: version(name) for name in ("steersman", "transformers", "torch")},
+        versions={name: version(name) for name in ("steersman", *begin.packages)},
     )
