@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from attrs import evolve
 
@@ -11,9 +11,8 @@ from steersman import summary
 from steersman.actions import Actions
 from steersman.arbiter import Rails
 from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
-from steersman.checks import Check, Outcome, Reason, examine
+from steersman.checks import Check, Reason, examine
 from steersman.config import Config
-from steersman.decisions import Score
 from steersman.dispatch import Dispatch, Failure, Loaded, StrategyError
 from steersman.history import WritableHistory
 from steersman.hyperparameters import Registry
@@ -35,6 +34,8 @@ from steersman.saved_state import (
 )
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.windows import Window, Windows, anomalies
+
+T = TypeVar("T")
 
 
 class Supervisor:
@@ -72,6 +73,7 @@ class Supervisor:
         if not replaying and self.dispatch.has("on_journaled"):
             self.journal.subscribers.append(self._tell)
         self._open: int | None = None
+        self._stop_because: str | None = None
         self._evaluated = self._scored = self._alarmed = self._telling = False
         self._sick: set[str] = set()
         self._stand_in_said = False
@@ -150,9 +152,11 @@ class Supervisor:
             window = self.windows.close_epoch(step)
             if self._judging:
                 self.dispatch.notify("on_epoch_end", self.run, window)
-        if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
+        is_due = self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated)
+        alarmed = self._judging and self._agree(lambda: self._alarmed)  # a loss may be NaN on one rank only
+        if is_due:
             self._check("scheduled", self.windows.close_check(step))
-        elif self._alarmed:
+        elif alarmed:
             self._check("anomaly", self.windows.check.close())
         self._evaluated = self._scored = self._alarmed = False
 
@@ -224,8 +228,7 @@ class Supervisor:
         loss = train_loss_of(evaluation, self.history)
         checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
         self.dispatch.notify("on_eval", self.run, evaluation)
-        nobody: dict[str, Score] = {}
-        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), nobody)
+        scores = self._agree(lambda: self.dispatch.scores(self.run, checkpoint))
         checkpoint = evolve(checkpoint, scores=scores)
         self.ranking.add(checkpoint)
         journal_scores(self.journal, checkpoint)
@@ -240,17 +243,24 @@ class Supervisor:
         over = self.plan.total_steps is not None and step >= self.plan.total_steps
         rails = Rails(self.config.mode, self.config.allowed, is_last_step=over)
         values = self.registry.values()
-        outcome = self.ranks.agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails), Outcome())
+        outcome = self._agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails))
         journal_check(self.journal, check, outcome, values)
         for ruled in outcome.rulings:
             self.actions.carry_out(ruled)
+
+    def _agree(self, decide: Callable[[], T]) -> T:
+        """Return what rank 0 decided; a failure there that is to stop the run stops it on every rank at one step."""
+        decided, stop_because = self.ranks.agree(lambda: (decide(), self._stop_because))
+        if stop_because is not None:
+            self.actions.stop_because, self._stop_because = stop_because, None
+        return decided
 
     def _failed(self, failure: Failure) -> None:
         journal_failure(self.journal, self.progress.step, failure)
         if self.config.on_error == "raise":
             raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
         if self.config.on_error == "stop":
-            self.actions.stop_because = (
+            self._stop_because = (
                 f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"
             )
 
