@@ -152,3 +152,68 @@ def test_two_ranks_go_on_alike(on_two_ranks):
     assert zero["stop in on_log"]["ended"][0] == 2
     assert [step for step, said in zero["unpicklable"]["seen"] if isinstance(said, str)] == [5, 9]
     assert [step for step, said in zero["raise"]["seen"] if isinstance(said, str)] == [5, 9]
+
+
+SHARDED = """
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from steersman.integrations.torch.learning_rate import learning_rates
+from steersman.integrations.torch.ranks import current_ranks
+mesh = init_device_mesh("cpu", (2,))
+rank, ranks = dist.get_rank(), current_ranks()
+
+def train(steered):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(3)))
+    for layer in model:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    other = [p for p in model.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW([{"params": decay}, {"params": other, "name": "bias", "weight_decay": 0.0}], lr=1e-2)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7, eta_min=1e-3)
+    handles = {name: entry.handle for name, entry in learning_rates(optimizer).items()} if steered else {}
+    factors, generator = [1.0, 1.0], torch.Generator().manual_seed(rank)
+    for step in range(1, 11):
+        if step in (4, 8):
+            ratio = ranks.agree(lambda: 0.3 + rank) if steered else 0.3
+            factors = [factors[0] * ratio, factors[1] * ratio]
+            for name in list(handles)[:1]:
+                handles[name].write(0.0, ratio)
+        if step == 6:
+            factors[1] *= 0.7
+            for name in list(handles)[2:]:
+                handles[name].write(0.0, ranks.agree(lambda: 0.7))
+        if step == 5:
+            before = [p.full_tensor() for p in model.parameters()]
+            get_optimizer_state_dict(model, torch.optim.AdamW(model.parameters()))
+            get_optimizer_state_dict(model, optimizer)
+            assert all(torch.equal(b, p.full_tensor()) for b, p in zip(before, model.parameters()))
+        loss = model(torch.randn(4, 8, generator=generator)).square().mean()
+        loss.backward()
+        untouched = [group["lr"] for group in optimizer.param_groups]
+        if not steered:  # by hand: the schedule times the factor, and back
+            for group, rate, factor in zip(optimizer.param_groups, untouched, factors):
+                group["lr"] = rate * factor
+        optimizer.step()
+        if not steered:
+            for group, rate in zip(optimizer.param_groups, untouched):
+                group["lr"] = rate
+        assert [group["lr"] for group in optimizer.param_groups] == untouched
+        scheduler.step()
+        optimizer.zero_grad()
+    assert all(ranks.same(handle.factor) for handle in handles.values())
+    return [p.full_tensor().flatten().tolist() for p in model.parameters()]
+
+told["steered"], told["by hand"] = train(True), train(False)
+"""
+
+
+@pytest.mark.slow
+def test_a_sharded_model_is_steered_alike(on_two_ranks):
+    """FSDP2: both ranks hold the parameters that the schedule x the factors gives by hand, to the bit."""
+    zero, one = on_two_ranks(SHARDED)
+
+    assert zero == one
+    assert zero["steered"] == zero["by hand"]
