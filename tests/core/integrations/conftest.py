@@ -247,7 +247,7 @@ def on_two_ranks(tmp_path: Path) -> Callable[[str], list[dict[str, Any]]]:
             process.terminate()  # the launcher ends its workers
             said, _ = process.communicate()
             pytest.fail(f"the ranks wait for each other: {said[-3000:]}")
-        assert process.returncode == 0, said[-3000:]
+        assert process.returncode == 0, said[max(said.find("Traceback"), 0) :][:4000]
         return [json.loads((tmp_path / f"rank{i}.json").read_text()) for i in range(2)]
 
     return run

@@ -11,6 +11,9 @@ SCRIPT = """
 import hashlib
 from importlib import import_module
 from pydoc_data.topics import topics
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 import steersman
 
@@ -48,7 +51,19 @@ class Watch(TrainerCallback):
         view = self.callback.session.supervisor.registry.view
         self.factors.append([view("learning_rate").factor, view("max_grad_norm").factor])
 
-def train(name, config=None, **settings):
+def shard(trainer):
+    # accelerate 1.15 takes FSDP for accelerators only: here its own preparation for FSDP2 is asked for on the CPU
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["GPT2Block"]
+    )
+    plugin.set_auto_wrap_policy(trainer.model)
+    state = trainer.accelerator.state._shared_state
+    state["distributed_type"], state["fsdp_plugin"], trainer.is_fsdp_enabled = DistributedType.FSDP, plugin, True
+
+def whole(parameter):
+    return (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).detach().numpy().tobytes()
+
+def train(name, config=None, sharded=False, **settings):
     used.clear()
     torch.manual_seed(0)
     arguments = TrainingArguments(
@@ -62,8 +77,11 @@ def train(name, config=None, **settings):
     if config is not None:
         watch.callback = steersman.supervise(trainer, {"console": False, "extends": [], **config})
         trainer.add_callback(watch)
+    if sharded:
+        shard(trainer)
     trainer.train()
-    parameters = b"".join(p.detach().numpy().tobytes() for p in trainer.model.parameters())
+    assert isinstance(trainer.model, FSDPModule) is sharded
+    parameters = b"".join(whole(p) for p in trainer.model.parameters())
     return {
         "digest": hashlib.sha256(parameters).hexdigest(), "rates": list(used), "factors": watch.factors,
         "steps": trainer.state.global_step, "best": trainer.state.best_metric,
@@ -79,6 +97,11 @@ told["seed"] = train("seed", {**act, "use": [*seed, Fails()], "check_every": 4},
 told["clock"] = train("clock", {**act, "use": ["eval-loss", ByItsOwnClock()]})
 told["disk"] = train("disk", {**act, "use": ["eval-loss", Halves()], "journal": "/dev/full"})
 told["stop"] = train("stop", {**act, "use": ["eval-loss", Fails()], "on_error": "stop"})
+blocks = {"fsdp_version": 2, "transformer_layer_cls_to_wrap": ["GPT2Block"]}
+no_saves = {"sharded": True, "save_strategy": "no", "fsdp": True, "fsdp_config": blocks}
+told["sharded plain"] = train("sharded-plain", **no_saves)
+told["sharded observe"] = train("sharded-observe", {**act, "mode": "observe", "use": [*seed, Halves()]}, **no_saves)
+told["sharded"] = train("sharded", {**act, "use": ["eval-loss", Halves(), ByItsOwnClock()]}, **no_saves)
 """
 
 
@@ -86,20 +109,20 @@ told["stop"] = train("stop", {**act, "use": ["eval-loss", Fails()], "on_error": 
 def test_both_ranks_hold_the_same(on_two_ranks: Callable[[str], list[dict[str, Any]]]) -> None:
     """Whatever only rank 0 meets (a failing strategy, its clock, a full disk), both are equal to the bit at every step.
 
-    And in `observe` both are equal to a run without Steersman.
+    And in `observe` both are equal to a run without Steersman. The same holds where the model is sharded by FSDP2.
     """
     zero, one = on_two_ranks(SCRIPT)
 
     for name, told in zero.items():
         assert told == one[name], name
-    plain = zero["plain"]
+    plain = {"": zero["plain"], "sharded": zero["sharded plain"]}
     for name in ("digest", "rates", "losses"):
-        assert zero["observe"][name] == plain[name]
-    assert (plain["steps"], zero["stop"]["steps"]) == (12, 5)
+        assert zero["observe"][name] == plain[""][name]
+        assert zero["sharded observe"][name] == plain["sharded"][name]
+    assert (plain[""]["steps"], zero["stop"]["steps"]) == (12, 5)
     assert isinstance(zero["seed"]["best"], float)
-    for name in ("seed", "clock", "disk"):
-        factors = [1.0, *(learning_rate for learning_rate, _ in zero[name]["factors"])]
-        assert zero[name]["digest"] != plain["digest"], "nothing was changed, so this shows little"
+    for name, untouched in (("seed", ""), ("clock", ""), ("disk", ""), ("sharded", "sharded")):
+        factors = [learning_rate for learning_rate, _ in zero[name]["factors"]]
+        assert zero[name]["digest"] != plain[untouched]["digest"], "nothing was changed, so this shows little"
         assert factors[-1] < 1.0
-        expected = [rate * factors[1 + i // 2] for i, rate in enumerate(plain["rates"])]
-        assert zero[name]["rates"] == expected
+        assert zero[name]["rates"] == [rate * factors[i // 2] for i, rate in enumerate(plain[untouched]["rates"])]
