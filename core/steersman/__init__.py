@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from steersman.integrations.torch.loop import Evaluated, Loop, attach
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
+    from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
@@ -47,6 +48,7 @@ __all__ = [
     "Loop",
     "Record",
     "Replay",
+    "RewardGate",
     "Rollback",
     "Run",
     "RunPlan",
@@ -61,6 +63,7 @@ __all__ = [
     "attach",
     "hookimpl",
     "replay",
+    "reward_gate",
     "state",
     "supervise",
 ]
@@ -74,6 +77,7 @@ _MODULES = {
     "integrations.torch.loop": ("Evaluated", "Loop", "attach"),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
+    "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),

@@ -22,8 +22,11 @@ class Ranks(Protocol):
         """
         ...
 
-    def same(self, value: float | str) -> bool:
-        """Return, on every rank, whether all hold the same value; NaN is the same as NaN."""
+    def same(self, value: object) -> bool:
+        """Return, on every rank, whether all hold the same value: one that prints the same, as NaN does.
+
+        Every rank must call this at the same facts.
+        """
         ...
 
 
@@ -36,5 +39,5 @@ class OneProcess:
     def agree(self, decide: Callable[[], T]) -> T:
         return decide()
 
-    def same(self, value: float | str) -> bool:
+    def same(self, value: object) -> bool:
         return True

@@ -143,7 +143,13 @@ def act(cut: type[Cut]) -> Callable[..., dict[str, Any]]:
     def config(*strategies: object, **settings: Any) -> dict[str, Any]:
         use = ["multi-metric", "eval-loss", *(strategies or (cut(),))]
         allowed = {"learning_rate": {}}
-        return {"extends": [], "mode": "act", "use": use, "hyperparameters": allowed, "console": False} | settings
+        return {
+            "extends": "no-rails",
+            "mode": "act",
+            "use": use,
+            "hyperparameters": allowed,
+            "console": False,
+        } | settings
 
     return config
 
@@ -227,6 +233,7 @@ rank = int(__import__("os").environ["RANK"])
 (out / f"rank{rank}.json").write_text(json.dumps(told))
 if dist.is_initialized():
     dist.destroy_process_group()
+    __import__("os")._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
 """
 
 

@@ -54,6 +54,8 @@ class Loop(Guarded):
         self._optimizer, self._model = optimizer, model
         self._loaded: Mapping[str, Any] = {}
         self._begun = self._closed = False
+        self._stops = False
+        self._steps = 0
         self._scored: Checkpoint | None = None
         inner = innermost(optimizer)
         self._handles = [  # before those of the learning rate, so that a change acts on the step about to be made
@@ -89,7 +91,9 @@ class Loop(Guarded):
     @property
     def should_stop(self) -> bool:
         """Whether the run should end now; save a checkpoint first."""
-        return self.session is not None and self.session.supervisor.actions.stop_because is not None
+        if self.session is not None and self.session.stops():
+            self._stops = True
+        return self._stops
 
     @property
     def should_save(self) -> bool:
@@ -143,10 +147,10 @@ class Loop(Guarded):
             self.policy.own, found, lambda _: "hand it over as steersman.Hyperparameter(name, get, set)"
         )
         past = tuple(Record(**fields) for fields in self._loaded.get("records", ()))
-        step = int(self._loaded.get("step", 0))
+        self._steps = step = int(self._loaded.get("step", 0))
         begin = Begin(
             self.folder, self.plan, registry, step=step, saved=self._loaded, past=past, notes=self._notes,
-            model=self._model, packages=self._packages, keeps_records=True,
+            model=self._model, optimizer=self._optimizer, packages=self._packages, keeps_records=True,
         )  # fmt: skip
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
 
@@ -158,6 +162,7 @@ class Loop(Guarded):
     def _feed(self, kind: Kind, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> None:
         if self.session is None:
             return
+        self._steps = step
         per = self.plan.steps_per_epoch
         plain = {name: _plain(value) for name, value in metrics.items()}
         record = record_from_logs(
@@ -176,7 +181,8 @@ class Loop(Guarded):
     @guarded
     def _step_ends(self) -> None:
         if self.session is not None:
-            self.session.step_ends()
+            self._steps += 1
+            self.session.step_ends(self._steps)
 
     @guarded
     def _end(self) -> None:

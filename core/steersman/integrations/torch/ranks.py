@@ -47,7 +47,7 @@ class TorchRanks:
                 raise RuntimeError(f"rank {rank} cannot read what rank 0 decided: {problem}")
         return cast("T", decided)
 
-    def same(self, value: float | str) -> bool:
+    def same(self, value: object) -> bool:
         return len(set(self._gathered(repr(value)))) == 1
 
     def _gathered(self, value: str | None) -> list[str | None]:
@@ -64,6 +64,11 @@ def _pickled(error: Exception) -> bytes:
     except Exception:
         return pickle.dumps((None, RuntimeError(f"rank 0: {type(error).__name__}: {error}")))
     return sent
+
+    def same(self, value: object) -> bool:
+        held: list[Any] = [None] * self.size
+        dist.all_gather_object(held, repr(value))
+        return len(set(held)) == 1
 
 
 def current_ranks() -> Ranks:

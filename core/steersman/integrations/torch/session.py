@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -13,10 +14,14 @@ from attrs import asdict, evolve, field, frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
+from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce
+from steersman.integrations.earlier_runs import heard_of, leave_factors
+from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
+from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, JournalEntry, from_json, to_json
 from steersman.journaling import journal_own_failure
@@ -25,6 +30,7 @@ from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.reporters.console import Console
 from steersman.schedule import RunPlan
+from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
 
 _RECORDS = 20_000
@@ -37,7 +43,8 @@ class Begin:
 
     `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
-    keeps no log of its own, so that a resumed run needs ours.
+    keeps no log of its own, so that a resumed run needs ours. `facts` are what scores depend on besides the model.
+    `reporters` hear every journal line on rank 0, `listener` on every rank.
     """
 
     folder: Path
@@ -48,9 +55,13 @@ class Begin:
     past: tuple[Record, ...] = ()
     notes: tuple[str, ...] = ()
     model: Any = None
+    optimizer: Any = None
+    scaler: Any = None
+    facts: Mapping[str, object] = field(factory=dict[str, object])
     packages: tuple[str, ...] = ("torch",)
     forces_logs: bool = False
-    subscribers: tuple[Callable[[JournalEntry], None], ...] = ()
+    reporters: tuple[Callable[[JournalEntry], None], ...] = ()
+    listener: Callable[[JournalEntry], None] | None = None
     keeps_records: bool = False
 
 
@@ -79,9 +90,23 @@ class Session:
         if self.ranks.is_main and config.console:
             self.journal.subscribers.append(Console().hear)
         if self.ranks.is_main:
-            self.journal.subscribers.extend(begin.subscribers)
+            self.journal.subscribers.extend(begin.reporters)
+        if begin.listener is not None:
+            self.journal.subscribers.append(begin.listener)
+        self.folder = begin.folder / JOURNAL.parent
+        recovery = recovery_of(config, strategies, begin.model, begin.optimizer, begin.scaler, self.folder, self.ranks)
+        self.facts = {**begin.facts, "the number of ranks": self.ranks.size}
+        self._watch = self._watch_for_nan(begin, recovery)
         self.supervisor = Supervisor(
-            config, strategies, plan=begin.plan, registry=begin.registry, journal=self.journal, ranks=self.ranks
+            config,
+            strategies,
+            plan=evolve(begin.plan, keeps_snapshots=recovery.is_on),
+            registry=begin.registry,
+            journal=self.journal,
+            ranks=self.ranks,
+            control=self._control(begin, saved),
+            recovery=recovery,
+            facts=self.facts,
         )
         self.tokens = TokenCount(begin.model) if begin.model is not None else None
         if self.tokens is not None:
@@ -93,11 +118,20 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = list(begin.notes)
+        absent = [name for name in config.hyperparameters if name not in begin.registry.entries]
+        warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
+        recovery.used = earlier.rollbacks
+        self._stopped_before = earlier.stopped_because
+        if earlier.stopped_because:
+            self.supervisor.actions.stop_because = earlier.stopped_because
+        warned += earlier.notes
+        if (snapshots := told(recovery)) != "":
+            warned.append(snapshots)
         problems = self.supervisor.restore(begin.past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, warned)
+        announce(self.supervisor, strategies, begin, self.values, self.facts, warned)
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
@@ -121,11 +155,14 @@ class Session:
         self.supervisor.settle()
         self._step_began = perf_counter()
 
-    def step_ends(self) -> None:
-        """The optimizer has stepped."""
+    def step_ends(self, step: int) -> None:
+        """Optimizer step `step` (from 1) was made."""
         if self.tokens is not None and self._step_began is not None:
             self.tokens.seconds += perf_counter() - self._step_began
         self._step_began = None
+        seen = self._watch.seen() if self._watch is not None else None
+        if seen is not None:
+            self.supervisor.feed(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
@@ -138,7 +175,32 @@ class Session:
 
     def saved(self, path: Path, step: int) -> None:
         """Hear that a checkpoint was written."""
+        self.leave_factors(path)
         self.supervisor.saved(step, str(path))
+
+    def stops(self) -> str:
+        """Return why the run must stop now, once, or nothing; a mark is left, so that a requeued run stops again."""
+        actions = self.supervisor.actions
+        because, actions.stop_because = actions.stop_because, None
+        if because is None:
+            return ""
+        self.supervisor.note(f"the run stops: {because}")
+        try:
+            if self.ranks.is_main and not self._stopped_before:
+                mark_stopped(self.folder, self.step, because)
+        except OSError as error:
+            self.supervisor.note(f"no mark of the stop could be left in {self.folder}: {error.strerror or error}")
+        return because
+
+    @property
+    def was_stopped_before(self) -> bool:
+        """Whether this is the run of somebody who has not cleared its stop: there is nothing new to save."""
+        return bool(self._stopped_before)
+
+    def leave_factors(self, checkpoint: Path) -> None:
+        """Leave in a checkpoint directory, for people and other tools, what its optimizer state does not hold."""
+        if self.ranks.is_main and checkpoint.is_dir():
+            leave_factors(checkpoint, self.step, self.supervisor.registry)
 
     def end(self) -> dict[str, Any]:
         """Finish the run, put back the user's values, and return the summary."""
@@ -161,6 +223,7 @@ class Session:
             "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
+            "facts": self.facts,
             "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
         }
         plain: dict[str, Any] = to_json(attributes)
@@ -169,6 +232,23 @@ class Session:
     def elapsed(self) -> float:
         """Return the seconds of training so far, over resumes."""
         return self._elapsed_before + perf_counter() - self._begun
+
+    def _watch_for_nan(self, begin: Begin, recovery: Recovery) -> NonFinite | None:
+        if not recovery.is_on:
+            return None
+        watch = NonFinite(begin.model, begin.optimizer, sync=recovery.settings.sync)
+        self._held.callback(watch.release)
+        if recovery.snapshots is not None:
+            self._held.callback(recovery.snapshots.release)
+        return watch
+
+    def _control(self, begin: Begin, saved: Mapping[str, Any]) -> Control:
+        if not self.ranks.is_main:
+            return Nobody()
+        files = Files(self.folder, self._complain)
+        if not saved:
+            files.begin()
+        return files
 
     def _complain(self, message: str) -> None:
         if not self.config.console:

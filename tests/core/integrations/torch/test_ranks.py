@@ -108,7 +108,7 @@ class Local:
 def run(hook="", nan_on=None, **config):
     strategies = [ByTheClock(), Local()]
     strategies[1].hook = hook
-    settings = read({"extends": [], "use": strategies, "mode": "act", "hyperparameters": {"learning_rate": {}}, "check_every": 4, **config})
+    settings = read({"extends": "no-rails", "use": strategies, "mode": "act", "hyperparameters": {"learning_rate": {}}, "check_every": 4, **config})
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     registry = Registry(learning_rates(optimizer).values())
     supervisor = Supervisor(settings, load(settings, []), plan=RunPlan(total_steps=12), registry=registry, ranks=current_ranks())

@@ -75,7 +75,7 @@ def train(name, config=None, sharded=False, **settings):
     watch = Watch()
     watch.factors = []
     if config is not None:
-        watch.callback = steersman.supervise(trainer, {"console": False, "extends": [], **config})
+        watch.callback = steersman.supervise(trainer, {"console": False, "extends": "no-rails", **config})
         trainer.add_callback(watch)
     if sharded:
         shard(trainer)
