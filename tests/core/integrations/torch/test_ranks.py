@@ -83,6 +83,7 @@ from steersman.config import read
 from steersman.hyperparameters import Registry
 from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.integrations.torch.ranks import current_ranks
+from steersman.journal import Journal
 from steersman.loading import load
 dist.init_process_group("gloo")
 rank = dist.get_rank()
@@ -111,7 +112,9 @@ def run(hook="", nan_on=None, **config):
     settings = read({"extends": "no-rails", "use": strategies, "mode": "act", "hyperparameters": {"learning_rate": {}}, "check_every": 4, **config})
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     registry = Registry(learning_rates(optimizer).values())
-    supervisor = Supervisor(settings, load(settings, []), plan=RunPlan(total_steps=12), registry=registry, ranks=current_ranks())
+    plan, journal, checks = RunPlan(total_steps=12), Journal(None), []
+    journal.subscribers.append(lambda e: checks.append((e.step, e.data["reason"])) if e.kind == "check" else None)
+    supervisor = Supervisor(settings, load(settings, []), plan=plan, registry=registry, journal=journal, ranks=current_ranks())
     supervisor.begin()
     seen, ended = [], None
     for step in range(1, 13):
@@ -124,7 +127,7 @@ def run(hook="", nan_on=None, **config):
             supervisor.feed(Record(step, "train", {"loss": loss, "local_time": float(rank)}, elapsed=step + 100.0 * rank))
         except Exception as error:
             seen.append((step, str(error).partition(" at 0x")[0]))
-    return {"seen": seen, "ended": ended, "changes": len(supervisor.run.adjustments)}
+    return {"seen": seen, "ended": ended, "checks": checks}
 
 told["clock"] = run()
 told["nan on 0"] = run(nan_on=0)
@@ -146,7 +149,7 @@ def test_two_ranks_go_on_alike(on_two_ranks):
     cut = [[step, 0.9 ** ((step - 1) // 4)] for step in range(1, 13)]
     assert zero["clock"]["seen"] == [[step, pytest.approx(factor)] for step, factor in cut], "rank 0's clock decides"
     assert zero["nan on 1"] == zero["clock"]
-    assert zero["nan on 0"]["changes"] == 3, "a check out of turn at step 6"
+    assert zero["nan on 0"]["checks"] == [[4, "scheduled"], [6, "anomaly"], [8, "scheduled"]]
     assert zero["quarantine"] == zero["clock"]
     assert zero["stop"]["ended"][0] == 5
     assert zero["stop in on_log"]["ended"][0] == 2
