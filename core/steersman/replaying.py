@@ -48,15 +48,17 @@ def replay(
     *,
     values: Mapping[str, float] | None = None,
     watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
+    folder: Path | None = None,
 ) -> Replay:
     """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
 
     `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
-    records it is given, and may show how far it is.
+    records it is given, and may show how far it is. In-house files of a config given as a mapping are looked for from
+    `folder`, by default the working directory.
     Without `config` a supervised run is looked at with its own, any other with the default.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    asked = _load(config) if config is not None else None
+    asked = _load(config, folder) if config is not None else None
     recording = read_run(Path(path))
     settings, strategies = asked or _as_it_was(recording)
     recording = _renamed(recording, settings.metrics)
@@ -81,16 +83,16 @@ def replay(
     supervisor.begin()
     for record in watch(recording.records):
         supervisor.feed(record)
-    for step, folder in recording.saved.items():
-        supervisor.ranking.mark_saved(step, folder)
+    for step, saved in recording.saved.items():
+        supervisor.ranking.mark_saved(step, saved)
     told = supervisor.end()
     return Replay(recording, settings, tuple(entries), told)
 
 
-def _load(config: Source) -> tuple[Config, tuple[Loaded, ...]]:
+def _load(config: Source, folder: Path | None = None) -> tuple[Config, tuple[Loaded, ...]]:
     """Return a config and its strategies. Raises ConfigError with every fault of both."""
     problems: list[str] = []
-    settings = read(config, problems)
+    settings = read(config, problems, folder=folder)
     strategies = load(settings, problems)
     if problems:
         raise ConfigError(settings.source, problems)
@@ -102,7 +104,7 @@ def _as_it_was(recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
     if recording.config is None:
         return _load(None)
     try:
-        settings, strategies = _load(recording.config)
+        settings, strategies = _load(recording.config, recording.config_folder)
         source = "the run's own"
     except ConfigError as error:
         settings, strategies = _load(None)

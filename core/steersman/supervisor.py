@@ -283,6 +283,8 @@ class Supervisor:
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
             self.actions.rolled_back, self._is_past = False, True
+            self._sick.clear()
+            self.windows.drop_open(step)
         elif outcome.is_healthy and reason == "scheduled":
             self.recovery.take(step)
 

@@ -134,7 +134,11 @@ class Windows:
         """Forget what was before `step`: it cannot be compared with what comes."""
         self.closed = tuple(window for window in self.closed if window.first_step >= step)
         if self.check.first_step < step:
-            self.check = OpenWindow(first_step=step, last_step=step, epoch=self.check.epoch)
+            self.drop_open(step)
+
+    def drop_open(self, step: int) -> None:
+        """Forget what the open check window holds: a rollback has undone it."""
+        self.check = OpenWindow(first_step=step, last_step=step, epoch=self.check.epoch)
 
     def close_check(self, step: int) -> Window:
         """Close the check window at `step` and open the next."""

@@ -29,6 +29,7 @@ def read(path: Path) -> Recording:
     saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
     values, config = begin.data.get("values", {}), begin.data.get("config")
     at = {entry.step: entry.data.get("values", {}) for entry in entries if entry.kind == "check"}
+    source = Path(str(begin.data.get("config_source", "")))
     heard = [entry for entry in entries if entry.kind == "control"]
     effects: dict[str, tuple[int, ...]] = {}
     for entry in entries:
@@ -44,6 +45,7 @@ def read(path: Path) -> Recording:
         saved,
         supervised=True,
         config=config,
+        config_folder=source.parent if source.is_file() else None,
         values_at=at,
         said={e.step: Said(e.data["off"], tuple(e.data["approved"]), e.data["reverts"]) for e in heard},
         effects=effects,

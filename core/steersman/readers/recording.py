@@ -40,6 +40,7 @@ class Recording:
     saved: Mapping[int, str] = field(factory=dict[int, str])
     supervised: bool = False
     config: Mapping[str, Any] | None = None
+    config_folder: Path | None = None
     values_at: Mapping[int, Mapping[str, float]] = field(factory=dict[int, Mapping[str, float]])
     said: Mapping[int, Said] = field(factory=dict[int, Said])
     effects: Mapping[str, tuple[int, ...]] = field(factory=dict[str, tuple[int, ...]])
