@@ -11,7 +11,7 @@ from attrs import evolve
 from steersman import fingerprint, summary
 from steersman.actions import Actions
 from steersman.checkpoints import Checkpoint, Evaluations
-from steersman.checks import Check, Outcome, Reason
+from steersman.checks import Check, Reason
 from steersman.config import Config
 from steersman.control import Control, Nobody
 from steersman.deciding import Decider
@@ -91,6 +91,7 @@ class Supervisor:
         if not replaying and self.dispatch.has("on_journaled"):
             self.journal.subscribers.append(self._tell)
         self._open: int | None = None
+        self._stop_because: str | None = None
         self._evaluated = self._alarmed = self._telling = False
         self._sick: set[str] = set()
         self._dropped: set[str] = set()
@@ -203,9 +204,14 @@ class Supervisor:
                 self.dispatch.notify("on_epoch_end", self.run, window)
         if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
             self._check("scheduled", self.windows.close_check(step))
-        elif self.ranks.agree(lambda: self._alarmed, False):
+        elif self._judging and self.ranks.agree(lambda: self._alarmed):  # a loss may be NaN on one rank only
             self._check("anomaly", self.windows.check.close())
         self._evaluated = self._alarmed = False
+        if self.config.on_error == "stop" and self._judging:
+            because = self.ranks.agree(lambda: self._stop_because)
+            self._stop_because = None
+            if because is not None:
+                self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:
         """Hear that the checkpoint of `step` was written to `path`."""
@@ -271,7 +277,7 @@ class Supervisor:
         step = self.progress.step
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
         values = self.registry.values()
-        outcome = self.ranks.agree(lambda: self.decider.decide(check), Outcome())
+        outcome = self.ranks.agree(lambda: self.decider.decide(check))
         journal_check(self.journal, check, outcome, values)
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
@@ -295,7 +301,8 @@ class Supervisor:
         if self.config.on_error == "raise":
             raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
         if self.config.on_error == "stop":
-            self.actions.stop(f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}")
+            failed = f"{failure.loaded.name} failed in {failure.hook}"
+            self._stop_because = f"{failed} and `on_error` is stop: {failure.error}"  # told to all ranks at a settle
 
     def _tell(self, entry: JournalEntry) -> None:
         if not self._telling:

@@ -19,7 +19,7 @@ from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce
-from steersman.integrations.earlier_runs import Earlier, heard_of, leave_factors
+from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
@@ -131,7 +131,7 @@ class Session:
         warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
-        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved), Earlier())
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because:

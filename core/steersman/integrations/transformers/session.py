@@ -135,8 +135,8 @@ class TrainerSession(Session):
 
     def _tell_true_rate(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
         handle = self.supervisor.registry.get("learning_rate").handle
-        if isinstance(handle, LearningRate) and handle.factor != 1.0 and isinstance(logs.get("learning_rate"), float):
-            logs["learning_rate"] *= handle.factor
+        if isinstance(handle, LearningRate) and handle.in_force != 1.0 and isinstance(logs.get("learning_rate"), float):
+            logs["learning_rate"] *= handle.in_force
             if history and "learning_rate" in history[-1]:
                 history[-1]["learning_rate"] = logs["learning_rate"]
 
