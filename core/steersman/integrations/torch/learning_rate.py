@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from steersman.hyperparameters import SAFER, Entry
+from steersman.hyperparameters import SAFER, Entry, whole
 from steersman.integrations.torch.step_scaling import StepScaling, group_names
 
 NAME = "learning_rate"
@@ -78,17 +78,22 @@ class LearningRate:
         """What the schedule of the first group is multiplied by: `factor` times that group's own."""
         return self.scaling.multiplier(self.scaling.first())
 
+    @property
+    def peak(self) -> float | None:
+        """The highest rate of the user's own schedule for the first group, as far as the group tells."""
+        return self.scaling.peak(self.scaling.first())
+
     def read(self) -> float | None:
         return self.scaling.rate(self.scaling.first())
 
     def write(self, value: float, ratio: float) -> None:
-        self.scaling.factor *= ratio
+        self.restore(self.factor * ratio)
 
     def save(self) -> float:
         return self.factor
 
     def restore(self, saved: float) -> None:
-        self.scaling.factor = saved
+        self.scaling.factor = whole(saved)
 
     def release(self) -> None:
         """Take the factor out; the hooks come off with the last handle."""
@@ -108,6 +113,11 @@ class GroupLearningRate:
         """What this group is multiplied by beside what all are; 1 where the group is lost."""
         return self._scaling.factors.get(self._name, 1.0)
 
+    @property
+    def peak(self) -> float | None:
+        """The highest rate of the user's own schedule for this group, as far as the group tells."""
+        return self._scaling.peak(self._name)
+
     def read(self) -> float | None:
         return self._scaling.rate(self._name)
 
@@ -119,7 +129,7 @@ class GroupLearningRate:
 
     def restore(self, saved: float) -> None:
         if self._name in self._scaling.factors:
-            self._scaling.factors[self._name] = saved
+            self._scaling.factors[self._name] = whole(saved)
 
     def release(self) -> None:
         """Take the factor out; the hooks come off with the last handle."""

@@ -30,6 +30,7 @@ from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.reporters.console import Console
+from steersman.reporters.isolation import isolated
 from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
@@ -94,10 +95,9 @@ class Session:
         self.journal = Journal(path if self.ranks.is_main else None, self._complain)
         self._complaints: list[str] = []
         self._held.callback(self.journal.close)
-        if self.ranks.is_main and config.console:
-            self.journal.subscribers.append(Console().hear)
         if self.ranks.is_main:
-            self.journal.subscribers.extend(begin.reporters)
+            reporters = (*((Console().hear,) if config.console else ()), *begin.reporters)
+            self.journal.subscribers.extend(isolated(hear) for hear in reporters)
         if begin.listener is not None:
             self.journal.subscribers.append(begin.listener)
         self.folder = begin.folder / JOURNAL.parent

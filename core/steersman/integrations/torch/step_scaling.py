@@ -73,6 +73,15 @@ class StepScaling:
         rate = next((self._untouched(group) for found, group in self._named() if found == name), None)
         return None if rate is None else float(rate) * self.multiplier(name)
 
+    def peak(self, name: str) -> float | None:
+        """Return the highest rate the schedule of the group of this name gives it, as far as the group tells.
+
+        That is `max_lr` of cyclic schedules, else the rate that warm-up leads to and decay starts from.
+        """
+        group = next((group for found, group in self._named() if found == name), {})
+        rate = group.get("max_lr", group.get("initial_lr", group.get("lr")))
+        return None if rate is None else float(rate)
+
     def multiplier(self, name: str) -> float:
         """Return what the schedule of the group of this name is multiplied by."""
         return self.factor * self.factors.get(name, 1.0)
