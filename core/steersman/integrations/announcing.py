@@ -23,16 +23,20 @@ def announce(
     values: Mapping[str, float],
     facts: Mapping[str, object],
     warned: list[str],
+    *,
+    superseded: int,
 ) -> None:
     """Journal the begin of a run.
 
-    `values` are those it first began with, `facts` what its scores depend on, `warned` sentences for the user.
+    `values` are those it first began with, `facts` what its scores depend on, `warned` sentences for the user;
+    `superseded` is how many lines of the journal come after the step a resumed run goes on from.
     """
     config, registry, every = supervisor.config, supervisor.registry, supervisor.due.every
     supervisor.journal.write(
         "run",
         begin.step,
         resumed=begin.step > 0,
+        superseded=superseded,
         config_source=config.source,
         config=config.raw,
         mode=config.mode,

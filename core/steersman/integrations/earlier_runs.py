@@ -11,17 +11,22 @@ from attrs import frozen
 
 from steersman.control import clear_stop, stopped
 from steersman.hyperparameters import Registry
-from steersman.journal import attempts, to_json
+from steersman.journal import JournalEntry, attempts, to_json
 
 FACTORS = "steersman.json"
 
 
 @frozen
 class Earlier:
-    """What is known of the run that goes on: why it was stopped, if it was; rollbacks it used; what to say of it."""
+    """What is known of the run that goes on.
+
+    Why it was stopped, if it was; rollbacks it used; how many of its journal's lines come after the step it goes on
+    from, so that they count no more; what to say of it.
+    """
 
     stopped_because: str = ""
     rollbacks: int = 0
+    superseded: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -41,7 +46,9 @@ def heard_of(folder: Path, journal: Path | None, step: int, saved: Mapping[str, 
     last = int(saved.get("step", step))
     if last < step:
         notes.append(f"steps {last + 1} to {step} were trained without Steersman, with the values of your own config")
-    return Earlier(because, _rollbacks_used(journal), tuple(notes))
+    lines = _last_run(journal)
+    rollbacks = sum(entry.kind == "rollback" for entry in lines)
+    return Earlier(because, rollbacks, sum(entry.step > step for entry in lines), tuple(notes))
 
 
 def leave_factors(checkpoint: Path, step: int, registry: Registry) -> None:
@@ -56,9 +63,9 @@ def leave_factors(checkpoint: Path, step: int, registry: Registry) -> None:
     (checkpoint / FACTORS).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
-def _rollbacks_used(journal: Path | None) -> int:
-    """Return how often the run rolled back, also after the checkpoint it goes on from."""
+def _last_run(journal: Path | None) -> list[JournalEntry]:
+    """Return the lines of the run that goes on, those after its checkpoint too."""
     try:
-        return sum(entry.kind == "rollback" for entry in attempts(journal)[-1]) if journal is not None else 0
+        return attempts(journal)[-1] if journal is not None else []
     except (OSError, ValueError, IndexError):
-        return 0
+        return []

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import cattrs
 from attrs import asdict, evolve, field, frozen
 
 from steersman.checkpoints import Checkpoint
@@ -18,7 +19,7 @@ from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce
-from steersman.integrations.earlier_runs import Earlier, heard_of, leave_factors
+from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
@@ -29,12 +30,16 @@ from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.reporters.console import Console
+from steersman.reporters.isolation import isolated
 from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
 
 _RECORDS = 20_000
 """How many of the newest records a checkpoint carries where the trainer keeps no log of its own."""
+_UNLOGGED = 64
+"""How many of the newest records it carries that no trainer logged: those of non-finite steps."""
+_converter = cattrs.Converter()
 
 
 @frozen
@@ -66,7 +71,10 @@ class Begin:
 
 
 class Session:
-    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model."""
+    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model.
+
+    `step` counts the optimizer steps finished, as far as they are known.
+    """
 
     def __init__(self, config: Config, strategies: tuple[Loaded, ...], begin: Begin) -> None:
         self.config = config
@@ -87,10 +95,9 @@ class Session:
         self.journal = Journal(path if self.ranks.is_main else None, self._complain)
         self._complaints: list[str] = []
         self._held.callback(self.journal.close)
-        if self.ranks.is_main and config.console:
-            self.journal.subscribers.append(Console().hear)
         if self.ranks.is_main:
-            self.journal.subscribers.extend(begin.reporters)
+            reporters = (*((Console().hear,) if config.console else ()), *begin.reporters)
+            self.journal.subscribers.extend(isolated(hear) for hear in reporters)
         if begin.listener is not None:
             self.journal.subscribers.append(begin.listener)
         self.folder = begin.folder / JOURNAL.parent
@@ -114,6 +121,8 @@ class Session:
             self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
         self._step_began: float | None = None
+        self.step = begin.step
+        self._unlogged = deque((_converter.structure(r, Record) for r in saved.get("unlogged", ())), _UNLOGGED)
         self._records = deque(begin.past, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
@@ -122,7 +131,7 @@ class Session:
         warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
-        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved), Earlier())
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because:
@@ -130,17 +139,13 @@ class Session:
         warned += earlier.notes
         if (snapshots := told(recovery)) != "":
             warned.append(snapshots)
-        problems = self.supervisor.restore(begin.past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, self.facts, warned)
+        past = sorted((*self._unlogged, *begin.past), key=lambda record: record.step)
+        problems = self.supervisor.restore(past, saved, step=begin.step)
+        announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps finished, as far as the log tells."""
-        return self.supervisor.progress.step
 
     def note(self, message: str) -> None:
         """Journal a sentence for the user."""
@@ -160,13 +165,15 @@ class Session:
         if self.tokens is not None and self._step_began is not None:
             self.tokens.seconds += perf_counter() - self._step_began
         self._step_began = None
+        self.step = step
         seen = self._watch.seen() if self._watch is not None else None
         if seen is not None:
-            self.supervisor.feed(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self._unlogged.append(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self.supervisor.feed(self._unlogged[-1])
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
-        record = evolve(record, elapsed=self.elapsed())
+        record, self.step = evolve(record, elapsed=self.elapsed()), record.step
         if self.tokens is not None and record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
         if self._records is not None:
@@ -219,12 +226,14 @@ class Session:
         """Return what a checkpoint must hold for a resumed run to decide as this one: JSON values only."""
         attributes = {
             **self.supervisor.save(),
+            "step": self.step,
             "elapsed": self.elapsed(),
             "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "facts": self.facts,
             "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
+            "unlogged": [asdict(record) for record in self._unlogged],
         }
         plain: dict[str, Any] = to_json(attributes)
         return plain
