@@ -141,7 +141,10 @@ class Session:
             warned.append(snapshots)
         past = sorted((*self._unlogged, *begin.past), key=lambda record: record.step)
         problems = self.supervisor.restore(past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
+        announce(
+            self.supervisor, strategies, begin, self.values, self.facts, warned,
+            superseded=earlier.superseded, settled=int(saved.get("settled", -1)),
+        )  # fmt: skip
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
@@ -162,8 +165,9 @@ class Session:
 
     def step_ends(self, step: int) -> None:
         """Optimizer step `step` (from 1) was made."""
-        if self.tokens is not None and self._step_began is not None:
-            self.tokens.seconds += perf_counter() - self._step_began
+        if self.tokens is not None:
+            self.tokens.seconds += perf_counter() - self._step_began if self._step_began is not None else 0.0
+            self.tokens.step_ended()
         self._step_began = None
         self.step = step
         seen = self._watch.seen() if self._watch is not None else None
@@ -191,6 +195,8 @@ class Session:
         because, actions.stop_because = actions.stop_because, None
         if because is None:
             return ""
+        if actions.stops_healthy:
+            self.supervisor.recovery.restore()
         self.supervisor.note(f"the run stops: {because}")
         try:
             if self.ranks.is_main and not self._stopped_before:
