@@ -43,7 +43,18 @@ def arbitrate(
     for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):
         rivals = [(i, offer) for i, offer in enumerate(offers) if offer.adjust.hyperparameter == name]
         verdicts.update(_rule_on(rivals, registry.get(name), rails, veto))
-    return _without_members([verdicts[i] for i in range(len(offers))])
+    return _within_budget(_without_members([verdicts[i] for i in range(len(offers))]), rails)
+
+
+def _within_budget(verdicts: list[Verdict], rails: Rails) -> list[Verdict]:
+    """Refuse what the budget of the run does not reach for, where a check would change several hyperparameters."""
+    kept: list[Verdict] = []
+    left = math.inf if rails.limits.budget is None else rails.limits.budget - rails.standing.changes
+    for verdict in verdicts:
+        spends = verdict.ruling == "accepted" and verdict.offer.purpose == "proposal"
+        left -= spends
+        kept.append(evolve(verdict, ruling="refused", reason=rails.spent) if spends and left < 0 else verdict)
+    return kept
 
 
 def _without_members(verdicts: list[Verdict]) -> list[Verdict]:

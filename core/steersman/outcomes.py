@@ -119,7 +119,7 @@ def placebos(windows: Sequence[Window], changed: Sequence[int], checks: int) -> 
     found: list[tuple[int, Comparison]] = []
     for i in range(checks, len(windows) - checks + 1):
         first, last = windows[i - checks].first_step, windows[i + checks - 1].last_step
-        if not any(first <= step < last for step in changed):
+        if not any(first < step < last for step in changed):
             compared = compare(windows[i - checks : i + checks], windows[i - 1].last_step, checks)
             if compared is not None:
                 found.append((windows[i - 1].last_step, compared))

@@ -124,6 +124,11 @@ class Rails:
         return self.allowed.get(name, Bounds())
 
     @property
+    def spent(self) -> str:
+        """The refusal of a change that the run's budget does not reach for."""
+        return f"the budget of {self.limits.budget} changes a run is spent (rails.budget)"
+
+    @property
     def is_over(self) -> bool:
         """Whether no step is left."""
         return self.plan.total_steps is not None and self.step >= self.plan.total_steps
@@ -154,7 +159,7 @@ class Rails:
             return f"{plan.adaptive_scheduler} adapts the learning rate itself (rails.adaptive_scheduler)"
         made = self.standing.made.get(entry.name, Made())
         if limits.budget is not None and self.standing.changes >= limits.budget:
-            return f"the budget of {limits.budget} changes a run is spent (rails.budget)"
+            return self.spent
         if bounds.budget is not None and made.count >= bounds.budget:
             return f"its budget of {bounds.budget} changes a run is spent"
         cooldown = limits.cooldown if bounds.cooldown is None else bounds.cooldown
