@@ -137,8 +137,7 @@ class Actions:
     def _tell_expired(self, ruled: Ruled) -> None:
         said = "nobody approved it before the check after"
         if isinstance(ruled.proposal, Adjust):
-            verdict = ruled.verdict or Verdict(self._decider.offer_of(ruled, ruled.proposal), "expired", said)
-            verdict = evolve(verdict, ruling="expired", reason=said)
+            verdict = Verdict(self._decider.offer_of(ruled, ruled.proposal), "expired", said)
             journal_verdict(self._journal, self._run.step, ruled.strategy, ruled.proposal, verdict, ruled.number)
         else:
             journal_action(self._journal, self._run.step, ruled, "expired", said)
