@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
     from steersman.hyperparameters import Hyperparameter
-    from steersman.integrations.torch.loop import Evaluated, Loop, attach
+    from steersman.integrations.torch.loop import Loop, attach
+    from steersman.integrations.torch.supervised import Evaluated
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
     from steersman.journal import JournalEntry
@@ -71,7 +72,8 @@ _MODULES = {
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
     "hyperparameters": ("Hyperparameter",),
-    "integrations.torch.loop": ("Evaluated", "Loop", "attach"),
+    "integrations.torch.loop": ("Loop", "attach"),
+    "integrations.torch.supervised": ("Evaluated",),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
     "journal": ("JournalEntry",),

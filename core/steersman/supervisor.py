@@ -102,6 +102,8 @@ class Supervisor:
         self._judging = False
         for record in past:
             self.feed(record)
+        if self._open is not None and step > self._open:
+            self.settle()  # a later step had begun, so what this one asks for is decided
         self._judging = True
         self.progress.step = max(self.progress.step, step)
         problems: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ class Begin:
 
     `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
-    keeps no log of its own, so that a resumed run needs ours.
+    keeps no log of its own: then `saved` holds the records.
     """
 
     folder: Path
@@ -83,20 +83,20 @@ class Session:
         self.supervisor = Supervisor(
             config, strategies, plan=begin.plan, registry=begin.registry, journal=self.journal, ranks=self.ranks
         )
-        self.tokens = TokenCount(begin.model) if begin.model is not None else None
-        if self.tokens is not None:
-            self._held.callback(self.tokens.release)
-            self.tokens.resume(saved.get("tokens") or {})
+        self.tokens = TokenCount(begin.model)
+        self._held.callback(self.tokens.release)
+        self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
-        self._step_began: float | None = None
-        self._records = deque(begin.past, _RECORDS) if begin.keeps_records else None
+        kept = tuple(Record(**fields) for fields in saved.get("records") or ())
+        past = kept if begin.keeps_records else begin.past
+        self._records = deque(kept, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
         warned = list(begin.notes)
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
-        problems = self.supervisor.restore(begin.past, saved, step=begin.step)
+        problems = self.supervisor.restore(past, saved, step=begin.step)
         announce(self.supervisor, strategies, begin, self.values, warned)
         for problem in problems:
             self.supervisor.note(problem)
@@ -119,18 +119,16 @@ class Session:
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
         self.supervisor.settle()
-        self._step_began = perf_counter()
+        self.tokens.start()
 
     def step_ends(self) -> None:
         """The optimizer has stepped."""
-        if self.tokens is not None and self._step_began is not None:
-            self.tokens.seconds += perf_counter() - self._step_began
-        self._step_began = None
+        self.tokens.stop()
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
         record = evolve(record, elapsed=self.elapsed())
-        if self.tokens is not None and record.kind != "eval":
+        if record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
         if self._records is not None:
             self._records.append(record)
@@ -158,7 +156,7 @@ class Session:
         attributes = {
             **self.supervisor.save(),
             "elapsed": self.elapsed(),
-            "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
+            "tokens": asdict(self.tokens.pending()),
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
