@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
     from steersman.hyperparameters import Hyperparameter
+    from steersman.integrations.lightning import LightningCallback
     from steersman.integrations.torch.loop import Loop, attach
     from steersman.integrations.torch.supervised import Evaluated
     from steersman.integrations.transformers.callback import SteersmanCallback
@@ -45,6 +46,7 @@ __all__ = [
     "Finding",
     "Hyperparameter",
     "JournalEntry",
+    "LightningCallback",
     "Loop",
     "Record",
     "Replay",
@@ -72,6 +74,7 @@ _MODULES = {
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
     "hyperparameters": ("Hyperparameter",),
+    "integrations.lightning": ("LightningCallback",),
     "integrations.torch.loop": ("Loop", "attach"),
     "integrations.torch.supervised": ("Evaluated",),
     "integrations.transformers.callback": ("SteersmanCallback",),

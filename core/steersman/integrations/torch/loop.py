@@ -43,8 +43,8 @@ class Loop(Supervised):
         inner = innermost(optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
             [
-                inner.register_step_pre_hook(lambda *_: self._step_begins()),
-                inner.register_step_post_hook(lambda *_: self._step_ends()),
+                inner.register_step_pre_hook(self._step_begins),
+                inner.register_step_post_hook(self._step_ends),
             ]
             if isinstance(inner, torch.optim.Optimizer)
             else []
@@ -126,13 +126,13 @@ class Loop(Supervised):
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
 
     @guarded
-    def _step_begins(self) -> None:
+    def _step_begins(self, *_: object) -> None:
         self.begin()
         if self.session is not None:
             self.session.step_begins()
 
     @guarded
-    def _step_ends(self) -> None:
+    def _step_ends(self, *_: object) -> None:
         self.step += 1
         if self.session is not None:
             self.session.step_ends()
