@@ -10,6 +10,9 @@ from attrs import evolve
 
 from steersman.records import Record, record_from_logs
 
+SCORE = "steersman_score"
+"""The name of the score among a trainer's own metrics."""
+
 _STAGE = {"train": re.compile(r"(?:train|training)[_/]"), "eval": re.compile(r"(?:val|valid|validation|eval)[_/]")}
 _LOADER = "/dataloader_idx_"
 

@@ -15,7 +15,8 @@ from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.lightning.framework import DISTRIBUTION, Callback
 from steersman.integrations.lightning.fresh import Fresh
-from steersman.integrations.lightning.trainer_facts import SCORE, epoch_of, placed, plan_of, preflight, registry_of
+from steersman.integrations.lightning.trainer_facts import epoch_of, placed, plan_of, preflight, registry_of
+from steersman.integrations.metrics import SCORE
 from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised

@@ -8,10 +8,10 @@ from typing import Any
 
 from steersman import hyperparameters
 from steersman.hyperparameters import Entry, Hyperparameter, Registry
+from steersman.integrations.metrics import SCORE
 from steersman.integrations.torch.facts import adaptive, learning_rate_of
 from steersman.schedule import RunPlan
 
-SCORE = "steersman_score"
 _NONE = "this trainer has none; hand it over as Hyperparameter(name, get, set)"
 
 

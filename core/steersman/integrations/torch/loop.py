@@ -38,9 +38,12 @@ class Loop(Supervised):
     ) -> None:
         super().__init__(policy)
         self.plan, self.folder = plan, folder
-        self._packages, self._model = packages, model
+        self._packages, self._model, self._optimizer = packages, model, optimizer
+        self._open()
+
+    def _open(self) -> None:
         self._begun = self._closed = False
-        inner = innermost(optimizer)
+        inner = innermost(self._optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
             [
                 inner.register_step_pre_hook(self._step_begins),
@@ -50,7 +53,9 @@ class Loop(Supervised):
             else []
         )
         self._registry = registry_of(
-            policy.own, learning_rate_of(optimizer), lambda _: "hand it over as Hyperparameter(name, get, set)"
+            self.policy.own,
+            learning_rate_of(self._optimizer),
+            lambda _: "hand it over as Hyperparameter(name, get, set)",
         )
 
     def log(self, step: int, *, epoch: float | None = None, **metrics: Any) -> None:

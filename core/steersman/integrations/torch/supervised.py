@@ -73,7 +73,7 @@ class Supervised(Guarded):
         record = record_of(kind, step, epoch, metrics, self.policy.config.metrics)
         if self.session is None:
             self._said = self._by_eval_loss(record)
-        elif (checkpoint := self.session.hear(record)) is not None:
+        elif self.session.is_running and (checkpoint := self.session.hear(record)) is not None:
             ranking = self.session.supervisor.ranking
             score, best = checkpoint.scores.get(ranking.leader or ""), ranking.best()
             self._said = Evaluated(score.value if score else None, best is not None and best.step == step)
