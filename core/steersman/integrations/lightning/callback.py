@@ -42,7 +42,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__(Policy(config, hyperparameters))
         self.folder = folder
-        self._stage, self._trainer = "fit", 0
+        self._stage = "fit"
         self._fresh = Fresh()
         self._epoch: float | None = None
         self._loss: Any = None
@@ -54,8 +54,10 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         self._stage = stage
         if stage == "fit":
             trainer.callbacks = placed(trainer.callbacks, self)
-            if self._trainer != id(trainer):
-                self._trainer, self._state = id(trainer), {}
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        if self._stage == "fit":  # one that was saved without us has no state for `load_state_dict`
+            self._state = {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if self._stage == "fit":  # `test` and `validate` load checkpoints too

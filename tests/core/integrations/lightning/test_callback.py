@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -62,7 +63,8 @@ def test_the_records_are_those_of_the_run(fit, entries, act):
     ]
 
 
-def test_the_values_are_those_that_lightning_logs(fit, entries, act, module):
+@pytest.mark.parametrize("interval", [1.0, 0.5])
+def test_the_values_are_those_that_lightning_logs(fit, entries, act, module, interval):
     """Loss and eval loss are the numbers of that very step; what was logged once is not told again."""
     seen: dict[int, float] = {}
 
@@ -76,7 +78,7 @@ def test_the_values_are_those_that_lightning_logs(fit, entries, act, module):
         def on_train_epoch_end(self):
             self.log("train_of_epoch", 1.0)
 
-    fit(SteersmanCallback(act()), module=Remembers())
+    fit(SteersmanCallback(act()), module=Remembers(), val_check_interval=interval)
 
     logs = [e for e in entries("record") if e.data["of"] == "train"]
     assert {e.step: e.data["metrics"]["loss"] for e in logs} == {s: seen[s] for s in (2, 4, 6, 8, 10, 12)}
@@ -369,6 +371,38 @@ def test_testing_a_checkpoint_changes_nothing(fit, act, module, batches):
     assert callback.state_dict() == before
 
 
+def test_validating_alone_adds_no_score(fit, act, module, batches):
+    """`validate` outside a run is not scored, and its metrics are as without us."""
+    trainer = fit(SteersmanCallback(act()))
+
+    trainer.validate(trainer.lightning_module, batches(8, 2), verbose=False)
+
+    assert list(trainer.callback_metrics) == ["val_loss"]
+
+
+def test_another_trainer_begins_anew(fit, act):
+    """The same callback in a new trainer supervises a new run, with nothing of the last one's."""
+    callback = SteersmanCallback(act(_halve(4)))
+    fit(callback)
+
+    fit(callback, max_epochs=1)
+
+    assert (callback.summary["evaluations"], callback.summary["changes"]) == (1, 0)
+
+
+def test_a_checkpoint_saved_without_us_brings_no_state(fit, entries, act, tmp_path):
+    """Resumed from a checkpoint that knows nothing of Steersman, a used callback keeps nothing, and says so."""
+    fit(ModelCheckpoint(tmp_path / "alone", filename="first"), max_epochs=2)
+    callback = SteersmanCallback(act(_halve(4)))
+    fit(callback)
+
+    fit(callback, ckpt_path=tmp_path / "alone" / "first.ckpt")
+
+    assert (callback.summary["evaluations"], callback.summary["changes"]) == (1, 0)
+    said = "this checkpoint was saved without Steersman: what was evaluated before it is not ranked"
+    assert said in entries("run")[-1].data["preflight"]
+
+
 def test_a_run_alone_after_an_error_of_the_users(fit, entries, act, rates_used):
     """An exception in the training puts the user's values back, is journaled, and is raised on."""
     callback = SteersmanCallback(act(_halve(4)))
@@ -462,19 +496,21 @@ def test_the_plan_is_that_of_the_run(fit, entries, act, settings, total, every, 
 
 
 def test_tokens_are_counted_from_the_batches(fit, entries, act, module):
-    """Batches with an attention mask are counted in the log after them, validation left out."""
+    """Batches with an attention mask are counted in the log after them, with the time of every micro-batch of a step."""
     rows = [{"input_ids": torch.ones(4), "attention_mask": torch.tensor([1, 1, 1, 0])} for _ in range(32)]
 
     class Reads(module):
         def loss(self, batch):
+            time.sleep(0.02)
             return super().loss(batch["input_ids"])
 
     data = torch.utils.data.DataLoader(rows, batch_size=8)
-    fit(SteersmanCallback(act()), module=Reads(), train=data, val=data, max_epochs=1)
+    settings = {"max_epochs": 1, "accumulate_grad_batches": 2, "log_every_n_steps": 1}
+    fit(SteersmanCallback(act()), module=Reads(), train=data, val=data, **settings)
 
     usage = [u for e in entries("record") for u in e.data["usage"]]
     assert [(u["tokens"], u["samples"]) for u in usage] == [(48, 16), (48, 16)]
-    assert all(u["seconds"] > 0 for u in usage)
+    assert all(u["seconds"] > 0.04 for u in usage)
 
 
 def test_the_public_names(act):

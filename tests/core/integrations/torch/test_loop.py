@@ -323,11 +323,35 @@ def test_closing_twice_is_closing_once(tmp_path, halves):
     assert loop.summary["changes"] == 1
 
 
+def test_what_comes_after_the_end_is_not_heard(tmp_path, halves):
+    """A log or an evaluation after `close` is answered with nothing and is no failure."""
+    training = Training(tmp_path, halves)
+    training.run()
+    training.loop.close()
+    lines = len(_entries(tmp_path))
+
+    training.loop.log(13, loss=1.0)
+    judged = training.loop.evaluate(13, loss=0.0)
+
+    assert (judged.score, judged.is_best, training.loop.failures, len(_entries(tmp_path))) == (None, False, 0, lines)
+
+
+def test_the_sets_of_one_evaluation_are_judged_together(tmp_path, halves):
+    """With two evaluation sets the answer comes with the second; the first is answered with nothing."""
+    loop = Training(tmp_path, halves, evaluation_sets=2).loop
+    for step in (4, 8):
+        first = loop.evaluate(step, chat_loss=1.0 + step)
+        second = loop.evaluate(step, code_loss=2.0)
+        assert first.score is None
+        assert second.score is not None
+
+
 def test_closing_a_loop_that_never_began_is_harmless(tmp_path, halves):
     """An attached optimizer that never stepped is let go, and no journal is written."""
     training = Training(tmp_path, halves)
     training.loop.close()
     training.step(1)
+    training.loop.log(1, loss=1.0)
 
     assert not training.optimizer._optimizer_step_pre_hooks
     assert not (tmp_path / "steersman").exists()
