@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import GradientState
 from attrs import define
 
 import steersman
@@ -16,6 +17,12 @@ from steersman.readers import journal as journal_reader
 
 STEPS = 12
 DECISIONS = ("score", "finding", "proposal", "adjustment")
+
+
+@pytest.fixture(autouse=True)
+def fresh_gradient_state() -> None:
+    """Forget the dataloader of a training before this one: Accelerate would take every micro-batch for its last."""
+    GradientState._reset_state()
 
 
 @define(eq=False)
