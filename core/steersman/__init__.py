@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from steersman.integrations.torch.supervised import Evaluated
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
+    from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
@@ -50,6 +51,7 @@ __all__ = [
     "Loop",
     "Record",
     "Replay",
+    "RewardGate",
     "Rollback",
     "Run",
     "RunPlan",
@@ -64,6 +66,7 @@ __all__ = [
     "attach",
     "hookimpl",
     "replay",
+    "reward_gate",
     "state",
     "supervise",
 ]
@@ -79,6 +82,7 @@ _MODULES = {
     "integrations.torch.supervised": ("Evaluated",),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
+    "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),

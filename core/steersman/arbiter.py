@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from steersman.decisions import Adjust
-from steersman.hyperparameters import SAFER, Entry, Registry
+from steersman.hyperparameters import SAFER, Entry, Registry, base_of
+from steersman.rails import Bounds, Offer, Rails
 
 _ABOVE_ZERO = frozenset(SAFER) - {"reward_threshold"}
-Mode = Literal["observe", "advise", "act"]
-Ruling = Literal["accepted", "applied", "advised", "refused", "lost", "vetoed", "failed", "unknown"]
-
-
-@frozen
-class Bounds:
-    """What the config allows of one hyperparameter.
-
-    `min` and `max` are absolute and hold at the moment of decision; `min_factor` and `max_factor` bound the product of
-    all changes; `owner` names the strategy that alone may change it.
-    """
-
-    min: float = -math.inf
-    max: float = math.inf
-    min_factor: float = 0.0
-    max_factor: float = math.inf
-    owner: str | None = None
-
-    def __str__(self) -> str:
-        low, high = self.min if self.min != -math.inf else None, self.max if self.max != math.inf else None
-        parts = [f">= {low:g}" if low is not None else "", f"<= {high:g}" if high is not None else ""]
-        if self.min_factor > 0 or self.max_factor < math.inf:
-            parts.append(f"factor {self.min_factor:g} to {self.max_factor:g}")
-        return " and ".join(part for part in parts if part) or "no bounds"
-
-
-@frozen
-class Offer:
-    """A proposed change and the strategy that proposes it."""
-
-    strategy: str
-    adjust: Adjust
+Ruling = Literal[
+    "accepted", "applied", "advised", "waiting", "expired", "refused", "lost", "vetoed", "failed", "unknown"
+]
 
 
 @frozen
@@ -58,15 +30,6 @@ class Verdict:
     ratio: float = 1.0
 
 
-@frozen
-class Rails:
-    """The rails every change must keep inside."""
-
-    mode: Mode = "advise"
-    allowed: Mapping[str, Bounds] = field(factory=dict[str, Bounds])
-    is_last_step: bool = False
-
-
 def arbitrate(
     offers: list[Offer], registry: Registry, rails: Rails, veto: Callable[[Adjust], str | None] = lambda _: None
 ) -> list[Verdict]:
@@ -79,25 +42,46 @@ def arbitrate(
     for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):
         rivals = [(i, offer) for i, offer in enumerate(offers) if offer.adjust.hyperparameter == name]
         verdicts.update(_rule_on(rivals, registry.get(name), rails, veto))
-    return [verdicts[i] for i in range(len(offers))]
+    return _without_members([verdicts[i] for i in range(len(offers))])
+
+
+def _without_members(verdicts: list[Verdict]) -> list[Verdict]:
+    """Refuse a change of a member where what it is a member of changes at the same check: changes do not stack."""
+    whole = {v.offer.adjust.hyperparameter for v in verdicts if v.ruling in ("accepted", "waiting", "advised")}
+    return [
+        evolve(verdict, ruling="lost", reason=f"{base} is changed at this check; changes do not stack")
+        if (base := base_of(name := verdict.offer.adjust.hyperparameter)) != name
+        and {base, name} <= whole
+        and verdict.ruling in ("accepted", "waiting", "advised")
+        else verdict
+        for verdict in verdicts
+    ]
 
 
 def _rule_on(
     rivals: list[tuple[int, Offer]], entry: Entry, rails: Rails, veto: Callable[[Adjust], str | None]
 ) -> dict[int, Verdict]:
-    bounds = rails.allowed.get(entry.name, Bounds())
-    refusal = _refused_outright(entry, rails)
-    if refusal:
-        return {i: Verdict(offer, "refused", refusal) for i, offer in rivals}
+    bounds = rails.bounds(entry.name)
+    refused = {
+        i: Verdict(offer, "refused", refusal) for i, offer in rivals if (refusal := rails.refusal(entry, offer.purpose))
+    }
+    rivals = [(i, offer) for i, offer in rivals if i not in refused]
+    return refused | (_choose(rivals, entry, bounds, rails, veto) if rivals else {})
+
+
+def _choose(
+    rivals: list[tuple[int, Offer]], entry: Entry, bounds: Bounds, rails: Rails, veto: Callable[[Adjust], str | None]
+) -> dict[int, Verdict]:
     value = entry.value
     if value is None:
         reason = f"the value of {entry.name} is not known here"
         return {i: Verdict(offer, "unknown", reason) for i, offer in rivals}
     if not math.isfinite(value):
         return {i: Verdict(offer, "refused", f"{entry.name} is {value}") for i, offer in rivals}
-    outcomes = {i: _aim(offer, value, entry.factor, bounds) for i, offer in rivals}
-    owned = [i for i, offer in rivals if offer.strategy == bounds.owner]
-    if bounds.owner is not None and not owned:
+    outcomes = {i: _aim(offer, value, entry.factor, bounds, rails) for i, offer in rivals}
+    has_owner = bounds.owner is not None
+    owned = [i for i, o in rivals if has_owner and (o.strategy == bounds.owner or o.purpose != "proposal")]
+    if has_owner and not owned:
         return {i: Verdict(offer, "refused", f"its owner is {bounds.owner}", value) for i, offer in rivals}
     winner = min(owned or list(outcomes), key=lambda i: _preference(outcomes[i], value, entry, i))
     return {
@@ -106,17 +90,7 @@ def _rule_on(
     }
 
 
-def _refused_outright(entry: Entry, rails: Rails) -> str:
-    if entry.status != "live":
-        return f"{entry.name} is {entry.status}: {entry.reason}"
-    if rails.mode == "act" and entry.name not in rails.allowed:
-        return f"{entry.name} is not named under `hyperparameters:` in the config, so it may not be changed"
-    if rails.is_last_step:
-        return "no step is left that a change could act on"
-    return ""
-
-
-def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
+def _aim(offer: Offer, value: float, factor: float, bounds: Bounds, rails: Rails) -> Verdict:
     """Return the value an offer leads to inside its own bounds and the config's, or its refusal."""
     adjust = offer.adjust
     entry_name = adjust.hyperparameter
@@ -125,13 +99,16 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds) -> Verdict:
     high = min(bounds.max, math.inf if adjust.at_most is None else adjust.at_most)
     if factor and value > 0:
         low, high = max(low, value / factor * bounds.min_factor), min(high, value / factor * bounds.max_factor)
+    largest = rails.limits.largest_change if bounds.largest_change is None else bounds.largest_change
+    if largest is not None and value > 0 and offer.purpose == "proposal":
+        low, high = max(low, value * (1 - largest)), min(high, value * (1 + largest))
     if target == value:
         return Verdict(offer, "refused", "it would change nothing", value, value)
     new = min(target, high) if target > value else max(target, low)
     if (new - value) * (target - value) <= 0:
         bound = f"at most {high:g}" if target > value else f"at least {low:g}"
         return Verdict(offer, "refused", f"{value:g} is already at its bound ({bound})", value, value)
-    if not math.isfinite(new) or (value > 0 and new <= 0 and entry_name in _ABOVE_ZERO):
+    if not math.isfinite(new) or (value > 0 and new <= 0 and base_of(entry_name) in _ABOVE_ZERO):
         return Verdict(offer, "refused", f"it would be {new:g}, which no {entry_name} can be", value, value)
     if not low <= new <= high:
         return Verdict(offer, "refused", f"{new:g} lies outside the bounds {low:g} to {high:g}", value, value)
@@ -151,7 +128,11 @@ def _preference(verdict: Verdict, value: float, entry: Entry, order: int) -> tup
 def _settle(verdict: Verdict, rails: Rails, veto: Callable[[Adjust], str | None]) -> Verdict:
     if verdict.ruling != "accepted":
         return verdict
-    if rails.mode != "act":
+    if rails.off:
+        return evolve(verdict, ruling="advised", reason=f"{verdict.reason}; not applied: {rails.off}")
+    if rails.mode == "ask" and not verdict.offer.approved and verdict.offer.purpose == "proposal":
+        return evolve(verdict, ruling="waiting")
+    if rails.mode not in ("ask", "act"):
         return evolve(verdict, ruling="advised", reason=f"{verdict.reason}; not applied: the mode is {rails.mode}")
     objection = veto(verdict.offer.adjust)
     return evolve(verdict, ruling="vetoed", reason=objection) if objection else verdict

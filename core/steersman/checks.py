@@ -6,12 +6,13 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
-from steersman.arbiter import Offer, Rails, Verdict, arbitrate
-from steersman.decisions import Adjust, Finding, Proposal
+from steersman.arbiter import Verdict
+from steersman.control import Said
+from steersman.decisions import Finding, Proposal
 from steersman.dispatch import Dispatch
-from steersman.hyperparameters import Registry
+from steersman.outcomes import Judged
 from steersman.run import Run
-from steersman.windows import Window
+from steersman.windows import WATCHED, Window
 
 Reason = Literal["scheduled", "anomaly", "end"]
 
@@ -42,28 +43,38 @@ class Check:
 
 @frozen
 class Ruled:
-    """A proposal that is no change of a value, or an offer with its verdict."""
+    """A proposal that is no change of a value, or an offer with its verdict.
+
+    In mode `ask` it has a `number` while it waits, and is `approved` where a person has said yes.
+    """
 
     strategy: str
     proposal: Proposal
     verdict: Verdict | None = None
+    number: int | None = None
+    approved: bool = False
 
 
 @frozen
 class Outcome:
-    """What a check came to: findings and rulings, in config order."""
+    """What a check came to: findings and rulings in config order, what a person said, changes judged, and notes."""
 
     findings: tuple[tuple[str, Finding], ...] = ()
     rulings: tuple[Ruled, ...] = ()
+    said: Said = Said()
+    judged: tuple[Judged, ...] = ()
+    expired: tuple[Ruled, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_healthy: bool | None = None
 
 
-def examine(check: Check, run: Run, dispatch: Dispatch, registry: Registry, rails: Rails) -> Outcome:
-    """Ask every strategy for findings, then for proposals, and rule on them."""
+def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str, Finding]], list[tuple[str, Proposal]]]:
+    """Ask every strategy for findings, then for proposals."""
     findings = list(dispatch.collect("diagnose", run, check, Finding))
-    if not check.may_propose:
-        return Outcome(tuple(findings))
-    seen = tuple(findings)
     proposals: list[tuple[str, Proposal]] = []
+    if not check.may_propose:
+        return findings, proposals
+    seen = tuple(findings)
     for strategy, item in dispatch.collect(
         "propose_adjustments", run, check, Finding | Proposal, lambda name: _for_strategy(check, seen, name)
     ):
@@ -71,10 +82,16 @@ def examine(check: Check, run: Run, dispatch: Dispatch, registry: Registry, rail
             findings.append((strategy, item))
         else:
             proposals.append((strategy, item))
-    offers = [Offer(strategy, p) for strategy, p in proposals if isinstance(p, Adjust)]
-    verdicts = iter(arbitrate(offers, registry, rails, lambda adjust: dispatch.veto(run, adjust)))
-    rulings = [Ruled(s, p, next(verdicts) if isinstance(p, Adjust) else None) for s, p in proposals]
-    return Outcome(tuple(findings), tuple(rulings))
+    return findings, proposals
+
+
+def is_healthy(check: Check, findings: list[tuple[str, Finding]]) -> bool | None:
+    """Whether nothing worse than `info` was found and nothing watched was NaN; None where there was nothing to see."""
+    sick = check.reason == "anomaly" or (
+        check.window is not None and not set(WATCHED).isdisjoint(check.window.nonfinite)
+    )
+    well = not sick and all(finding.severity == "info" for _, finding in findings)
+    return well if check.window is not None or not well else None
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:

@@ -118,7 +118,10 @@ class Save:
 
 @frozen
 class Rollback:
-    """Return to the last healthy state."""
+    """Return weights and optimizer to the last healthy snapshot, with a lower learning rate; the steps stay spent.
+
+    A strategy that proposes it sets `needs_snapshots: ClassVar[bool] = True`, so that some are taken.
+    """
 
     because: str
 

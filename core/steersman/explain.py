@@ -14,9 +14,9 @@ from steersman.journal import JournalEntry
 from steersman.lifetime import begin_of, how_it_went
 from steersman.ranking import Ranking, exists
 from steersman.recurring import proposals_told
-from steersman.reporters.console import change
+from steersman.reporters.console import moved, outcome
 
-_NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown"})
+_NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "waiting", "expired"})
 
 
 @frozen
@@ -40,6 +40,10 @@ def explain(entries: Sequence[JournalEntry], is_there: Callable[[Checkpoint], bo
         Chapter("Why each value changed", _changes(entries)),
         Chapter("What it would have changed", proposals_told(entries, ("advised",))),
         Chapter("What it asked for", proposals_told(entries, ("accepted",))),
+        Chapter(
+            "What begins anew",
+            tuple(_once(f"Step {e.step}: {e.data['because']}." for e in entries if e.kind == "restart")),
+        ),
         Chapter("What was proposed and not done", proposals_told(entries, _NOT_DONE)),
         Chapter("Strategies that failed", recurring.failures_told(entries)),
         Chapter("What was said on the way", tuple(_once(e.data["message"] for e in entries if e.kind == "note"))),
@@ -89,7 +93,19 @@ def _changes(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
         if len(group.entries) > 1:
             product = group.entries[-1].data["factor"]
             said.append(f"{group.first.data['hyperparameter']} changed {group.where}: x{product:.4g} together.")
-    return (*said, *(_change(entry, entries) for entry in made))
+    judged = [
+        f"Since {e.data['hyperparameter']} was changed at step {e.data['changed_at']} by {e.data['strategy']}: "
+        f"{outcome(e.data)}."
+        for e in entries
+        if e.kind == "outcome"
+    ]
+    back = [
+        f"Step {e.step}: weights and optimizer went back to those of step {e.data['to_step']}, because "
+        f"{e.data['strategy']} said: {e.data['because']}."
+        for e in entries
+        if e.kind == "rollback"
+    ]
+    return (*said, *(_change(entry, entries) for entry in made), *back, *judged)
 
 
 def _change(made: JournalEntry, entries: Sequence[JournalEntry]) -> str:
@@ -98,8 +114,8 @@ def _change(made: JournalEntry, entries: Sequence[JournalEntry]) -> str:
     why = [finding for finding in own if finding["name"] == d["because"]] or own
     because = f"{d['because']}: {why[0]['message']}" if why else d["because"]
     back = "not read back" if d["read_back"] is None else f"read back as {d['read_back']:.6g}"
-    moved = f"{d['hyperparameter']} {change(d['old'], d['new'])}, {back}"
-    return f"Step {made.step}: {moved}. {d['strategy']} proposed it because of {because}."
+    what = f"{d['hyperparameter']} {moved(d)}, {back}"
+    return f"Step {made.step}: {what}. {d['strategy']} proposed it because of {because}."
 
 
 def _is_finding(entry: JournalEntry, step: int, strategy: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
@@ -22,6 +23,8 @@ SAFER: Mapping[str, Safer] = {
     "temperature": "down",
 }
 """The hyperparameters Steersman has names for, and which way each is safer."""
+MOVES_METRICS = frozenset({"kl_penalty", "reward_weight", "reward_threshold", "temperature"})
+"""A change of one of these moves rewards or losses by itself, with the very same model."""
 
 
 def base_of(name: str) -> str:
@@ -50,6 +53,23 @@ class Handle(Protocol):
 
     def release(self) -> None:
         """Put back what the user had."""
+        ...
+
+
+@runtime_checkable
+class Deferred(Protocol):
+    """A hyperparameter whose new value waits for a moment the trainer allows, such as the next generation.
+
+    `read()` returns the value that waits, else the one in force.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """Whether a value was written that is not in force yet."""
+        ...
+
+    def take_effect(self) -> bool:
+        """At the begin of a step, put the waiting value in force if the moment has come; return whether it did."""
         ...
 
 
@@ -123,7 +143,10 @@ class OnPaper:
 
 @define(eq=False)
 class Entry:
-    """One hyperparameter in the registry. `factor` is the product of every change made to it so far."""
+    """One hyperparameter in the registry.
+
+    `factor` is the product of every change made to it so far, `original` what `save` gave before the first.
+    """
 
     name: str
     handle: Handle | None
@@ -132,6 +155,7 @@ class Entry:
     safer: Safer = None
     factor: float = 1.0
     changed: bool = False
+    original: float | None = None
 
     @property
     def value(self) -> float | None:
@@ -160,6 +184,8 @@ class Written:
     new: float
     read_back: float | None
     error: str = ""
+    factor_before: float = 1.0
+    peak: float | None = None
 
 
 class Registry:
@@ -167,6 +193,7 @@ class Registry:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = {entry.name: entry for entry in entries}
+        self._deferred = tuple(name for name, entry in self.entries.items() if isinstance(entry.handle, Deferred))
 
     def get(self, name: str) -> Entry:
         """Return the entry of `name`; one that is not there is unsupported."""
@@ -192,20 +219,53 @@ class Registry:
         old = entry.value
         if entry.handle is None or old is None:
             return Written(math.nan, new, None, "it cannot be read")
-        error, read_back = "", None
+        handle = entry.handle
+        return self._change(entry, handle, old, new, entry.factor * ratio, lambda: handle.write(new, ratio))
+
+    def undo_all(self) -> Iterator[tuple[str, Written]]:
+        """Put every changed hyperparameter back to what the user had, and read it back."""
+        for name, entry in self.entries.items():
+            handle, original, old = entry.handle, entry.original, entry.value
+            if not entry.changed or handle is None or original is None or old is None:
+                continue
+            undo = functools.partial(handle.restore, original)
+            yield name, self._change(entry, handle, old, None, 1.0, undo)
+            entry.changed = False
+
+    def waits(self, name: str) -> bool:
+        """Whether a value of `name` was written that is not in force yet."""
+        handle = self.get(name).handle
+        return isinstance(handle, Deferred) and handle.waits
+
+    def take_effects(self) -> Iterator[tuple[str, float | None]]:
+        """Put in force what waits and may; yield each name with the value then read from the trainer."""
+        for name in self._deferred:
+            entry = self.entries[name]
+            if isinstance(entry.handle, Deferred) and entry.handle.waits and entry.handle.take_effect():
+                yield name, entry.value
+
+    def _change(
+        self, entry: Entry, handle: Handle, old: float, new: float | None, factor: float, act: Callable[[], None]
+    ) -> Written:
+        error, read_back, factor_before, before = "", None, entry.factor, None
         try:
-            entry.handle.write(new, ratio)
-            read_back = entry.handle.read()
+            before = handle.save()
+            peak = getattr(handle, "peak", None)
+            act()
+            read_back = handle.read()
+            if entry.original is None:
+                entry.original = before
         except Exception as raised:
-            error = f"writing it raised {type(raised).__name__}: {raised}"
-        if not error and (read_back is None or not math.isclose(read_back, new, rel_tol=1e-6, abs_tol=1e-12)):
-            error = f"it was set to {new:g} and reads {read_back}"
+            error, peak = f"writing it raised {type(raised).__name__}: {raised}", None
+        wanted = read_back if new is None else new
+        if not error and (read_back is None or wanted is None or not _same(read_back, wanted)):
+            error = f"it was set to {wanted} and reads {read_back}"
         if error:
             entry.status, entry.reason = "inert", error
-            _put_back(entry.handle, old)
+            _put_back(handle, before)
         else:
-            entry.factor, entry.changed = entry.factor * ratio, True
-        return Written(old, new, read_back, error)
+            entry.factor, entry.changed = whole(factor), True
+        return Written(old, math.nan if wanted is None else wanted, read_back, error, factor_before, peak)
 
     def save(self) -> dict[str, dict[str, float]]:
         """Return what a checkpoint must carry: the changed hyperparameters only."""
@@ -216,7 +276,8 @@ class Registry:
             except Exception:
                 continue
             if value is not None:
-                saved[name] = {"saved": value, "factor": entry.factor}
+                original = {} if entry.original is None else {"original": entry.original}
+                saved[name] = {"saved": value, "factor": entry.factor, **original}
         return saved
 
     def restore(self, saved: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
@@ -228,6 +289,7 @@ class Registry:
                 problems.append(f"{name} was changed before the resume and cannot be set now: {entry.reason}")
                 continue
             try:
+                entry.original = state.get("original", entry.handle.save())
                 entry.handle.restore(state["saved"])
                 entry.factor, entry.changed = state["factor"], True
             except Exception as raised:
@@ -264,9 +326,18 @@ def registry_of(own: Iterable[Hyperparameter], found: Mapping[str, Entry], why_n
     return Registry(entries.values())
 
 
-def _put_back(handle: Handle, old: float) -> None:
+def whole(factor: float) -> float:
+    """Return 1 for a factor that undone changes have left a rounding error away from it."""
+    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor
+
+
+def _same(read_back: float, wanted: float) -> bool:
+    return math.isclose(read_back, wanted, rel_tol=1e-6, abs_tol=1e-12)
+
+
+def _put_back(handle: Handle, saved: float | None) -> None:
     try:
-        if handle.read() != old:
-            handle.write(old, 1.0)
+        if saved is not None:
+            handle.restore(saved)
     except Exception:
         return

@@ -10,13 +10,14 @@ from attrs import asdict
 
 from steersman.arbiter import Verdict
 from steersman.checkpoints import Checkpoint
-from steersman.checks import Check, Outcome
-from steersman.decisions import Adjust, Rollback, Save, Stop
+from steersman.checks import Check, Outcome, Ruled
+from steersman.decisions import Adjust
 from steersman.dispatch import Failure
 from steersman.journal import Journal
+from steersman.outcomes import Judged
 from steersman.records import Record
 from steersman.run import Adjustment
-from steersman.windows import WATCHED
+from steersman.snapshots import RolledBack
 
 
 def journal_record(journal: Journal, record: Record) -> None:
@@ -33,7 +34,7 @@ def journal_record(journal: Journal, record: Record) -> None:
     )
 
 
-def journal_scores(journal: Journal, checkpoint: Checkpoint) -> None:
+def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -> None:
     """Write a line for each score, or one that says that no scorer had an opinion."""
     loss = checkpoint.train_loss
     for name, score in checkpoint.scores.items():
@@ -49,6 +50,7 @@ def journal_scores(journal: Journal, checkpoint: Checkpoint) -> None:
             train_loss=asdict(loss) if loss else None,
             epoch=checkpoint.epoch,
             eval_loss=checkpoint.metrics.get("eval_loss"),
+            fingerprint=fingerprint,
         )
     if not checkpoint.scores:
         journal.write("unscored", checkpoint.step, epoch=checkpoint.epoch, metrics=checkpoint.metrics)
@@ -56,11 +58,9 @@ def journal_scores(journal: Journal, checkpoint: Checkpoint) -> None:
 
 def journal_check(journal: Journal, check: Check, outcome: Outcome, values: Mapping[str, float]) -> None:
     """Write the figures of a check and the hyperparameters in force before it, then a line for each finding."""
-    sick = check.reason == "anomaly" or (
-        check.window is not None and not set(WATCHED).isdisjoint(check.window.nonfinite)
-    )
-    well = not sick and all(finding.severity == "info" for _, finding in outcome.findings)
-    healthy = well if check.window is not None or not well else None
+    said, healthy = outcome.said, outcome.is_healthy
+    if said.anything:
+        journal.write("control", check.step, off=said.off, approved=said.approved, reverts=said.reverts)
     journal.write(
         "check", check.step, reason=check.reason, epoch=check.epoch, healthy=healthy, values=values, **_figures(check)
     )
@@ -74,10 +74,37 @@ def journal_check(journal: Journal, check: Check, outcome: Outcome, values: Mapp
             message=finding.message,
             evidence=finding.evidence,
         )
+    for judged in outcome.judged:
+        journal_judged(journal, check.step, judged)
+    for message in outcome.notes:
+        journal.write("note", check.step, message=message, severity="warning")
 
 
-def journal_verdict(journal: Journal, step: int, strategy: str, proposal: Adjust, verdict: Verdict) -> None:
-    """Write a proposed change with what the arbiter ruled."""
+def journal_judged(journal: Journal, step: int, judged: Judged) -> None:
+    """Write what became of a change, beside how often the same is said where nothing was changed."""
+    compared = judged.comparison
+    journal.write(
+        "outcome",
+        step,
+        hyperparameter=judged.hyperparameter,
+        strategy=judged.strategy,
+        changed_at=judged.changed_at,
+        label=judged.label,
+        metric=compared.metric if compared else None,
+        before=compared.before if compared else None,
+        after=compared.after if compared else None,
+        noise=compared.noise if compared else None,
+        placebos=judged.placebos,
+        placebo_better=judged.placebo_better,
+        placebo_worse=judged.placebo_worse,
+        clear=judged.is_clear,
+    )
+
+
+def journal_verdict(
+    journal: Journal, step: int, strategy: str, proposal: Adjust, verdict: Verdict, number: int | None = None
+) -> None:
+    """Write a proposed change with what the arbiter ruled; `number` is the one to approve it by."""
     journal.write(
         "proposal",
         step,
@@ -94,16 +121,35 @@ def journal_verdict(journal: Journal, step: int, strategy: str, proposal: Adjust
         reason=verdict.reason,
         old=verdict.old,
         new=verdict.new,
+        number=number,
     )
 
 
-def journal_action(
-    journal: Journal, step: int, strategy: str, proposal: Stop | Save | Rollback, ruling: str, reason: str
-) -> None:
+def journal_action(journal: Journal, step: int, ruled: Ruled, ruling: str, reason: str) -> None:
     """Write a proposed stop, save or rollback with what became of it."""
-    action = type(proposal).__name__.lower()
-    because = proposal.because
-    journal.write("proposal", step, strategy=strategy, action=action, because=because, verdict=ruling, reason=reason)
+    proposal = ruled.proposal
+    journal.write(
+        "proposal",
+        step,
+        strategy=ruled.strategy,
+        action=type(proposal).__name__.lower(),
+        because=proposal.because,
+        verdict=ruling,
+        reason=reason,
+        number=ruled.number,
+    )
+
+
+def journal_rollback(journal: Journal, made: RolledBack) -> None:
+    """Write a rollback that was made."""
+    journal.write(
+        "rollback", made.step, to_step=made.to_step, strategy=made.strategy, because=made.because, left=made.left
+    )
+
+
+def journal_effect(journal: Journal, step: int, name: str, value: float | None) -> None:
+    """Write that a value that waited for its moment is in force."""
+    journal.write("effect", step, hyperparameter=name, value=value)
 
 
 def journal_adjustment(journal: Journal, made: Adjustment) -> None:
@@ -117,6 +163,8 @@ def journal_adjustment(journal: Journal, made: Adjustment) -> None:
         new=made.new,
         read_back=made.read_back,
         factor=made.factor,
+        factor_before=made.factor_before,
+        peak=made.peak,
         because=made.because,
     )
 

@@ -14,11 +14,15 @@ _KEPT = 512
 
 
 class Ranking:
-    """Every scored checkpoint (the worst unsaved ones are forgotten beyond 1024) and where saved ones lie."""
+    """Every scored checkpoint (the worst unsaved ones are forgotten beyond 1024) and where saved ones lie.
+
+    Scores up to and with step `since` cannot be compared with those after it, and rank only while there is none after.
+    """
 
     def __init__(self, order: tuple[str, ...] = ()) -> None:
         self.order = order
         self.saved: dict[int, str] = {}
+        self.since = -1
         self._checkpoints: dict[int, Checkpoint] = {}
         self._lowest_loss: Checkpoint | None = None
 
@@ -64,7 +68,8 @@ class Ranking:
             for c in self._checkpoints.values()
             if name in c.scores and not c.is_baseline and math.isfinite(c.scores[name].value)
         ]
-        return tuple(sorted(mine, key=lambda c: (c.scores[name].value, c.step)))
+        comparable = [c for c in mine if c.step > self.since] or mine
+        return tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
 
     def best(
         self, scorer: str | None = None, *, where: Callable[[Checkpoint], bool] | None = None

@@ -10,9 +10,10 @@ from attrs import define, evolve, field, frozen
 
 from steersman.config import Config, ConfigError, read
 from steersman.config.reading import Source
+from steersman.control import Recorded
 from steersman.dispatch import Loaded
-from steersman.history import History
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.history import History, WritableHistory
+from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry, base_of
 from steersman.journal import Journal, JournalEntry
 from steersman.loading import load
 from steersman.readers import Recording
@@ -20,6 +21,7 @@ from steersman.readers import read as read_run
 from steersman.readers.recording import plan_of
 from steersman.records import Record, kind_of
 from steersman.run import Progress
+from steersman.snapshots import OnPaperSnapshots, Recovery
 from steersman.supervisor import Supervisor
 
 
@@ -46,40 +48,51 @@ def replay(
     *,
     values: Mapping[str, float] | None = None,
     watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
+    folder: Path | None = None,
 ) -> Replay:
     """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
 
     `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
-    records it is given, and may show how far it is.
+    records it is given, and may show how far it is. In-house files of a config given as a mapping are looked for from
+    `folder`, by default the working directory.
     Without `config` a supervised run is looked at with its own, any other with the default.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    asked = _load(config) if config is not None else None
+    asked = _load(config, folder) if config is not None else None
     recording = read_run(Path(path))
     settings, strategies = asked or _as_it_was(recording)
     recording = _renamed(recording, settings.metrics)
     entries: list[JournalEntry] = []
     journal = Journal(None)
     journal.subscribers.append(entries.append)
-    registry = Registry()
-    supervisor = Supervisor(
-        settings, strategies, plan=recording.plan, registry=registry, journal=journal, replaying=True
-    )
+    progress, history = Progress(), WritableHistory()
     known = {**recording.values, **(values or {})}
-    registry.entries.update(on_paper(known, recording, supervisor))
+    supervisor = Supervisor(
+        settings,
+        strategies,
+        plan=recording.plan,
+        registry=on_paper(known, recording, settings, history, progress),
+        journal=journal,
+        control=Recorded(dict(recording.said)),
+        recovery=Recovery(settings.recovery, OnPaperSnapshots() if recording.plan.keeps_snapshots else None),
+        facts=recording.facts,
+        history=history,
+        progress=progress,
+        replaying=True,
+    )
     supervisor.begin()
     for record in watch(recording.records):
         supervisor.feed(record)
-    for step, folder in recording.saved.items():
-        supervisor.ranking.mark_saved(step, folder)
+    for step, saved in recording.saved.items():
+        supervisor.ranking.mark_saved(step, saved)
     told = supervisor.end()
     return Replay(recording, settings, tuple(entries), told)
 
 
-def _load(config: Source) -> tuple[Config, tuple[Loaded, ...]]:
+def _load(config: Source, folder: Path | None = None) -> tuple[Config, tuple[Loaded, ...]]:
     """Return a config and its strategies. Raises ConfigError with every fault of both."""
     problems: list[str] = []
-    settings = read(config, problems)
+    settings = read(config, problems, folder=folder)
     strategies = load(settings, problems)
     if problems:
         raise ConfigError(settings.source, problems)
@@ -91,7 +104,7 @@ def _as_it_was(recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
     if recording.config is None:
         return _load(None)
     try:
-        settings, strategies = _load(recording.config)
+        settings, strategies = _load(recording.config, recording.config_folder)
         source = "the run's own"
     except ConfigError as error:
         settings, strategies = _load(None)
@@ -141,19 +154,45 @@ class _AsLogged(OnPaper):
         self.value, self.changed_at = value, self.progress.step
 
 
-def on_paper(values: Mapping[str, float], recording: Recording, supervisor: Supervisor) -> dict[str, Entry]:
+@define(eq=False)
+class _AfterAWait(_AsLogged):
+    """A value that came into force at `effects`, some steps after it was changed."""
+
+    effects: list[int] = field(kw_only=True)
+    is_waiting: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.is_waiting
+
+    def write(self, value: float, ratio: float) -> None:
+        super().write(value, ratio)
+        self.is_waiting = True
+
+    def take_effect(self) -> bool:
+        if not self.effects or self.progress.step < self.effects[0]:
+            return False
+        del self.effects[0]
+        self.is_waiting = False
+        return True
+
+
+def on_paper(
+    values: Mapping[str, float], recording: Recording, config: Config, history: History, progress: Progress
+) -> Registry:
     """Return an entry for every hyperparameter that is known or that the config allows to be changed.
 
     A supervised run names all it had: there, any other is unsupported, as it was live.
     """
-    entries: dict[str, Entry] = {}
-    history, progress = supervisor.history, supervisor.progress
-    for name in dict.fromkeys((*SAFER, *values, *supervisor.config.hyperparameters)):
-        safer = SAFER.get(name)
+    entries: list[Entry] = []
+    for name in dict.fromkeys((*SAFER, *values, *config.hyperparameters)):
+        safer = SAFER.get(base_of(name))
         if recording.supervised and name not in values:
-            entries[name] = Entry(name, None, "unsupported", "the supervised run had none", safer=safer)
-        else:
-            at = recording.values_at
-            handle = _AsLogged(values.get(name), name=name, history=history, progress=progress, values_at=at)
-            entries[name] = Entry(name, handle, "live", safer=safer)
-    return entries
+            entries.append(Entry(name, None, "unsupported", "the supervised run had none", safer=safer))
+            continue
+        effects, at, value = list(recording.effects.get(name, ())), recording.values_at, values.get(name)
+        logged = _AsLogged(value, name=name, history=history, progress=progress, values_at=at)
+        if effects:
+            logged = _AfterAWait(value, name=name, history=history, progress=progress, values_at=at, effects=effects)
+        entries.append(Entry(name, logged, "live", safer=safer))
+    return Registry(entries)

@@ -15,7 +15,7 @@ from steersman.schedule import RunPlan
 from steersman.windows import Window, Windows
 
 if TYPE_CHECKING:
-    from steersman.arbiter import Mode
+    from steersman.rails import Mode
 
 
 @define
@@ -25,11 +25,16 @@ class Progress:
     step: int = 0
     epoch: float | None = None
     elapsed: float | None = None
+    restarted_at: int | None = None
 
 
 @frozen
 class Adjustment:
-    """A change that was made: at which step, by which strategy, from what to what, and what was read back."""
+    """A change that was made: at which step, by which strategy, from what to what, and what was read back.
+
+    `factor` is the product of every change to it so far, `factor_before` that without this one. `peak` is the highest
+    value of the user's own schedule, where there is one.
+    """
 
     step: int
     epoch: float | None
@@ -40,6 +45,8 @@ class Adjustment:
     read_back: float | None
     factor: float
     because: str
+    factor_before: float = 1.0
+    peak: float | None = None
 
 
 class HyperparameterView:
@@ -114,6 +121,11 @@ class Run:
     def elapsed(self) -> float | None:
         """Seconds of training so far, over resumes; None where the log has no time."""
         return self._progress.elapsed
+
+    @property
+    def restarted_at(self) -> int | None:
+        """The step from which on metrics can be compared with each other; None where it is the whole run."""
+        return self._progress.restarted_at
 
     @property
     def windows(self) -> tuple[Window, ...]:

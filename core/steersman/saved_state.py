@@ -25,6 +25,11 @@ def strategies_state(strategies: tuple[Loaded, ...]) -> dict[str, Any]:
     return {name: state for name, state in states.items() if state}
 
 
+def is_scorer(loaded: Loaded) -> bool:
+    """Whether a strategy scores: what it remembers is worth nothing once scores cannot be compared."""
+    return hasattr(loaded.strategy, "score_checkpoint")
+
+
 def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple[str, ...]:
     """Give each strategy its state; return a sentence for each that could not take it."""
     problems: list[str] = []

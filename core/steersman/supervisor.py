@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve
-
-from steersman import summary
+from steersman import fingerprint, summary
 from steersman.actions import Actions
-from steersman.arbiter import Rails
-from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
-from steersman.checks import Check, Outcome, Reason, examine
+from steersman.alarms import Alarms
+from steersman.checkpoints import Checkpoint, Evaluations
+from steersman.checks import Check, Reason
 from steersman.config import Config
-from steersman.decisions import Score
+from steersman.control import Control, Nobody
+from steersman.deciding import Decider
 from steersman.dispatch import Dispatch, Failure, Loaded, StrategyError
 from steersman.history import WritableHistory
 from steersman.hyperparameters import Registry
 from steersman.journal import Journal, JournalEntry
-from steersman.journaling import journal_check, journal_failure, journal_record, journal_scores
+from steersman.journaling import journal_check, journal_failure, journal_record
 from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
@@ -28,13 +27,16 @@ from steersman.saved_state import VERSION as STATE_VERSION
 from steersman.saved_state import (
     adjustments_state,
     give_back,
+    is_scorer,
     ranking_state,
     restore_adjustments,
     restore_ranking,
     strategies_state,
 )
 from steersman.schedule import Due, RunPlan, cadence
-from steersman.windows import Window, Windows, anomalies
+from steersman.scoring import Scoring
+from steersman.snapshots import Recovery
+from steersman.windows import Window, Windows
 
 
 class Supervisor:
@@ -53,30 +55,46 @@ class Supervisor:
         registry: Registry | None = None,
         journal: Journal | None = None,
         ranks: Ranks | None = None,
+        control: Control | None = None,
+        recovery: Recovery | None = None,
+        facts: Mapping[str, object] | None = None,
+        history: WritableHistory | None = None,
+        progress: Progress | None = None,
         replaying: bool = False,
     ) -> None:
         self.config, self.plan = config, plan or RunPlan()
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
-        self.history, self.windows, self.progress = WritableHistory(), Windows(), Progress()
+        self.history, self.windows, self.progress = history or WritableHistory(), Windows(), progress or Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
-        self.evaluations = Evaluations(self.plan.evaluation_sets)
+        self.alarms = Alarms()
         self.due = Due(cadence(config.check_every, self.plan))
+        self.fingerprint = fingerprint.of(facts or {}, strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(register(asked), asked, self._failed, tolerance=config.quarantine_after)
         self.run = WritableRun(
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
             replaying=replaying,
         )  # fmt: skip
-        self.actions = Actions(self.run, self.registry, self.journal, self.dispatch)
+        self.recovery = recovery or Recovery(config.recovery)
+        self.decider = Decider(
+            config, self.run, self.dispatch, self.registry, self.plan, control or Nobody(), self.recovery
+        )
+        self.actions = Actions(
+            self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self._restart
+        )
+        self.scoring = Scoring(
+            self.run, self.history, self.ranking, self.dispatch, self.ranks, self.journal,
+            Evaluations(self.plan.evaluation_sets), fingerprint.short(self.fingerprint),
+        )  # fmt: skip
         if not replaying and self.dispatch.has("on_journaled"):
             self.journal.subscribers.append(self._tell)
         self._open: int | None = None
-        self._evaluated = self._scored = self._alarmed = self._telling = False
-        self._sick: set[str] = set()
-        self._stand_in_said = False
+        self._stop_because: str | None = None
+        self._evaluated = self._telling = False
         self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
+        self._settled = -1
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -87,7 +105,8 @@ class Supervisor:
         return problems
 
     def tell_begin(self) -> None:
-        """Tell the strategies that the run begins."""
+        """Tell the strategies that the run begins; keep the state it begins with."""
+        self.recovery.take(self.progress.step)
         self.dispatch.notify("on_train_begin", self.run)
 
     def restore(
@@ -95,28 +114,53 @@ class Supervisor:
     ) -> tuple[str, ...]:
         """Bring back a run at `step`: `past` are its records, `saved` is the state its checkpoint carries.
 
-        Returns a sentence for each thing that could not be given back.
+        Returns a sentence for each thing that could not be given back, or that begins anew.
         """
+        saved = saved or {}
+        self._hear_again(past, settled=int(saved.get("settled", -1)), restarted=int(saved.get("restarted", -1)))
+        self.progress.step = max(self.progress.step, step)
+        changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
+        keep = [loaded for loaded in self.dispatch.strategies if not (changed and is_scorer(loaded))]
+        problems = give_back(tuple(keep), saved.get("strategies", {}))
+        problems += self.registry.restore(saved.get("hyperparameters", {}))
+        restore_ranking(self.ranking, saved.get("ranking", {}))
+        self.decider.restore(saved.get("decisions", {}))
+        for adjustment in restore_adjustments(saved.get("adjustments", [])):
+            self.run.note_adjustment(adjustment)
+        if changed:
+            self._restart(f"scores are not comparable with those before the resume: {changed}")
+        return problems
+
+    def _hear_again(self, past: Iterable[Record], *, settled: int, restarted: int) -> None:
+        """Hear the records of a run that goes on, without judging them; begin anew where it did."""
         self.windows.start(0)
         self.due.start(0, None)
         self._judging = False
         for record in past:
+            if 0 <= restarted < record.step:
+                self._begin_anew(restarted)
+                restarted = -1
             self.feed(record)
-        if self._open is not None and step > self._open:
-            self.settle()  # a later step had begun, so what this one asks for is decided
+        if self._open is not None and settled >= self._open:
+            self.settle()  # it was saved in the middle of the step after
+        if restarted >= 0:
+            self._begin_anew(restarted)
         self._judging = True
-        self.progress.step = max(self.progress.step, step)
-        problems: tuple[str, ...] = ()
-        if saved:
-            problems = give_back(self.dispatch.strategies, saved.get("strategies", {}))
-            problems += self.registry.restore(saved.get("hyperparameters", {}))
-            restore_ranking(self.ranking, saved.get("ranking", {}))
-            for adjustment in restore_adjustments(saved.get("adjustments", [])):
-                self.run.note_adjustment(adjustment)
-        return problems
+
+    def _begin_anew(self, step: int) -> None:
+        self.settle()
+        self.windows.restart(step)
+        self.ranking.since = self.progress.restarted_at = step
+
+    def _restart(self, because: str) -> None:
+        """Begin baselines and ranking anew: what comes cannot be compared with what was."""
+        self.windows.restart(self.progress.step)
+        self.ranking.since = self.progress.restarted_at = self.progress.step
+        self.journal.write("restart", self.progress.step, because=because)
 
     def feed(self, record: Record) -> Checkpoint | None:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
+        record = self.alarms.without_undone(record)
         if record.step != self._open or record.kind == "summary":
             self.settle()
         self._open = record.step
@@ -131,22 +175,26 @@ class Supervisor:
             self._say_dropped(record.dropped)
         if record.kind != "summary":
             self.windows.add(record)
-            self._look_for_anomalies(record)
+            self.alarms.hear(record)
         if record.kind != "eval":
             if self._judging:
                 self.dispatch.notify("on_log", self.run, record)
             return None
-        evaluation = self.evaluations.add(record)
-        self._evaluated, self._scored = True, evaluation is not None
-        return self._score(evaluation) if evaluation is not None else None
+        self._evaluated = True
+        return self.scoring.hear(record, judging=self._judging)
 
     def settle(self) -> None:
-        """Every record of the open step has arrived: close windows and run the check that is due."""
-        if self._open is None:
-            return
-        step, self._open = self._open, None
-        if self._evaluated and not self._scored and (late := self.evaluations.close()) is not None:
-            self._score(late)
+        """Every record of the open step has arrived: close windows, run the check that is due, carry it out."""
+        if self._open is not None:
+            step, self._open = self._open, None
+            self._close(step)
+            self._settled = step
+        if self._judging:
+            self.actions.take_effects()
+
+    def _close(self, step: int) -> None:
+        if self._evaluated:
+            self.scoring.close(judging=self._judging)
         epoch_closed = self.due.epoch_closed(self.progress.epoch)
         if epoch_closed:
             window = self.windows.close_epoch(step)
@@ -154,9 +202,15 @@ class Supervisor:
                 self.dispatch.notify("on_epoch_end", self.run, window)
         if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
             self._check("scheduled", self.windows.close_check(step))
-        elif self._alarmed:
+        elif self._judging and self.ranks.agree(lambda: self.alarms.is_ringing):  # a loss may be NaN on one rank only
             self._check("anomaly", self.windows.check.close())
-        self._evaluated = self._scored = self._alarmed = False
+        self._evaluated = False
+        self.alarms.silence()
+        if self.config.on_error == "stop" and self._judging:
+            because = self.ranks.agree(lambda: self._stop_because)
+            self._stop_because = None
+            if because is not None:
+                self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:
         """Hear that the checkpoint of `step` was written to `path`."""
@@ -189,7 +243,11 @@ class Supervisor:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
         return {
             "version": STATE_VERSION,
-            "step": self.progress.step,
+            "settled": self._settled,
+            "restarted": self.ranking.since,
+            "fingerprint": self.fingerprint,
+            "stopped_because": self.actions.stopped_because,
+            "decisions": self.decider.save(),
             "elapsed": self.progress.elapsed,
             "strategies": strategies_state(self.dispatch.strategies),
             "hyperparameters": self.registry.save(),
@@ -207,54 +265,29 @@ class Supervisor:
                 self._dropped.add(name)
                 self.note(f"the metric {name!r} came as something that is no number; such values are left out")
 
-    def _look_for_anomalies(self, record: Record) -> None:
-        sick = set(anomalies(record))
-        self._alarmed = self._alarmed or bool(sick - self._sick)
-        self._sick = (self._sick - set(record.metrics)) | sick
-
-    def _score(self, evaluation: Evaluation) -> Checkpoint | None:
-        if self.history["eval_loss"].latest_step != evaluation.step and "eval_loss" in evaluation.metrics:
-            self.history.append_value("eval_loss", evaluation.step, evaluation.metrics["eval_loss"])
-        if not self._judging:
-            return None
-        stands_in = self.evaluations.stands_in
-        if stands_in is not None and not self._stand_in_said:
-            self._stand_in_said = True
-            self.note(
-                f"eval_loss is taken from {stands_in}, the first evaluation set; set `metrics:` or `score:` to choose"
-            )
-        loss = train_loss_of(evaluation, self.history)
-        checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
-        self.dispatch.notify("on_eval", self.run, evaluation)
-        nobody: dict[str, Score] = {}
-        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), nobody)
-        checkpoint = evolve(checkpoint, scores=scores)
-        self.ranking.add(checkpoint)
-        journal_scores(self.journal, checkpoint)
-        self.dispatch.notify("on_checkpoint_scored", self.run, checkpoint)
-        return checkpoint
-
     def _check(self, reason: Reason, window: Window | None) -> None:
         if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
             return
         step = self.progress.step
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
-        over = self.plan.total_steps is not None and step >= self.plan.total_steps
-        rails = Rails(self.config.mode, self.config.allowed, is_last_step=over)
         values = self.registry.values()
-        outcome = self.ranks.agree(lambda: examine(check, self.run, self.dispatch, self.registry, rails), Outcome())
+        outcome = self.ranks.agree(lambda: self.decider.decide(check))
         journal_check(self.journal, check, outcome, values)
-        for ruled in outcome.rulings:
-            self.actions.carry_out(ruled)
+        self.actions.carry_out(outcome)
+        if self.actions.rolled_back:
+            self.actions.rolled_back = False
+            self.alarms.rolled_back()
+            self.windows.drop_open(step)
+        elif outcome.is_healthy and reason == "scheduled":
+            self.recovery.take(step)
 
     def _failed(self, failure: Failure) -> None:
         journal_failure(self.journal, self.progress.step, failure)
         if self.config.on_error == "raise":
             raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
         if self.config.on_error == "stop":
-            self.actions.stop_because = (
-                f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}"
-            )
+            failed = f"{failure.loaded.name} failed in {failure.hook}"
+            self._stop_because = f"{failed} and `on_error` is stop: {failure.error}"  # told to all ranks at a settle
 
     def _tell(self, entry: JournalEntry) -> None:
         if not self._telling:

@@ -127,8 +127,18 @@ class Windows:
         covers = max(record.step - self.last_log, 1)
         self.check.add(record, covers)
         self.epoch.add(record, covers)
-        if record.kind == "train" or "loss" in record.metrics:
+        if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
             self.last_log = record.step
+
+    def restart(self, step: int) -> None:
+        """Forget what was before `step`: it cannot be compared with what comes."""
+        self.closed = tuple(window for window in self.closed if window.first_step >= step)
+        if self.check.first_step < step:
+            self.drop_open(step)
+
+    def drop_open(self, step: int) -> None:
+        """Forget what the open check window holds: a rollback has undone it."""
+        self.check = OpenWindow(first_step=step, last_step=step, epoch=self.check.epoch)
 
     def close_check(self, step: int) -> Window:
         """Close the check window at `step` and open the next."""

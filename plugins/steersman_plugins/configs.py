@@ -9,6 +9,21 @@ DEFAULT: dict[str, Any] = {
 }
 """What a config starts from that says nothing else: advise, and the four default strategies."""
 
+NO_RAILS: dict[str, Any] = {
+    "extends": [],
+    "rails": {
+        "largest_change": None,
+        "cooldown": 0,
+        "budget": None,
+        "warmup": True,
+        "last_share": 0.0,
+        "adaptive_scheduler": True,
+        "restart_baselines": False,
+    },
+    "outcomes": {"revert_risky": False, "release_after": 0},
+}
+"""Every rail off but the bounds of each hyperparameter: for those who trust their strategies, and to try them alone."""
+
 ORIGIN: dict[str, Any] = {
     "mode": "act",
     "check_every": "epoch",
@@ -26,5 +41,8 @@ ORIGIN: dict[str, Any] = {
         "reward_threshold": {"max": 0.3},
         "temperature": {"max": 1.5},
     },
+    "rails": NO_RAILS["rails"],
+    "outcomes": NO_RAILS["outcomes"],
 }
-"""The system Steersman comes from, literally: it acts by itself, with its own rules, on its six hyperparameters."""
+"""The system Steersman comes from, literally: it acts by itself, with its own rules, on its six hyperparameters, and
+knows no rails but their bounds."""

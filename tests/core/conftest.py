@@ -48,7 +48,7 @@ def supervise():
         journal: Journal | None = None,
         replaying: bool = False,
     ) -> Supervised:
-        settings = read({"extends": [], "use": list(strategies), **(config or {})})
+        settings = read({"extends": "no-rails", "use": list(strategies), **(config or {})})
         problems: list[str] = []
         loaded = load(settings, problems)
         assert problems == []

@@ -50,6 +50,13 @@ def test_the_golden_epoch(adjust, new, percent):
     assert verdict.ratio == pytest.approx(new / verdict.old)
 
 
+def test_the_weight_of_one_reward_function_stays_above_zero():
+    """`reward_weight[NAME]` is ruled on as `reward_weight`: no change takes it to 0 or turns its sign."""
+    name = "reward_weight[length]"
+    (verdict,) = rule(Adjust(name, add=-1.0), registry=registry_of(**{name: 1.0}), rails=acting(name))
+    assert (verdict.ruling, verdict.reason) == ("refused", "it would be 0, which no reward_weight[length] can be")
+
+
 @pytest.mark.parametrize("rival", [1.1, 0.9])
 @pytest.mark.parametrize("order", [1, -1])
 def test_rivals_for_the_kl_penalty(rival, order):

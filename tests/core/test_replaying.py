@@ -132,7 +132,7 @@ def test_the_logged_learning_rate_is_the_value_in_force(tmp_path):
         {"step": 30, "learning_rate": 8e-4}, {"step": 30, "eval_loss": 1.0},
     ]  # fmt: skip
     path = write_state(tmp_path / "trainer_state.json", log, max_steps=100)
-    config = {"extends": [], "mode": "act", "hyperparameters": {"learning_rate": {}}, "use": [Halves()]}
+    config = {"extends": "no-rails", "mode": "act", "hyperparameters": {"learning_rate": {}}, "use": [Halves()]}
     replayed = replay(path, config)
     assert [(e.step, e.data["old"], e.data["new"]) for e in replayed.of("adjustment")] == [
         (10, 1e-3, 5e-4), (20, 5e-4, 2.5e-4), (30, 8e-4, 4e-4),

@@ -61,6 +61,7 @@ def tell() -> Callable[..., Told]:
         values = values or {}
         wanted: dict[str, Any] = {
             "mode": "act",
+            "extends": ["default", "no-rails"],
             "check_every": "epoch",
             "hyperparameters": {name: {} for name in values},
             **({} if use is None else {"use": use}),

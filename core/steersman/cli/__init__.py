@@ -16,6 +16,11 @@ _COMMANDS = {
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
+    "approve": ("steersman.cli.control:approve", "Say yes to a proposal of a run in mode ask."),
+    "revert": ("steersman.cli.control:revert", "Undo every change of a running run at its next check."),
+    "off": ("steersman.cli.control:off", "Let a run go on without any further change."),
+    "on": ("steersman.cli.control:on", "Let a run that was switched off be changed again."),
+    "resume": ("steersman.cli.control:resume", "Let a run that a strategy stopped go on."),
 }
 """Each subcommand: where it is and what it does, so that `steersman --help` imports none."""
 _EXTRA = frozenset({"torch", "transformers", "accelerate"})

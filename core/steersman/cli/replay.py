@@ -16,6 +16,8 @@ from steersman.hyperparameters import SAFER
 from steersman.readers import UnreadableRun
 from steersman.replaying import replay as replayed
 from steersman.spelling import did_you_mean
+from steersman.verifying import Verified
+from steersman.verifying import verify as verified
 
 
 @click.command(short_help="Say what the strategies would have decided in a finished run.")
@@ -28,8 +30,9 @@ from steersman.spelling import did_you_mean
     metavar="NAME=VALUE",
     help="A hyperparameter that the log does not hold. May be repeated.",
 )
+@click.option("--verify", is_flag=True, help="Recompute the decisions of a supervised run; exit 1 on any difference.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
-def replay(path: Path, config: Path | None, settings: tuple[str, ...], as_object: bool) -> None:
+def replay(path: Path, config: Path | None, settings: tuple[str, ...], verify: bool, as_object: bool) -> None:
     """Feed the logs of a finished run through the strategies and say which checkpoint each scorer would keep, what the
     health checks find, and what would be proposed. PATH is a trainer_state.json of the Hugging Face Trainer (or TRL,
     LLaMA-Factory, Axolotl ...), a run directory with checkpoints, or a journal. Nothing is written.
@@ -39,7 +42,13 @@ def replay(path: Path, config: Path | None, settings: tuple[str, ...], as_object
       steersman replay out/checkpoint-500/trainer_state.json
       steersman replay out --config steersman.yaml --set max_grad_norm=1.0
       steersman replay out --json | jq .choices
+      steersman replay out --verify
     """
+    if verify:
+        if config is not None or settings:
+            raise click.UsageError("--verify uses the run's own config and values; leave out --config and --set")
+        show_verified(verified(path), as_object=as_object)
+        return
     values = dict(parsed(setting) for setting in settings)
     for name in values:
         near = "" if name in SAFER else did_you_mean(name, SAFER)
@@ -55,6 +64,23 @@ def replay(path: Path, config: Path | None, settings: tuple[str, ...], as_object
         print_json(object_of(view, path))
     else:
         page(view, console())
+
+
+def show_verified(told: Verified, *, as_object: bool) -> None:
+    """Print what came of recomputing a run's decisions, and exit 1 where any came out differently."""
+    if as_object:
+        differences = list(told.differences)
+        print_json(
+            {"version": as_json.VERSION, "path": told.path, "decisions": told.decisions, "differences": differences}
+        )
+    else:
+        for difference in told.differences:
+            click.echo(difference)
+        count = len(told.differences)
+        result = "all the same" if not count else f"{count} differ"
+        click.echo(f"{told.decisions} decisions of {told.path} recomputed: {result}")
+    if told.differences:
+        raise click.exceptions.Exit(1)
 
 
 def parsed(setting: str) -> tuple[str, float]:

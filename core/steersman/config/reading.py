@@ -61,13 +61,14 @@ _resolve(
 _Loader.add_constructor(_TAG + "map", _unique)
 
 
-def read(source: Source, problems: list[str] | None = None) -> Config:
-    """Return the config of `source`; None is the shipped default.
+def read(source: Source, problems: list[str] | None = None, *, folder: Path | None = None) -> Config:
+    """Return the config of `source`; None is the shipped default. A mapping's paths are looked for from `folder`.
 
     Raises ConfigError with every fault at once, unless `problems` is given, which then receives them.
     """
     found: list[str] = [] if problems is None else problems
-    name, folder, raw = _load(source)
+    name, own_folder, raw = _load(source)
+    folder = folder if folder is not None and isinstance(source, Mapping) else own_folder
     merged = _extended(raw, folder, found, seen=())
     entries = merged.pop("use", [])
     score = merged.pop("score", None)

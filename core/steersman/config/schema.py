@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from steersman.arbiter import Bounds
+from steersman.outcomes import Settings as OutcomeSettings
+from steersman.rails import Bounds, Limits, Mode
+from steersman.snapshots import RecoverySettings
 
 
 def _positive(_: object, attribute: Any, value: int | str) -> None:
@@ -30,13 +32,19 @@ class Use:
 
 @frozen
 class HyperparameterConfig:
-    """What may be done to one hyperparameter: absolute bounds, bounds of the product of changes, its sole owner."""
+    """What may be done to one hyperparameter: absolute bounds, bounds of the product of changes, its sole owner.
+
+    `largest_change`, `cooldown` and `budget` take the place of those under `rails:`.
+    """
 
     min: float | None = None
     max: float | None = None
     min_factor: float | None = None
     max_factor: float | None = None
     owner: str | None = None
+    largest_change: float | None = None
+    cooldown: int | None = None
+    budget: int | None = None
 
     def bounds(self) -> Bounds:
         """Return the bounds the arbiter keeps to."""
@@ -46,6 +54,9 @@ class HyperparameterConfig:
             self.min_factor or 0.0,
             math.inf if self.max_factor is None else self.max_factor,
             self.owner,
+            self.largest_change,
+            self.cooldown,
+            self.budget,
         )
 
 
@@ -60,10 +71,13 @@ class LoggingConfig:
 class Config:
     """A whole config. `use` is in the order in which strategies are asked."""
 
-    mode: Literal["observe", "advise", "act"] = "advise"
+    mode: Mode = "advise"
     check_every: Literal["auto", "epoch", "eval"] | int = field(default="auto", validator=_positive)
     metrics: Mapping[str, str] = field(factory=dict[str, str])
     hyperparameters: Mapping[str, HyperparameterConfig] = field(factory=dict[str, HyperparameterConfig])
+    rails: Limits = field(factory=Limits)
+    outcomes: OutcomeSettings = field(factory=OutcomeSettings)
+    recovery: RecoverySettings = field(factory=RecoverySettings)
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
     quarantine_after: int = field(default=3, validator=_positive)
     force_logs: Literal["auto", "always", "never"] = "auto"

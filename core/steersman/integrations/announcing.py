@@ -17,14 +17,26 @@ if TYPE_CHECKING:
 
 
 def announce(
-    supervisor: Supervisor, strategies: tuple[Loaded, ...], begin: Begin, values: Mapping[str, float], warned: list[str]
+    supervisor: Supervisor,
+    strategies: tuple[Loaded, ...],
+    begin: Begin,
+    values: Mapping[str, float],
+    facts: Mapping[str, object],
+    warned: list[str],
+    *,
+    superseded: int,
 ) -> None:
-    """Journal the begin of a run; `values` are those it first began with, `warned` sentences for the user."""
+    """Journal the begin of a run.
+
+    `values` are those it first began with, `facts` what its scores depend on, `warned` sentences for the user;
+    `superseded` is how many lines of the journal come after the step a resumed run goes on from.
+    """
     config, registry, every = supervisor.config, supervisor.registry, supervisor.due.every
     supervisor.journal.write(
         "run",
         begin.step,
         resumed=begin.step > 0,
+        superseded=superseded,
         config_source=config.source,
         config=config.raw,
         mode=config.mode,
@@ -46,6 +58,7 @@ def announce(
         ],
         forces_logs=begin.forces_logs,
         plan=asdict(supervisor.plan),
+        facts=facts,
         values=values,
         preflight=warned,
         journal=str(supervisor.journal.path) if supervisor.journal.is_open else None,

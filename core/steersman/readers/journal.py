@@ -8,6 +8,7 @@ from typing import Any
 import cattrs
 
 from steersman import journal
+from steersman.control import Said
 from steersman.journal import JournalEntry
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import Record, Usage
@@ -28,7 +29,29 @@ def read(path: Path) -> Recording:
     saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
     values, config = begin.data.get("values", {}), begin.data.get("config")
     at = {entry.step: entry.data.get("values", {}) for entry in entries if entry.kind == "check"}
-    return Recording(path, "journal", records, plan, values, saved, supervised=True, config=config, values_at=at)
+    source = Path(str(begin.data.get("config_source", "")))
+    heard = [entry for entry in entries if entry.kind == "control"]
+    effects: dict[str, tuple[int, ...]] = {}
+    for entry in entries:
+        if entry.kind == "effect":
+            name = entry.data["hyperparameter"]
+            effects[name] = (*effects.get(name, ()), entry.step)
+    return Recording(
+        path,
+        "journal",
+        records,
+        plan,
+        values,
+        saved,
+        supervised=True,
+        config=config,
+        config_folder=source.parent if source.is_file() else None,
+        values_at=at,
+        said={e.step: Said(e.data["off"], tuple(e.data["approved"]), e.data["reverts"]) for e in heard},
+        effects=effects,
+        facts=begin.data.get("facts", {}),
+        decisions=tuple(entries),
+    )
 
 
 def current(path: Path) -> list[JournalEntry]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from steersman.control import Said
+from steersman.journal import JournalEntry
 from steersman.records import Record
 from steersman.schedule import RunPlan
 
@@ -25,7 +27,9 @@ class Recording:
 
     `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes, and
     `values` names every hyperparameter the run had. `config` is the config it was supervised with, and
-    `values_at` holds the values in force before each check by step, where they are known.
+    `values_at` holds the values in force before each check by step, where they are known, `said` what a person said,
+    and `effects` the steps at which a changed value that had to wait came into force. `facts` are what its scores
+    depend on besides the model. `decisions` are its journal's own lines, where there is one.
     """
 
     path: Path
@@ -36,7 +40,12 @@ class Recording:
     saved: Mapping[int, str] = field(factory=dict[int, str])
     supervised: bool = False
     config: Mapping[str, Any] | None = None
+    config_folder: Path | None = None
     values_at: Mapping[int, Mapping[str, float]] = field(factory=dict[int, Mapping[str, float]])
+    said: Mapping[int, Said] = field(factory=dict[int, Said])
+    effects: Mapping[str, tuple[int, ...]] = field(factory=dict[str, tuple[int, ...]])
+    facts: Mapping[str, object] = field(factory=dict[str, object])
+    decisions: tuple[JournalEntry, ...] = ()
 
 
 def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:

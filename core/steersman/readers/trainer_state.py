@@ -41,7 +41,8 @@ def from_state(path: Path, state: Mapping[str, Any], names: Mapping[str, str] | 
     plan = plan_of(records, total if total > 0 else None)
     if own.get("plan"):
         plan = cattrs.structure(own["plan"], RunPlan)
-    return Recording(path, "trainer_state", records, plan, own.get("values", {}), {}, supervised=bool(own))
+    values, facts = own.get("values", {}), own.get("facts", {})
+    return Recording(path, "trainer_state", records, plan, values, {}, supervised=bool(own), facts=facts)
 
 
 def _inside_the_run(entries: list[dict[str, object]]) -> list[dict[str, object]]:

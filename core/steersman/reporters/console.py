@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
@@ -73,6 +73,8 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
         yield data["severity"], f"  {data['name']}: {data['message']}"
     elif entry.kind == "proposal":
         yield from _proposal(data)
+    elif entry.kind in _CHANGES:
+        yield _CHANGES[entry.kind][0], _CHANGES[entry.kind][1](data)
     elif entry.kind == "error" and data["strategy"] == "steersman":
         then = "the run goes on without it" if data["quarantined"] else "training goes on"
         yield "critical", f"Steersman itself failed in {data['hook']}: {data['error']}; {then}"
@@ -91,6 +93,42 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
         yield from _end(data)
 
 
+def moved(made: Mapping[str, Any]) -> str:
+    """Return what a change did: `factor 1.00 -> 0.80; now 8.1e-06 -> 6.48e-06 (-20.0 %); peak 1e-05 -> 8e-06`.
+
+    The factor and the peak are told where the value follows a schedule of the user's own.
+    """
+    old, new, peak = made["old"], made["new"], made.get("peak")
+    if peak is None:
+        return change(old, new)
+    before, after = made["factor_before"], made["factor"]
+    factors = f"factor {before:.2f} -> {after:.2f}"
+    return f"{factors}; now {change(old, new)}; peak {peak * before:.6g} -> {peak * after:.6g}"
+
+
+def outcome(judged: Mapping[str, Any]) -> str:
+    """Return what is said of a change some checks later, beside how often the same is said of no change."""
+    if judged["metric"] is None:
+        return "unclear: too few comparable checks"
+    metric, sign = judged["metric"], -1 if judged["metric"] == "reward" else 1
+    figures = f"{metric} {sign * judged['before']:.4f} -> {sign * judged['after']:.4f}"
+    of = judged["placebos"]
+    beside = f"{judged['placebo_better']} of {of} checks without a change were called better too"
+    worse = f"{judged['placebo_worse']} worse"
+    return (
+        f"{judged['label']} ({figures}; {f'{beside}, {worse}' if of else 'no check without a change to compare with'})"
+    )
+
+
+def _control(said: Mapping[str, Any]) -> str:
+    parts = [
+        f"switched off ({said['off']}): nothing is changed" if said["off"] else "",
+        f"approved: {', '.join(map(str, said['approved']))}" if said["approved"] else "",
+        "everything is put back (steersman revert)" if said["reverts"] else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 def change(old: float, new: float) -> str:
     """Return `4e-06 -> 3.2e-06 (-20.0 %)`."""
     share = f" ({(new - old) / abs(old) * 100:+.1f} %)" if old else ""
@@ -101,6 +139,7 @@ def _run(step: int, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     effect = {
         "observe": "scores and watches, touches nothing",
         "advise": "scores, watches, says what it would change",
+        "ask": "scores, watches, changes what the config names once you approve",
         "act": "scores, watches, changes what the config names",
     }[data["mode"]]
     resumed = f", resumed at step {step}" if data["resumed"] else ""
@@ -117,7 +156,7 @@ def _run(step: int, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _may_change(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what may be changed within which bounds, and what cannot be and why."""
-    entries, acts = data["hyperparameters"], data["mode"] == "act"
+    entries, acts = data["hyperparameters"], data["mode"] in ("ask", "act")
     for h in entries:
         if acts and h["allowed"] and h["status"] == "live":
             now = "unknown" if h["value"] is None else f"{h['value']:g}"
@@ -125,12 +164,17 @@ def _may_change(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     named = [h for h in entries if h["allowed"]]
     if acts and not named:
         yield "warning", "  the config names nothing under `hyperparameters:`, so nothing will be changed"
-    idle = [h["name"] for h in entries if h["status"] == "live" and not (acts and h["allowed"])]
+    idle = [
+        h["name"] for h in entries if h["status"] == "live" and not (acts and h["allowed"]) and "[" not in h["name"]
+    ]
     if idle:
         why = "the config does not name it" if acts else f"the mode is {data['mode']}"
         yield "", f"  will not be changed ({why}): {', '.join(idle)}"
     for reason in dict.fromkeys(h["reason"] for h in entries if h["status"] != "live"):
         dead = [h for h in entries if h["status"] != "live" and h["reason"] == reason]
+        dead = [h for h in dead if h["allowed"] or "[" not in h["name"]]
+        if not dead:
+            continue
         style = "warning" if acts and any(h["allowed"] for h in dead) else ""
         yield style, f"  cannot be changed ({reason}): {', '.join(h['name'] for h in dead)}"
 
@@ -168,16 +212,36 @@ def _moved(name: str, value: float | None, by: float | None) -> str:
 
 def _proposal(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     verdict = data["verdict"]
+    if data["action"] == "rollback" and verdict == "applied":
+        return  # the rollback says it
     if data["action"] != "adjust":
-        yield "change", f"  {data['action']}: {data['because']}: {verdict}, {data['reason']}"
+        waits = f": steersman approve RUN {data['number']}" if verdict == "waiting" else f", {data['reason']}"
+        yield "change", f"  {data['action']}: {data['because']}: {verdict}{waits}"
         return
     name, because = data["hyperparameter"], data["because"]
     if verdict == "applied":
-        yield "change", f"  {name}: {change(data['old'], data['new'])} because of {because}"
+        return  # the adjustment says it
+    if verdict == "waiting":
+        told = f"  {name}: {change(data['old'], data['new'])} because of {because} waits for a yes"
+        yield "change", f"{told} until the next check: steersman approve RUN {data['number']}"
     elif verdict == "advised":
         yield "change", f"  would change {name}: {change(data['old'], data['new'])} because of {because}"
     elif verdict != "lost":
         yield "warning", f"  {name} {data['change']} ({because}) {verdict}: {data['reason']}"
+
+
+_CHANGES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "adjustment": ("change", lambda d: f"  {d['hyperparameter']}: {moved(d)} because of {d['because']}"),
+    "outcome": ("", lambda d: f"  since {d['hyperparameter']} was changed at step {d['changed_at']}: {outcome(d)}"),
+    "effect": ("change", lambda d: f"  {d['hyperparameter']} is {d['value']:g} from this generation on"),
+    "rollback": (
+        "change",
+        lambda d: f"  rolled back to the weights of step {d['to_step']} ({d['because']}); {d['left']} left",
+    ),
+    "restart": ("warning", lambda d: f"  ranking and baselines begin anew: {d['because']}"),
+    "control": ("warning", _control),
+}
+"""The style and the words of what was done, by kind."""
 
 
 def _end(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.lightning.framework import DISTRIBUTION, Callback
 from steersman.integrations.lightning.fresh import Fresh
-from steersman.integrations.lightning.trainer_facts import epoch_of, placed, plan_of, preflight, registry_of
+from steersman.integrations.lightning.trainer_facts import epoch_of, facts_of, placed, plan_of, preflight, registry_of
 from steersman.integrations.metrics import SCORE
 from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.torch.session import Begin, Session
@@ -81,7 +81,9 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         folder = Path(self.folder or trainer.log_dir or trainer.default_root_dir)
         begin = Begin(
             folder, plan, registry_of(trainer, pl_module, self.policy.own), step=trainer.global_step, saved=saved,
-            notes=tuple(warned), packages=(DISTRIBUTION, "torch"), keeps_records=True,
+            notes=tuple(warned), model=pl_module, optimizer=trainer.optimizers[0] if len(trainer.optimizers) == 1 else None,
+            scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
+            packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
         )  # fmt: skip
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
         self._saves_to = folder / "steersman" / "checkpoints"
@@ -105,8 +107,8 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
             self.session.tokens.add(cast("Mapping[str, Any]", batch))
         if trainer.global_step == self._began_at:
             return  # a micro-batch: gradients are still accumulating
-        self.session.step_ends()
         self.step, self._epoch = trainer.global_step, epoch_of(trainer, batch_idx)
+        self.session.step_ends(self.step)
         self._loss = _loss_of(outputs, trainer, pl_module)
         every = trainer.log_every_n_steps
         if every and self.step // every > (self._began_at or 0) // every:
@@ -149,12 +151,11 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         if self.session is None:
             return
         actions = self.session.supervisor.actions
-        stop, save = actions.stop_because, actions.save_because
-        actions.stop_because = actions.save_because = None
-        if stop is not None:
+        asked, actions.save_because = actions.save_because is not None, None
+        if self.session.stops():
             trainer.should_stop = True
-            self.session.note(f"the run stops: {stop}")
-        if stop is not None or save is not None:
+            asked = asked or not self.session.was_stopped_before
+        if asked:
             trainer.save_checkpoint(self._saves_to / f"step-{self.step}.ckpt")
 
     def _watch_saves(self, trainer: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from steersman import hyperparameters
 from steersman.hyperparameters import Entry, Hyperparameter, Registry
 from steersman.integrations.metrics import SCORE
-from steersman.integrations.torch.facts import adaptive, learning_rate_of
+from steersman.integrations.torch.facts import adaptive
+from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.schedule import RunPlan
 
 _NONE = "this trainer has none; hand it over as Hyperparameter(name, get, set)"
@@ -61,7 +62,7 @@ def registry_of(trainer: Any, module: Any, own: tuple[Hyperparameter, ...]) -> R
 
 def _learning_rate(optimizers: list[Any]) -> dict[str, Entry]:
     if len(optimizers) == 1:
-        return learning_rate_of(optimizers[0])
+        return learning_rates(optimizers[0])
     reason = f"this module has {len(optimizers)} optimizers, and which rate is meant is not known"
     return {"learning_rate": Entry("learning_rate", None, "unsupported", reason, safer="down")}
 
@@ -82,6 +83,15 @@ def _clip(trainer: Any, module: Any) -> Entry:
         "max_grad_norm", lambda: trainer.gradient_clip_val, lambda new: setattr(trainer, "gradient_clip_val", new)
     )
     return Entry("max_grad_norm", handle, "live", safer="down")
+
+
+def facts_of(trainer: Any) -> dict[str, object]:
+    """Return what the scores of a run depend on besides its model."""
+    return {
+        "the validation batches": [n if math.isfinite(n) else None for n in trainer.num_val_batches],
+        "the batches of an optimizer step": trainer.accumulate_grad_batches * trainer.world_size,
+        "the precision": str(trainer.precision),
+    }
 
 
 def preflight(trainer: Any, plan: RunPlan) -> Iterator[str]:

@@ -12,8 +12,8 @@ from steersman.config.reading import Source
 from steersman.hyperparameters import Hyperparameter, registry_of
 from steersman.integrations.guarding import guarded
 from steersman.integrations.policy import Policy, is_switched_off
-from steersman.integrations.torch.facts import adaptive, learning_rate_of
-from steersman.integrations.torch.learning_rate import innermost
+from steersman.integrations.torch.facts import adaptive
+from steersman.integrations.torch.learning_rate import innermost, learning_rates
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.schedule import RunPlan
@@ -42,7 +42,7 @@ class Loop(Supervised):
         self._open()
 
     def _open(self) -> None:
-        self._begun = self._closed = False
+        self._begun = self._closed = self._stops = False
         inner = innermost(self._optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
             [
@@ -54,7 +54,7 @@ class Loop(Supervised):
         )
         self._registry = registry_of(
             self.policy.own,
-            learning_rate_of(self._optimizer),
+            learning_rates(self._optimizer),
             lambda _: "hand it over as Hyperparameter(name, get, set)",
         )
 
@@ -78,16 +78,18 @@ class Loop(Supervised):
     @property
     def should_stop(self) -> bool:
         """Whether the run should end now; save a checkpoint first."""
-        return self.session is not None and self.session.supervisor.actions.stop_because is not None
+        if self.session is not None and self.session.stops():
+            self._stops = True
+        return self._stops
 
     @property
     def should_save(self) -> bool:
         """Whether a checkpoint was asked for; asking resets it."""
-        actions = self.session.supervisor.actions if self.session is not None else None
-        if actions is None or (actions.save_because is None and actions.stop_because is None):
+        if self.session is None:
             return False
-        actions.save_because = None
-        return True
+        actions = self.session.supervisor.actions
+        asked, actions.save_because = actions.save_because is not None, None
+        return asked or (self.should_stop and not self.session.was_stopped_before)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned: call it before the first log or step, after the optimizer's own.
@@ -126,7 +128,7 @@ class Loop(Supervised):
             return
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
-            packages=self._packages, keeps_records=True,
+            optimizer=self._optimizer, packages=self._packages, keeps_records=True,
         )  # fmt: skip
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
 
@@ -140,7 +142,7 @@ class Loop(Supervised):
     def _step_ends(self, *_: object) -> None:
         self.step += 1
         if self.session is not None:
-            self.session.step_ends()
+            self.session.step_ends(self.step)
 
     def _epoch_of(self, step: int, epoch: float | None) -> float | None:
         per = self.plan.steps_per_epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -9,14 +10,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import cattrs
 from attrs import asdict, evolve, field, frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
+from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce
+from steersman.integrations.earlier_runs import heard_of, leave_factors
+from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
+from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, JournalEntry, from_json, to_json
 from steersman.journaling import journal_own_failure
@@ -24,11 +30,16 @@ from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.reporters.console import Console
+from steersman.reporters.isolation import isolated
 from steersman.schedule import RunPlan
+from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
 
 _RECORDS = 20_000
 """How many of the newest records a checkpoint carries where the trainer keeps no log of its own."""
+_UNLOGGED = 64
+"""How many of the newest records it carries that no trainer logged: those of non-finite steps."""
+_converter = cattrs.Converter()
 
 
 @frozen
@@ -37,7 +48,9 @@ class Begin:
 
     `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
-    keeps no log of its own: then `saved` holds the records.
+    keeps no log of its own: then `saved` holds the records. `counts_forwards` where the forwards of the model tell the
+    tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
+    `listener` on every rank.
     """
 
     folder: Path
@@ -48,14 +61,22 @@ class Begin:
     past: tuple[Record, ...] = ()
     notes: tuple[str, ...] = ()
     model: Any = None
+    optimizer: Any = None
+    scaler: Any = None
+    facts: Mapping[str, object] = field(factory=dict[str, object])
     packages: tuple[str, ...] = ("torch",)
     forces_logs: bool = False
-    subscribers: tuple[Callable[[JournalEntry], None], ...] = ()
+    reporters: tuple[Callable[[JournalEntry], None], ...] = ()
+    listener: Callable[[JournalEntry], None] | None = None
     keeps_records: bool = False
+    counts_forwards: bool = True
 
 
 class Session:
-    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model."""
+    """Holds what lives as long as a run: the supervisor, the journal, the hooks on optimizer and model.
+
+    `step` counts the optimizer steps finished, as far as they are known.
+    """
 
     def __init__(self, config: Config, strategies: tuple[Loaded, ...], begin: Begin) -> None:
         self.config = config
@@ -76,37 +97,56 @@ class Session:
         self.journal = Journal(path if self.ranks.is_main else None, self._complain)
         self._complaints: list[str] = []
         self._held.callback(self.journal.close)
-        if self.ranks.is_main and config.console:
-            self.journal.subscribers.append(Console().hear)
         if self.ranks.is_main:
-            self.journal.subscribers.extend(begin.subscribers)
+            reporters = (*((Console().hear,) if config.console else ()), *begin.reporters)
+            self.journal.subscribers.extend(isolated(hear) for hear in reporters)
+        if begin.listener is not None:
+            self.journal.subscribers.append(begin.listener)
+        self.folder = begin.folder / JOURNAL.parent
+        recovery = recovery_of(config, strategies, begin.model, begin.optimizer, begin.scaler, self.folder, self.ranks)
+        self.facts = {**begin.facts, "the number of ranks": self.ranks.size}
+        self._watch = self._watch_for_nan(begin, recovery)
         self.supervisor = Supervisor(
-            config, strategies, plan=begin.plan, registry=begin.registry, journal=self.journal, ranks=self.ranks
+            config,
+            strategies,
+            plan=evolve(begin.plan, keeps_snapshots=recovery.is_on),
+            registry=begin.registry,
+            journal=self.journal,
+            ranks=self.ranks,
+            control=self._control(begin, saved),
+            recovery=recovery,
+            facts=self.facts,
         )
-        self.tokens = TokenCount(begin.model)
+        self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
         self._held.callback(self.tokens.release)
         self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
-        kept = tuple(Record(**fields) for fields in saved.get("records") or ())
-        past = kept if begin.keeps_records else begin.past
+        self.step = begin.step
+        self._unlogged = deque((_converter.structure(r, Record) for r in saved.get("unlogged", ())), _UNLOGGED)
+        kept = tuple(_converter.structure(r, Record) for r in saved.get("records") or ())
         self._records = deque(kept, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = list(begin.notes)
+        absent = [name for name in config.hyperparameters if name not in begin.registry.entries]
+        warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
+        recovery.used = earlier.rollbacks
+        self._stopped_before = earlier.stopped_because
+        if earlier.stopped_because:
+            self.supervisor.actions.stop_because = earlier.stopped_because
+        warned += earlier.notes
+        if (snapshots := told(recovery)) != "":
+            warned.append(snapshots)
+        past = sorted((*self._unlogged, *(kept if begin.keeps_records else begin.past)), key=lambda record: record.step)
         problems = self.supervisor.restore(past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, warned)
+        announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps finished, as far as the log tells."""
-        return self.supervisor.progress.step
 
     def note(self, message: str) -> None:
         """Journal a sentence for the user."""
@@ -121,13 +161,18 @@ class Session:
         self.supervisor.settle()
         self.tokens.start()
 
-    def step_ends(self) -> None:
-        """The optimizer has stepped."""
+    def step_ends(self, step: int) -> None:
+        """Optimizer step `step` (from 1) was made."""
         self.tokens.stop()
+        self.step = step
+        seen = self._watch.seen() if self._watch is not None else None
+        if seen is not None:
+            self._unlogged.append(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self.supervisor.feed(self._unlogged[-1])
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
-        record = evolve(record, elapsed=self.elapsed())
+        record, self.step = evolve(record, elapsed=self.elapsed()), record.step
         if record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
         if self._records is not None:
@@ -136,7 +181,32 @@ class Session:
 
     def saved(self, path: Path, step: int) -> None:
         """Hear that a checkpoint was written."""
+        self.leave_factors(path)
         self.supervisor.saved(step, str(path))
+
+    def stops(self) -> str:
+        """Return why the run must stop now, once, or nothing; a mark is left, so that a requeued run stops again."""
+        actions = self.supervisor.actions
+        because, actions.stop_because = actions.stop_because, None
+        if because is None:
+            return ""
+        self.supervisor.note(f"the run stops: {because}")
+        try:
+            if self.ranks.is_main and not self._stopped_before:
+                mark_stopped(self.folder, self.step, because)
+        except OSError as error:
+            self.supervisor.note(f"no mark of the stop could be left in {self.folder}: {error.strerror or error}")
+        return because
+
+    @property
+    def was_stopped_before(self) -> bool:
+        """Whether this is the run of somebody who has not cleared its stop: there is nothing new to save."""
+        return bool(self._stopped_before)
+
+    def leave_factors(self, checkpoint: Path) -> None:
+        """Leave in a checkpoint directory, for people and other tools, what its optimizer state does not hold."""
+        if self.ranks.is_main and checkpoint.is_dir():
+            leave_factors(checkpoint, self.step, self.supervisor.registry)
 
     def end(self) -> dict[str, Any]:
         """Finish the run, put back the user's values, and return the summary."""
@@ -155,11 +225,14 @@ class Session:
         """Return what a checkpoint must hold for a resumed run to decide as this one: JSON values only."""
         attributes = {
             **self.supervisor.save(),
+            "step": self.step,
             "elapsed": self.elapsed(),
             "tokens": asdict(self.tokens.pending()),
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
+            "facts": self.facts,
             "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
+            "unlogged": [asdict(record) for record in self._unlogged],
         }
         plain: dict[str, Any] = to_json(attributes)
         return plain
@@ -167,6 +240,23 @@ class Session:
     def elapsed(self) -> float:
         """Return the seconds of training so far, over resumes."""
         return self._elapsed_before + perf_counter() - self._begun
+
+    def _watch_for_nan(self, begin: Begin, recovery: Recovery) -> NonFinite | None:
+        if not recovery.is_on:
+            return None
+        watch = NonFinite(begin.model, begin.optimizer, sync=recovery.settings.sync)
+        self._held.callback(watch.release)
+        if recovery.snapshots is not None:
+            self._held.callback(recovery.snapshots.release)
+        return watch
+
+    def _control(self, begin: Begin, saved: Mapping[str, Any]) -> Control:
+        if not self.ranks.is_main:
+            return Nobody()
+        files = Files(self.folder, self._complain)
+        if not saved:
+            files.begin()
+        return files
 
     def _complain(self, message: str) -> None:
         if not self.config.console:

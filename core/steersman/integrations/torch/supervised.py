@@ -59,7 +59,7 @@ class Supervised(Guarded):
     @guarded
     def _keep_state(self) -> None:
         if self.session is not None and self.session.is_running:
-            self._state = {**self.session.state(), "step": self.step}
+            self._state = self.session.state()
 
     def _judge(self, step: int, epoch: float | None, metrics: Mapping[str, Any]) -> Evaluated:
         """Hear an evaluation and return what is said of it."""

@@ -100,7 +100,7 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
     @guarded
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.session is not None:
-            self.session.step_ends()
+            self.session.step_ends(state.global_step)
             self.session.obey(state, control)
 
     @guarded

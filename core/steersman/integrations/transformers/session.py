@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
 from steersman.dispatch import Loaded
 from steersman.integrations.policy import Policy
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
-from steersman.integrations.transformers.trainer_facts import plan_of, preflight, registry_of
+from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
+from steersman.journal import JournalEntry
 from steersman.keeping import Keeper
 from steersman.readers.run_directory import KEPT
 from steersman.readers.trainer_state import OWN_STATE, own_state
@@ -35,7 +38,7 @@ class TrainerSession(Session):
         failed: Callable[[str, Exception], None],
     ) -> None:
         config, output = policy.config, Path(args.output_dir)
-        self.args = args
+        self.args, self._state, self._trainer = args, state, trainer
         self.forces_logs = config.mode != "observe" and (
             config.force_logs == "always" or (config.force_logs == "auto" and config.mode == "act")
         )
@@ -62,22 +65,24 @@ class TrainerSession(Session):
             past=past,
             notes=tuple(warned),
             model=kwargs.get("model"),
+            optimizer=kwargs.get("optimizer"),
+            scaler=getattr(getattr(trainer, "accelerator", None), "scaler", None),
+            facts=facts_of(args, trainer),
             packages=("transformers", "torch"),
             forces_logs=self.forces_logs,
-            subscribers=(TensorBoard(trainer.callback_handler).hear,) if reports and trainer is not None else (),
+            reporters=(TensorBoard(trainer.callback_handler).hear,) if reports and trainer is not None else (),
+            listener=self._heard,
         )
         super().__init__(config, strategies, begin)
         self.keeper = Keeper(output / KEPT) if config.keep_both_bests and self.ranks.is_main else None
-        self._state = state
         _carry_into(state, self, failed)
 
     def obey(self, state: Any, control: Any) -> None:
         """Stop or save where that was decided, and see to the logs that scores and resumes need."""
         actions = self.supervisor.actions
-        if actions.stop_because is not None:
-            control.should_save = control.should_training_stop = True
-            self.supervisor.note(f"the run stops: {actions.stop_because}")
-            actions.stop_because = None
+        if self.stops():
+            control.should_training_stop = True
+            control.should_save = control.should_save or not self.was_stopped_before
         if actions.save_because is not None:
             control.should_save = True
             actions.save_because = None
@@ -116,14 +121,22 @@ class TrainerSession(Session):
         self.carry()
         return super().end()
 
+    def _heard(self, entry: JournalEntry) -> None:
+        """See to what of the Trainer's own must begin anew with the ranking, or go back with the weights."""
+        if entry.kind == "restart" and self.native.always:
+            self._state.best_metric = None
+        trainer: Any = self._trainer
+        if entry.kind == "rollback" and getattr(trainer, "_buffered_inputs", None) is not None:
+            trainer._buffered_inputs = None  # completions of the weights that were given up
+
     def _keep(self) -> None:
         for sentence in self.keeper.keep(self.supervisor.ranking) if self.keeper is not None else ():
             self.supervisor.note(sentence, severity="info")
 
     def _tell_true_rate(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
         handle = self.supervisor.registry.get("learning_rate").handle
-        if isinstance(handle, LearningRate) and handle.factor != 1.0 and isinstance(logs.get("learning_rate"), float):
-            logs["learning_rate"] *= handle.factor
+        if isinstance(handle, LearningRate) and handle.in_force != 1.0 and isinstance(logs.get("learning_rate"), float):
+            logs["learning_rate"] *= handle.in_force
             if history and "learning_rate" in history[-1]:
                 history[-1]["learning_rate"] = logs["learning_rate"]
 
@@ -135,13 +148,22 @@ def _carry_into(state: Any, session: TrainerSession, failed: Callable[[str, Exce
     """
     write: Callable[[str], None] = state.save_to_json
 
-    @functools.wraps(write)
-    def save_to_json(json_path: str) -> None:
+    def told(act: Callable[[], None]) -> None:
         try:
             if session.is_running:
-                session.carry()
+                act()
         except Exception as error:
-            failed("save_to_json", error)
+            if session.ranks.size == 1:
+                failed("save_to_json", error)
+            else:  # only the ranks that write come here, and none may leave the others alone
+                session.failed("save_to_json", error, 1, gives_up=False)
+
+    @functools.wraps(write)
+    def save_to_json(json_path: str) -> None:
+        told(session.carry)
         write(json_path)
+        folder = Path(json_path).parent
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+            told(lambda: session.leave_factors(folder))
 
     state.save_to_json = save_to_json

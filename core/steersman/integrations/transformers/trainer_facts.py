@@ -11,7 +11,9 @@ from attrs import define
 from steersman import hyperparameters
 from steersman.config import Config
 from steersman.hyperparameters import Entry, Hyperparameter, Registry
-from steersman.integrations.torch.facts import adaptive, learning_rate_of
+from steersman.integrations.torch.facts import adaptive
+from steersman.integrations.torch.learning_rate import learning_rates
+from steersman.integrations.trl.hyperparameters import entries_of
 from steersman.schedule import RunPlan, cadence, checks_ahead
 
 
@@ -70,8 +72,29 @@ def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
 
 def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
-    found = {**learning_rate_of(optimizer), "max_grad_norm": _clip(args, trainer)}
+    found = {**learning_rates(optimizer), "max_grad_norm": _clip(args, trainer), **entries_of(trainer)}
     return hyperparameters.registry_of(own, found, lambda name: _why_not(name, trainer))
+
+
+def facts_of(args: Any, trainer: Any | None) -> dict[str, object]:
+    """Return what the scores of a run depend on besides its model."""
+    sets: Any = getattr(trainer, "eval_dataset", None)
+    named = cast("dict[object, object]", sets) if isinstance(sets, dict) else {"eval": sets}
+    precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "as loaded"
+    return {
+        "the evaluation sets": {str(name): _rows(held) for name, held in named.items()}
+        if trainer is not None
+        else "unknown",
+        "the batch of an optimizer step": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+        "the precision": precision,
+    }
+
+
+def _rows(dataset: Any) -> int | None:
+    try:
+        return len(dataset)
+    except TypeError:
+        return None
 
 
 def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> Iterator[str]:

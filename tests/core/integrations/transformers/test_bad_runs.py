@@ -80,7 +80,7 @@ def test_a_strategy_that_raises(make_trainer, every_hook, companion, journal, ca
     """A strategy that raises in one hook is journaled, told once, and rests after three times; all else goes on."""
     bad, good = every_hook(raises_in=hook), companion()
     trainer = make_trainer()
-    config = {"extends": [], "use": [bad, good], "mode": "act", "hyperparameters": {"learning_rate": {}}}
+    config = {"extends": "no-rails", "use": [bad, good], "mode": "act", "hyperparameters": {"learning_rate": {}}}
     steersman.supervise(trainer, config)
 
     trainer.train()
@@ -114,7 +114,7 @@ def test_a_strategy_that_returns_nonsense(make_trainer, every_hook, companion, j
     """What a hook may not return is journaled as an error that says what was expected; it is no score and no finding."""
     trainer = make_trainer(metric_for_best_model="steersman_score", load_best_model_at_end=True)
     bad = every_hook(answers_in=hook, answer=answer)
-    steersman.supervise(trainer, {"extends": [], "use": [bad, companion()], "console": False})
+    steersman.supervise(trainer, {"extends": "no-rails", "use": [bad, companion()], "console": False})
 
     trainer.train()
 

@@ -13,7 +13,12 @@ import steersman
 from steersman.journal import JournalEntry
 from steersman.readers import journal as journal_reader
 
-SEED = {"mode": "act", "use": ["multi-metric", "eval-loss", {"trend-health": {"preset": "seed"}}], "console": False}
+SEED = {
+    "extends": "no-rails",
+    "mode": "act",
+    "use": ["multi-metric", "eval-loss", {"trend-health": {"preset": "seed"}}],
+    "console": False,
+}
 ALLOWED = {"learning_rate": {"min": 1e-7}, "max_grad_norm": {"min": 0.1}}
 
 

@@ -42,7 +42,7 @@ def seed(cut):
     """The origin's system at work: it acts, with the preset `seed`, and one change that comes before the interruption."""
     use = ["multi-metric", "eval-loss", {"trend-health": {"preset": "seed"}}, "token-accounting", cut(at=(2, 4))]
     allowed = {"learning_rate": {"min": 1e-7}, "max_grad_norm": {"min": 0.1}}
-    return {"mode": "act", "extends": [], "use": use, "hyperparameters": allowed, "console": False}
+    return {"mode": "act", "extends": "no-rails", "use": use, "hyperparameters": allowed, "console": False}
 
 
 def _interrupted(make_trainer, config, *, at, resume=True, supervised_from_start=True, **settings):

@@ -24,7 +24,13 @@ def told(*arguments: object) -> str:
 
 def test_replay_of_a_journal_knows_the_rate_that_was_changed(make_trainer, journal):
     """Under a schedule that moves, the journal's replay rules on the very values that live ruled on."""
-    config = {"mode": "act", "use": SEED, "hyperparameters": {"learning_rate": {"min": 3.5e-4}}, "console": False}
+    config = {
+        "extends": "no-rails",
+        "mode": "act",
+        "use": SEED,
+        "hyperparameters": {"learning_rate": {"min": 3.5e-4}},
+        "console": False,
+    }
     config["check_every"] = 2
     trainer = make_trainer(lr_scheduler_type="linear")
     steersman.supervise(trainer, config)
@@ -108,7 +114,13 @@ def test_a_stop_or_save_at_the_last_step_is_refused(make_trainer, journal):
                 yield Adjust("learning_rate", scale=0.5, because="late")
 
     trainer = make_trainer()
-    config = {"mode": "act", "use": [AtTheEnd()], "hyperparameters": {"learning_rate": {}}, "console": False}
+    config = {
+        "extends": "no-rails",
+        "mode": "act",
+        "use": [AtTheEnd()],
+        "hyperparameters": {"learning_rate": {}},
+        "console": False,
+    }
     steersman.supervise(trainer, config)
     trainer.train()
 

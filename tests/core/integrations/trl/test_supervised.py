@@ -2,100 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import TrainerCallback
 
 import steersman
-
-pytestmark = pytest.mark.slow
-
-WORDS = [f"w{i}" for i in range(60)]
+from steersman import Adjust
+from steersman.hyperparameters import Deferred
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """The folder of a tiny GPT-2 and a tokenizer of sixty words."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-
-    words = Tokenizer(WordLevel({w: i for i, w in enumerate(["<pad>", "<eos>", "<unk>", *WORDS])}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
-    )
-    config = GPT2Config(vocab_size=64, n_positions=64, n_embd=16, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=1)
-    folder = tmp_path / "model"
-    GPT2LMHeadModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def settings(tmp_path):
-    """Settings that every trainer here shares: twelve steps on the CPU."""
-    os.environ.setdefault("WANDB_MODE", "disabled")
-    return {
-        "output_dir": str(tmp_path / "run"),
-        "max_steps": 12,
-        "logging_steps": 2,
-        "eval_strategy": "steps",
-        "eval_steps": 4,
-        "save_steps": 4,
-        "report_to": [],
-        "disable_tqdm": True,
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "seed": 0,
-    }
-
-
-def _dataset(**columns):
-    from datasets import Dataset
-
-    return Dataset.from_dict(columns)
-
-
-def _unsupported(journal, trainer, name):
+def _status(journal, trainer, name):
     begin = journal(trainer, "run")[0].data
     return next((h["status"], h["reason"]) for h in begin["hyperparameters"] if h["name"] == name)
 
 
 @pytest.fixture
-def grpo(saved, settings):
-    """Return a function that makes a GRPOTrainer whose reward is the share of even words in what it generates."""
-    from trl import GRPOConfig, GRPOTrainer
-
-    def reward(completions, **kwargs):
-        return [sum(int(w[1:]) % 2 == 0 for w in c.split() if w[1:].isdigit()) / 8 for c in completions]
-
-    def make(**more):
-        prompts = _dataset(prompt=[f"w{i} w{i + 1}" for i in range(16)])
-        arguments = settings | more
-        config = GRPOConfig(
-            per_device_train_batch_size=4, num_generations=4, max_completion_length=8, beta=0.05, **arguments
-        )
-        return GRPOTrainer(
-            str(saved), reward_funcs=reward, args=config, train_dataset=prompts, eval_dataset=prompts.select(range(4))
-        )
-
-    return make
+def settings(settings):
+    """Twelve steps with a log at every second, an evaluation and a checkpoint at every fourth."""
+    often = {"logging_steps": 2, "eval_strategy": "steps", "eval_steps": 4, "save_strategy": "steps", "save_steps": 4}
+    return settings | often
 
 
-def test_sft_is_scored_steered_and_counted(saved, settings, act, cut, journal, rates_used):
+def test_sft_is_scored_steered_and_counted(make_dataset, saved, settings, act, cut, journal, rates_used):
     """An SFT run is scored at each evaluation, its rate is halved exactly, and its tokens are those TRL counts."""
     from trl import SFTConfig, SFTTrainer
 
-    texts = _dataset(text=[" ".join(WORDS[i % 40 : i % 40 + 5 + i % 9]) for i in range(64)])
+    texts = make_dataset(text=[" ".join(f"w{w}" for w in range(i % 40, i % 40 + 5 + i % 9)) for i in range(64)])
     config = SFTConfig(
         per_device_train_batch_size=4,
         max_length=32,
-        lr_scheduler_type="constant",
-        learning_rate=1e-3,
         load_best_model_at_end=True,
         metric_for_best_model="steersman_score",
         **settings,
@@ -113,21 +49,19 @@ def test_sft_is_scored_steered_and_counted(saved, settings, act, cut, journal, r
     ledger = next(e.data["evidence"] for e in journal(trainer, "finding") if e.data["name"] == "token-ledger")
     counted = [entry["num_tokens"] for entry in trainer.state.log_history if "num_tokens" in entry and "loss" in entry]
     assert ledger["backpropagation_tokens"] == counted[-1]
-    assert _unsupported(journal, trainer, "kl_penalty") == ("unsupported", "this trainer has none")
+    assert _status(journal, trainer, "kl_penalty") == ("unsupported", "this trainer has none")
     assert callback.summary["best"]["step"] == trainer.state.best_global_step
 
 
 def test_grpo_is_watched_by_its_reward(grpo, journal):
-    """A GRPO run ends; its KL penalty is unsupported with the reason, and no rule looks at its loss by itself."""
+    """A GRPO run ends; what it has is live, and no rule looks at its loss by itself."""
     trainer = grpo()
     callback = steersman.supervise(trainer, {"extends": "origin", "console": False, "check_every": 2})
 
     trainer.train()
 
     assert trainer.state.global_step == 12
-    status, reason = _unsupported(journal, trainer, "kl_penalty")
-    assert status == "unsupported"
-    assert reason.startswith("this release does not write trainer.beta; hand it over as Hyperparameter('kl_penalty'")
+    assert _status(journal, trainer, "kl_penalty") == ("live", "")
     findings = [e.data["name"] for e in journal(trainer, "finding")]
     assert not any("loss" in name for name in findings)
     checks = [e for e in journal(trainer, "check") if e.data["reason"] == "scheduled"]
@@ -160,6 +94,67 @@ def test_a_kl_penalty_handed_over_is_steered(grpo, act, cut, journal):
     changes = [(e.step, e.data["old"], e.data["read_back"]) for e in journal(trainer, "adjustment")]
     assert changes == [(4, 0.05, pytest.approx(0.1))]
     assert trainer.beta == 0.05
+
+
+class TakingEffect(TrainerCallback):
+    """Puts in force what waits, as the supervisor does at each step's begin, and records beta and the temperature."""
+
+    def __init__(self, trainer, callback):
+        self.trainer, self.callback, self.seen = trainer, callback, []
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        for entry in self.callback.session.supervisor.registry.entries.values():
+            if isinstance(entry.handle, Deferred):
+                entry.handle.take_effect()
+        self.seen.append((self.trainer.beta, self.trainer.temperature))
+
+
+class Tightening:
+    """Doubles the KL penalty at the check of step 4, and lowers the temperature at that of step 6."""
+
+    @steersman.hookimpl
+    def propose_adjustments(self, run, check):
+        closer = Adjust("kl_penalty", scale=2.0, because="a test says so")
+        colder = Adjust("temperature", scale=0.8, because="a test says so")
+        return {4: closer, 6: colder}.get(check.step)
+
+
+@pytest.fixture
+def steered(grpo, act):
+    """Return a function that trains under `Tightening`, with a generation at every second step."""
+
+    def train(**options):
+        trainer = grpo(steps_per_generation=2)
+        allowed = {"kl_penalty": {"max": 0.3}, "temperature": {"min": 0.5}}
+        config = act(Tightening(), hyperparameters=allowed, check_every=2)
+        callback = steersman.supervise(trainer, config)
+        taking = TakingEffect(trainer, callback)
+        trainer.add_callback(taking)
+        trainer.train(**options)
+        return trainer, taking.seen
+
+    return train
+
+
+def test_rules_steer_what_trl_generates_with(steered, journal):
+    """Beta and the temperature change through the whole of Steersman, and are the user's again in the end."""
+    trainer, seen = steered()
+
+    assert seen == [(0.05, 1.0)] * 4 + [(0.1, 1.0)] * 2 + [(0.1, 0.8)] * 6
+    changes = {(e.step, e.data["hyperparameter"]): e.data["read_back"] for e in journal(trainer, "adjustment")}
+    assert changes == {(4, "kl_penalty"): 0.1, (6, "temperature"): 0.8}
+    assert (trainer.beta, trainer.temperature, trainer.generation_config.temperature) == (0.05, 1.0, 1.0)
+
+
+def test_a_resumed_run_is_steered_as_the_straight_one(steered, logged):
+    """From the checkpoint of step 8 a run goes on with both values, and logs what the straight run logs."""
+    straight, seen = steered()
+    rewards = logged(straight, "rewards/even/mean")
+
+    resumed, again = steered(resume_from_checkpoint=f"{straight.args.output_dir}/checkpoint-8")
+
+    assert again == seen[8:]
+    assert logged(resumed, "rewards/even/mean") == rewards
 
 
 def test_the_reward_may_choose_the_best(grpo, journal):

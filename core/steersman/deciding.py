@@ -1,0 +1,143 @@
+"""What rank 0 makes of a check: findings, what a person said, every offer, and the arbiter's ruling on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import asdict, define, evolve, field
+
+from steersman.arbiter import arbitrate
+from steersman.checks import Check, Outcome, Ruled, examine, is_healthy
+from steersman.config import Config
+from steersman.control import Control, Said
+from steersman.decisions import Adjust, Rollback, Save, Stop
+from steersman.dispatch import Dispatch
+from steersman.disputes import Disputes
+from steersman.hyperparameters import Registry
+from steersman.outcomes import OWN_NAME, Judged, Outcomes
+from steersman.rails import Offer, Rails, Standing
+from steersman.run import Run
+from steersman.schedule import RunPlan
+from steersman.snapshots import Recovery
+
+_PUT_BACK = "everything is being put back (steersman revert)"
+
+
+@define(eq=False)
+class Decider:
+    """Decides at each check. `standing` and `outcomes` are where the run stands; `waiting` what awaits a yes."""
+
+    config: Config
+    run: Run
+    dispatch: Dispatch
+    registry: Registry
+    plan: RunPlan
+    control: Control
+    recovery: Recovery
+    halted: str = ""
+    standing: Standing = field(factory=Standing)
+    disputes: Disputes = field(factory=Disputes)
+    outcomes: Outcomes = field(init=False)
+    waiting: tuple[Ruled, ...] = ()
+    numbers: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.outcomes = Outcomes(self.config.outcomes)
+
+    def decide(self, check: Check) -> Outcome:
+        """Return everything that follows from a check; nothing is carried out here."""
+        said = self.control.hear(check.step)
+        findings, proposed = examine(check, self.run, self.dispatch)
+        healthy = is_healthy(check, findings)
+        judged, own = self._watched(check, healthy=bool(healthy))
+        if not check.may_propose:
+            return Outcome(tuple(findings), said=said, judged=tuple(judged), is_healthy=healthy)
+        approved = tuple(w for w in self.waiting if w.number in said.approved)
+        expired = tuple(w for w in self.waiting if w.number not in said.approved)
+        rails = self._rails(check, said)
+        waiting = [evolve(w, number=None, approved=True) for w in approved]
+        rulings, notes = self._rule([*waiting, *(Ruled(*p) for p in proposed)], own, rails)
+        self.waiting = tuple(r for r in rulings if r.number is not None)
+        return Outcome(tuple(findings), rulings, said, tuple(judged), expired, tuple(notes), healthy)
+
+    def save(self) -> dict[str, Any]:
+        """Return what a checkpoint must carry."""
+        return {
+            "standing": self.standing.save(),
+            "disputes": self.disputes.save(),
+            "outcomes": self.outcomes.save(),
+            "waiting": [_to_json(w) for w in self.waiting],
+            "numbers": self.numbers,
+            "requests_read": self.control.read,
+            "rollbacks": self.recovery.used,
+            "halted": self.halted,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take back what `save` returned."""
+        self.standing.restore(saved.get("standing", {}))
+        self.disputes.restore(saved.get("disputes", {}))
+        self.outcomes.restore(saved.get("outcomes", {}))
+        self.waiting = tuple(_from_json(w) for w in saved.get("waiting", ()))
+        self.numbers = int(saved.get("numbers", 0))
+        self.control.read = int(saved.get("requests_read", self.control.read))
+        self.recovery.used = max(self.recovery.used, int(saved.get("rollbacks", 0)))
+        self.halted = str(saved.get("halted", ""))
+
+    @staticmethod
+    def offer_of(ruled: Ruled, adjust: Adjust) -> Offer:
+        """Return the offer that a proposed change is to the arbiter."""
+        return Offer(ruled.strategy, adjust, approved=ruled.approved)
+
+    def _watched(self, check: Check, *, healthy: bool) -> tuple[list[Judged], list[Offer]]:
+        if check.reason != "scheduled":
+            return [], []
+        self.standing.checks += 1
+        changed = [adjustment.step for adjustment in self.run.adjustments]
+        return self.outcomes.examine(check.windows, changed, healthy=healthy)
+
+    def _rails(self, check: Check, said: Said) -> Rails:
+        off = _PUT_BACK if said.reverts else self.halted or said.off
+        config = self.config
+        return Rails(config.mode, config.allowed, config.rails, self.plan, check.step, self.standing, off)
+
+    def _rule(self, asked: Sequence[Ruled], own: Sequence[Offer], rails: Rails) -> tuple[tuple[Ruled, ...], list[str]]:
+        """Return the ruling on everything asked for by strategies, then on our own offers."""
+        offers = [self.offer_of(ruled, ruled.proposal) for ruled in asked if isinstance(ruled.proposal, Adjust)]
+        if self._rolls_back(asked, rails):
+            cut = Adjust("learning_rate", scale=self.recovery.settings.factor, because="rollback")
+            own = [*own, Offer(OWN_NAME, cut, "revert")]
+        given = arbitrate([*offers, *own], self.registry, rails, lambda adjust: self.dispatch.veto(self.run, adjust))
+        verdicts = iter(given)
+        rulings = [evolve(r, verdict=next(verdicts)) if isinstance(r.proposal, Adjust) else r for r in asked]
+        rulings += [Ruled(OWN_NAME, verdict.offer.adjust, verdict, approved=True) for verdict in verdicts]
+        return tuple(self._numbered(ruled) for ruled in rulings), self.disputes.hear(given)
+
+    def _rolls_back(self, asked: Sequence[Ruled], rails: Rails) -> bool:
+        wanted = any(isinstance(r.proposal, Rollback) and (r.approved or rails.mode == "act") for r in asked)
+        return wanted and not rails.off and self.recovery.is_ready and "learning_rate" in rails.allowed
+
+    def _numbered(self, ruled: Ruled) -> Ruled:
+        """Return a ruling that must wait for a yes with the number to say yes to."""
+        if isinstance(ruled.proposal, Adjust):
+            waits = ruled.verdict is not None and ruled.verdict.ruling == "waiting"
+        else:
+            waits = self.config.mode == "ask" and not ruled.approved and not isinstance(ruled.proposal, Save)
+        if not waits:
+            return ruled
+        self.numbers += 1
+        return evolve(ruled, number=self.numbers)
+
+
+_PROPOSALS: dict[str, Any] = {kind.__name__: kind for kind in (Adjust, Stop, Save, Rollback)}
+
+
+def _to_json(waiting: Ruled) -> dict[str, Any]:
+    proposal = waiting.proposal
+    kind, fields = type(proposal).__name__, asdict(proposal)
+    return {"strategy": waiting.strategy, "number": waiting.number, "kind": kind, "fields": fields}
+
+
+def _from_json(saved: Mapping[str, Any]) -> Ruled:
+    return Ruled(saved["strategy"], _PROPOSALS[saved["kind"]](**saved["fields"]), number=saved["number"])

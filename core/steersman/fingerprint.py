@@ -1,0 +1,43 @@
+"""What a score depends on besides the model: where it changes, scores before and after cannot be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from steersman.dispatch import Loaded
+from steersman.journal import to_json
+from steersman.saved_state import is_scorer
+
+
+def of(facts: Mapping[str, object], strategies: tuple[Loaded, ...]) -> dict[str, str]:
+    """Return the fingerprint of a run: its `facts` (evaluation sets, batch, precision, ranks) and its scorers."""
+    scorers = {
+        f"the scorer {loaded.name}": f"{loaded.target} {_text(loaded.options)}"
+        for loaded in strategies
+        if is_scorer(loaded)
+    }
+    return {name: _text(value) for name, value in facts.items()} | scorers
+
+
+def short(fingerprint: Mapping[str, str]) -> str:
+    """Return twelve characters that differ where fingerprints do."""
+    return hashlib.sha256(json.dumps(dict(sorted(fingerprint.items()))).encode()).hexdigest()[:12]
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what changed in words, or nothing where nothing did or nothing is known of before."""
+    if not before:
+        return ""
+    told = [
+        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name)
+    ]
+    return "; ".join(told)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(to_json(value), sort_keys=True)

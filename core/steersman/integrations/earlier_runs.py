@@ -1,0 +1,71 @@
+"""What earlier runs left in a run directory and its checkpoints: a stop, rollbacks used, factors, steps without us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from steersman.control import clear_stop, stopped
+from steersman.hyperparameters import Registry
+from steersman.journal import JournalEntry, attempts, to_json
+
+FACTORS = "steersman.json"
+
+
+@frozen
+class Earlier:
+    """What is known of the run that goes on.
+
+    Why it was stopped, if it was; rollbacks it used; how many of its journal's lines come after the step it goes on
+    from, so that they count no more; what to say of it.
+    """
+
+    stopped_because: str = ""
+    rollbacks: int = 0
+    superseded: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def heard_of(folder: Path, journal: Path | None, step: int, saved: Mapping[str, Any]) -> Earlier:
+    """Return what the files of `folder` and the state in the checkpoint tell of a run that goes on at `step`.
+
+    A run from its beginning is another: the mark of a stop is taken away.
+    """
+    if step == 0:
+        clear_stop(folder)
+        return Earlier()
+    notes: list[str] = []
+    because, mark = "", stopped(folder)
+    if mark is not None:
+        because = f"it was stopped at step {mark[0]}: {mark[1]}"
+        notes.append(f"{because}; it stops again, and `steersman resume --clear {folder.parent}` lets it go on")
+    last = int(saved.get("step", step))
+    if last < step:
+        notes.append(f"steps {last + 1} to {step} were trained without Steersman, with the values of your own config")
+    lines = _last_run(journal)
+    rollbacks = sum(entry.kind == "rollback" for entry in lines)
+    return Earlier(because, rollbacks, sum(entry.step > step for entry in lines), tuple(notes))
+
+
+def leave_factors(checkpoint: Path, step: int, registry: Registry) -> None:
+    """Write which hyperparameters were changed, by what factor and to what value: optimizer.pt does not hold it."""
+    changed = {
+        name: {"factor": entry.factor, "value": entry.value}
+        for name, entry in registry.entries.items()
+        if entry.changed
+    }
+    what = "changes by Steersman in force at this checkpoint; a run resumed without Steersman trains without them"
+    told = to_json({"version": 1, "step": step, "what": what, "hyperparameters": changed})
+    (checkpoint / FACTORS).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def _last_run(journal: Path | None) -> list[JournalEntry]:
+    """Return the lines of the run that goes on, those after its checkpoint too."""
+    try:
+        return attempts(journal)[-1] if journal is not None else []
+    except (OSError, ValueError, IndexError):
+        return []

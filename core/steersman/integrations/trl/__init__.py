@@ -1,0 +1,1 @@
+"""The trainers of TRL: the KL penalty, reward weights, temperature, and a gate on the reward."""

@@ -1,0 +1,107 @@
+"""The healthy states a rollback returns to, and how many rollbacks a run has left."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from attrs import define, frozen
+
+
+class Snapshots(Protocol):
+    """Keeps one state: trainable parameters, optimizer moments, gradient scaler."""
+
+    size: int
+
+    def take(self) -> bool:
+        """Keep the state of now in place of the one before; return whether it was finite and is kept."""
+        ...
+
+    def restore(self) -> None:
+        """Put the kept state in force."""
+        ...
+
+    def release(self) -> None:
+        """Keep nothing any more."""
+        ...
+
+
+@frozen
+class RecoverySettings:
+    """Whether and where snapshots are kept, and what a rollback does.
+
+    `auto` keeps them in host memory where a strategy in use may roll back and one takes at most `largest` GB; `memory`
+    and `disk` keep them whatever their size. A rollback multiplies the learning rate by `factor`; after
+    `max_rollbacks` of them the run stops. `sync` looks for NaN at every step at once, at the price of one
+    synchronisation with the device.
+    """
+
+    snapshots: Literal["auto", "memory", "disk", "off"] = "auto"
+    largest: float = 2.0
+    max_rollbacks: int = 3
+    factor: float = 0.5
+    sync: bool = False
+
+
+@frozen
+class RolledBack:
+    """A rollback that was made: to the state of which step, why, how many are left."""
+
+    step: int
+    to_step: int
+    strategy: str
+    because: str
+    left: int
+
+
+@define(eq=False)
+class Recovery:
+    """The snapshots of a run; `why_not` says why there are none."""
+
+    settings: RecoverySettings
+    snapshots: Snapshots | None = None
+    why_not: str = "no strategy in use asks for snapshots (needs_snapshots) and `recovery.snapshots` is auto"
+    is_sharded: bool = False
+    used: int = 0
+    taken_at: int | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether snapshots are kept."""
+        return self.snapshots is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a state to return to."""
+        return self.snapshots is not None and self.taken_at is not None
+
+    @property
+    def left(self) -> int:
+        """Rollbacks left before the run stops."""
+        return max(self.settings.max_rollbacks - self.used, 0)
+
+    def take(self, step: int) -> None:
+        """Keep the state of `step`, if it is finite."""
+        if self.snapshots is not None and self.snapshots.take():
+            self.taken_at = step
+
+    def restore(self) -> int:
+        """Put the kept state in force and return its step; the caller has asked `is_ready`."""
+        if self.snapshots is None or self.taken_at is None:
+            raise RuntimeError("no snapshot was taken")
+        self.snapshots.restore()
+        return self.taken_at
+
+
+class OnPaperSnapshots:
+    """The snapshots of a run that is over: nothing is kept, nothing is put back."""
+
+    size = 0
+
+    def take(self) -> bool:
+        return True
+
+    def restore(self) -> None:
+        return None
+
+    def release(self) -> None:
+        return None

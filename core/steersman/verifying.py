@@ -1,0 +1,90 @@
+"""Recomputes the decisions of a supervised run from its journal, and tells every difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from steersman.config import ConfigError
+from steersman.journal import JournalEntry, from_json, to_json
+from steersman.readers import UnreadableRun
+from steersman.readers import read as read_run
+from steersman.replaying import replay
+
+_COMPARED: Mapping[str, tuple[str, ...]] = {
+    "score": ("strategy", "value", "terms", "rejected", "decides", "train_loss", "fingerprint"),
+    "finding": ("strategy", "name", "severity", "message", "evidence"),
+    "proposal": ("strategy", "action", "hyperparameter", "change", "because", "verdict", "old", "new", "number"),
+    "outcome": ("hyperparameter", "strategy", "changed_at", "label", "before", "after", "clear"),
+    "rollback": ("to_step", "strategy", "left"),
+    "restart": ("because",),
+}
+"""The kinds of decisions, and the fields that must be the same."""
+
+
+@frozen
+class Verified:
+    """How many decisions of a journal were recomputed, and a sentence for each that came out differently."""
+
+    path: Path
+    decisions: int
+    differences: tuple[str, ...]
+
+
+def verify(path: Path) -> Verified:
+    """Return whether the journal of the run at `path` holds what its strategies decide of its records.
+
+    Raises UnreadableRun where there is no journal, or its own config cannot be loaded here.
+    """
+    recording = read_run(path)
+    if recording.format != "journal":
+        raise UnreadableRun(path, "it has no journal (steersman/journal.jsonl), so there are no decisions to verify")
+    try:
+        again = replay(recording.path, recording.config or {}, folder=recording.config_folder)
+    except ConfigError as error:
+        raise UnreadableRun(path, f"its own config cannot be loaded here: {'; '.join(error.problems)}") from None
+    was, now = _decisions(recording.decisions), _decisions(again.entries)
+    return Verified(recording.path, len(was), tuple(_differences(was, now)))
+
+
+def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for entry in entries:
+        names = _COMPARED.get(entry.kind)
+        if names is not None and not (entry.kind == "finding" and entry.data["severity"] == "info"):
+            fields = {name: entry.data.get(name) for name in names}
+            told.append({"step": entry.step, "kind": entry.kind, **from_json(to_json(fields))})
+    return told
+
+
+def _differences(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence for each step whose decisions differ."""
+    found: list[str] = []
+    for step in sorted({decision["step"] for decision in (*was, *now)}):
+        before = [decision for decision in was if decision["step"] == step]
+        after = [decision for decision in now if decision["step"] == step]
+        for one, other in zip_longest(before, after):
+            if repr(one) != repr(other):  # NaN is no difference to itself
+                found.append(f"step {step}: {_told(one, other)}")
+    return found
+
+
+def _told(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
+    if one is None or other is None:
+        held, side = (other, "only recomputed") if one is None else (one, "only in the journal")
+        return f"{side}: {_named(held or {})}"
+    if _named(one) != _named(other):
+        return f"the journal has {_named(one)}; recomputed: {_named(other)}"
+    changed = [f"{name} {one[name]!r} is {other[name]!r}" for name in one if repr(one[name]) != repr(other.get(name))]
+    return f"{_named(one)}: {', '.join(changed)} when recomputed"
+
+
+def _named(decision: Mapping[str, Any]) -> str:
+    what = decision.get("name") or decision.get("hyperparameter") or decision.get("action") or ""
+    return " ".join(
+        str(part) for part in (decision.get("kind"), what, "of", decision.get("strategy", "Steersman")) if part
+    )
