@@ -79,9 +79,10 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         if trainer.global_step > 0 and not saved:
             warned.append("this checkpoint was saved without Steersman: what was evaluated before it is not ranked")
         folder = Path(self.folder or trainer.log_dir or trainer.default_root_dir)
+        [optimizer] = trainer.optimizers if len(trainer.optimizers) == 1 else [None]
         begin = Begin(
             folder, plan, registry_of(trainer, pl_module, self.policy.own), step=trainer.global_step, saved=saved,
-            notes=tuple(warned), model=pl_module, optimizer=trainer.optimizers[0] if len(trainer.optimizers) == 1 else None,
+            notes=tuple(warned), model=pl_module, optimizer=optimizer,
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
             packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
         )  # fmt: skip

@@ -158,7 +158,7 @@ class Session:
 
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
-        self.supervisor.settle()
+        self.supervisor.settle(step_begins=True)
         self.tokens.start()
 
     def step_ends(self, step: int) -> None:

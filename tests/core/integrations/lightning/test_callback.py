@@ -13,7 +13,7 @@ from attrs import define
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 import steersman
-from steersman import Adjust, Hyperparameter, Save, Stop, hookimpl, state
+from steersman import Adjust, Hyperparameter, Rollback, Save, Stop, hookimpl, state
 from steersman.integrations.lightning import SteersmanCallback
 from steersman.integrations.lightning.callback import NEVER_BEST
 
@@ -493,6 +493,35 @@ def test_the_plan_is_that_of_the_run(fit, entries, act, settings, total, every, 
     assert (plan["total_steps"], plan["eval_every"], plan["steps_per_epoch"]) == (total, every, per_epoch)
     assert trainer.global_step == total
     assert sorted({e.step for e in entries("record") if e.data["of"] == "eval"}) == list(range(every, total + 1, every))
+
+
+def test_a_rollback_returns_to_the_healthy_weights(fit, entries, act):
+    """Proposed after the weights went bad, a rollback brings back those of the newest healthy check."""
+    before: dict[int, Any] = {}
+
+    class Breaks(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            before[trainer.global_step] = pl_module.net[0].weight.detach().clone()
+            if trainer.global_step == 6:
+                pl_module.net[0].weight.data.mul_(100.0)
+
+    goes_back = Asks({8: Rollback("a test")})
+    config = act(goes_back, recovery={"snapshots": "memory"}, hyperparameters={})
+
+    fit(SteersmanCallback(config), Breaks())
+
+    assert [(e.step, e.data["to_step"]) for e in entries("rollback")] == [(8, 4)]
+    assert torch.equal(before[8], before[4])
+
+
+def test_what_scores_depend_on_is_told(fit, entries, act):
+    """The run's line names what must be the same for scores to be comparable after a resume."""
+    fit(SteersmanCallback(act()), accumulate_grad_batches=2, max_epochs=1)
+
+    facts = entries("run")[0].data["facts"]
+    assert facts["the batches of an optimizer step"] == 2
+    assert facts["the validation batches"] == [1]
+    assert facts["the precision"] == "32-true"
 
 
 def test_tokens_are_counted_from_the_batches(fit, entries, act, module):
