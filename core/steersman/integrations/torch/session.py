@@ -18,7 +18,7 @@ from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
-from steersman.integrations.announcing import announce
+from steersman.integrations.announcing import announce, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
@@ -128,8 +128,7 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        absent = [name for name in config.hyperparameters if name not in begin.registry.entries]
-        warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
+        warned = [*begin.notes, *will_not_change(begin.registry, config)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
