@@ -193,13 +193,16 @@ class Supervisor:
         self._evaluated = True
         return self.scoring.hear(record, judging=self._judging)
 
-    def settle(self) -> None:
-        """Every record of the open step has arrived: close windows, run the check that is due, carry it out."""
+    def settle(self, *, step_begins: bool = False) -> None:
+        """Every record of the open step has arrived: close windows, run the check that is due, carry it out.
+
+        Where the next step begins now, what waits for its moment may come into force.
+        """
         if self._open is not None:
             step, self._open = self._open, None
             self._close(step)
             self._settled = step
-        if self._judging:
+        if self._judging and (step_begins or self.run.replaying):
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:

@@ -97,7 +97,7 @@ def test_what_was_pending_is_taken_over(make_model, make_rows):
     model.train()
     model(input_ids=torch.stack([row["input_ids"] for row in make_rows(2)]))
 
-    count.step_ended()
+    count.stop()
 
     assert count.pending().tokens == 100 + 2 * 16
     (usage,) = count.take()
@@ -112,7 +112,7 @@ def test_a_checkpoint_carries_whole_steps(make_model, make_rows):
     model.train()
     batch = torch.stack([row["input_ids"] for row in make_rows(2)])
     model(input_ids=batch, attention_mask=torch.ones_like(batch))
-    count.step_ended()
+    count.stop()
     model(input_ids=batch, attention_mask=torch.ones_like(batch))
 
     assert (count.pending().tokens, count.pending().samples) == (2 * 16, 2)
