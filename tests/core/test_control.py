@@ -223,9 +223,7 @@ def test_a_strategy_that_asks_on_is_not_made_twice(told, files):
 
 def test_a_yes_does_not_lift_a_rail(told, files):
     """Approved at the second check, the change is refused there if a rail now forbids it."""
-    run = told(
-        Proposes(CUT, (10, 20, 30)), before={20: approve(files, 1), 30: approve(files, 2)}, rails={"budget": 0}
-    )
+    run = told(Proposes(CUT, (10, 20, 30)), before={20: approve(files, 1), 30: approve(files, 2)}, rails={"budget": 0})
     assert {e.data["verdict"] for e in run.of("proposal")} == {"refused"}
 
     second = Proposes(CUT, (10, 30))
@@ -290,9 +288,7 @@ def test_revert_undoes_all_at_the_next_check(told, files):
     """Every value is the user's again, whatever is proposed at that check is only told, and later checks go on."""
     values = (("learning_rate", 1.0), ("max_grad_norm", 2.0))
     clip = Adjust("max_grad_norm", scale=0.5)
-    run = told(
-        Proposes(CUT), Other(clip, (10,)), before={30: revert(files)}, mode="act", steps=40, values=values
-    )
+    run = told(Proposes(CUT), Other(clip, (10,)), before={30: revert(files)}, mode="act", steps=40, values=values)
 
     made = [(e.step, e.data["hyperparameter"], e.data["new"], e.data["strategy"]) for e in run.of("adjustment")]
     assert made == [
@@ -305,9 +301,7 @@ def test_revert_undoes_all_at_the_next_check(told, files):
 
 def test_revert_and_off(told, files):
     """Together they end all steering: the values are the user's, and stay so."""
-    run = told(
-        Proposes(CUT), before={30: lambda: (revert(files)(), switch(files, off=True)())}, mode="act", steps=60
-    )
+    run = told(Proposes(CUT), before={30: lambda: (revert(files)(), switch(files, off=True)())}, mode="act", steps=60)
 
     assert [(e.step, e.data["new"]) for e in run.of("adjustment")] == [(10, 0.5), (20, 0.25), (30, 1.0)]
     assert run.supervisor.registry.view("learning_rate").factor == 1.0

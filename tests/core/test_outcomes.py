@@ -241,9 +241,7 @@ def test_a_change_that_moves_the_metrics_is_unclear(steer):
 
 def test_no_release_in_the_last_fifth(steer):
     """A cut at step 70 of 100 would be released at step 100; in the last fifth it is refused and stays."""
-    told = steer(
-        {60: Adjust("learning_rate", scale=0.5)}, [1.0] * 10, plan=RunPlan(100), rails={"last_share": 0.2}
-    )
+    told = steer({60: Adjust("learning_rate", scale=0.5)}, [1.0] * 10, plan=RunPlan(100), rails={"last_share": 0.2})
 
     assert [step for step, *_ in made(told)] == [60]
     refused = [(e.step, e.data["verdict"]) for e in told.of("proposal") if e.data["strategy"] == "steersman"]

@@ -64,7 +64,7 @@ def run(supervise):
     """Return a function that runs checks ten steps apart; NaN is logged at the steps of `broken`."""
 
     def make(
-        *strategies, broken=(), steps=60, settings=RecoverySettings(), snapshots=None, mode="act",
+        *strategies, broken=(), steps=60, settings=None, snapshots=None, mode="act",
         allowed=("learning_rate",), control=None, recovery=None, **config,
     ):  # fmt: skip
         kept = snapshots or Kept()
@@ -74,7 +74,7 @@ def run(supervise):
             plan=RunPlan(1000, keeps_snapshots=True),
             values={"learning_rate": 1.0},
             control=control or Nobody(),
-            recovery=recovery or Recovery(settings, kept, why_not=""),
+            recovery=recovery or Recovery(settings or RecoverySettings(), kept, why_not=""),
         )
         for step in range(1, steps + 1):
             told.train(step, loss=math.nan if step in broken else 1.0)

@@ -76,7 +76,7 @@ class Training:
         )  # fmt: skip
         if state is not None:
             self.loop.load_state_dict(json.loads(json.dumps(state)))
-        self.begun = self.loop._loaded.get("step", 0)
+        self.begun = 0 if state is None else state["step"]
 
     def go(self, until: int = STEPS, *, broken_at=(23, 41)):
         for step in range(self.begun + 1, until + 1):
@@ -136,10 +136,10 @@ def put(**fields):
 EDITS = {
     "a better score": ("score", put(value=0.5), "step 10: score of eval-loss: value 0.5 is "),
     "another verdict": ("proposal", put(verdict="vetoed"), "step 15: proposal learning_rate of Steers: verdict 'vetoed' is 'applied'"),
-    "another value": ("proposal", put(new=0.01), "step 15: proposal learning_rate of Steers: new 0.01 is 0.07"),
+    "another value": ("proposal", put(new=0.01), "step 15: proposal learning_rate of Steers: new 0.01 is 0.0699"),
     "a proposal that is gone": ("proposal", put(kind="gone"), "step 15: only recomputed: proposal learning_rate of Steers"),
-    "a proposal that was never made": ("finding", put(kind="proposal", action="stop", severity="", name=None), "the journal has proposal stop of"),
-    "a kinder outcome": ("outcome", put(label="better since"), ": outcome learning_rate of Steers: label 'better since' is "),
+    "a proposal that was never made": ("finding", put(kind="proposal", action="stop", severity="", name=None, verdict="advised", number=None), "proposal stop of"),
+    "a kinder outcome": ("outcome", put(label="no better"), "label 'no better' is '"),
     "a rollback to elsewhere": ("rollback", put(to_step=7), "step 23: rollback of Steers: to_step 7 is 20"),
 }  # fmt: skip
 
@@ -163,7 +163,7 @@ def test_a_write_that_failed_fails_again(tmp_path, broken):
     """A setter that raises, or does nothing, is no difference: what follows from it comes out too."""
     Training(tmp_path, config(), broken=broken).go().end()
     verdicts = [line["verdict"] for line in lines_of(tmp_path) if line.get("hyperparameter") == "smoothing" and line["kind"] == "proposal"]  # fmt: skip
-    assert verdicts == ["failed", "refused"]
+    assert verdicts == ["failed", "refused", "refused"]
 
     assert verify(tmp_path).differences == ()
 
@@ -224,6 +224,17 @@ def test_without_a_journal_there_is_nothing_to_verify(tmp_path):
 def test_a_config_that_cannot_be_loaded_here(tmp_path):
     """A strategy that was handed over in Python is gone with its process: that is said, and nothing is compared."""
     Training(tmp_path, config(use=[Steers()])).go(10).end()
+
+    with pytest.raises(UnreadableRun, match="was given as a Python object"):
+        verify(tmp_path)
+
+
+def test_a_strategy_whose_file_is_gone(tmp_path):
+    """A config that cannot be loaded here is told with the reason."""
+    own = tmp_path / "own.py"
+    own.write_text("import steersman\n\n\nclass Own:\n    @steersman.hookimpl\n    def on_log(self): ...\n")
+    Training(tmp_path, config(use=["eval-loss", f"{own}:Own"])).go(10).end()
+    own.unlink()
 
     with pytest.raises(UnreadableRun, match="its own config cannot be loaded here"):
         verify(tmp_path)
