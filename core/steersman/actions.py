@@ -29,7 +29,8 @@ from steersman.snapshots import RolledBack
 class Actions:
     """What a run was asked to do.
 
-    `stop_because` and `save_because` are set when it should at its next step; `stopped_because` stays.
+    `stop_because` and `save_because` are set when it should at its next step; `stopped_because` stays. With
+    `stops_healthy` the healthy weights are put back once more when it stops, after the step that it still makes.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Actions:
         self.stop_because: str | None = None
         self.save_because: str | None = None
         self.stopped_because = ""
-        self.rolled_back = False
+        self.rolled_back = self.stops_healthy = False
         self._run, self._registry, self._journal, self._dispatch = run, registry, journal, dispatch
         self._decider, self._ranks, self._restart = decider, ranks, restart
 
@@ -105,7 +106,7 @@ class Actions:
             entry = self._registry.get(name)
             outcomes.watch(entry, made.strategy, made.step, made.old, made.new, proposal, verdict.ratio)
         else:
-            outcomes.undo_was_made(name, released=purpose == "release")
+            outcomes.undo_was_made(proposal, released=purpose == "release")
         self._dispatch.notify("on_adjusted", self._run, made)
         if not self._registry.waits(name):
             self._moved(name)
@@ -136,8 +137,7 @@ class Actions:
     def _tell_expired(self, ruled: Ruled) -> None:
         said = "nobody approved it before the check after"
         if isinstance(ruled.proposal, Adjust):
-            verdict = ruled.verdict or Verdict(self._decider.offer_of(ruled, ruled.proposal), "expired", said)
-            verdict = evolve(verdict, ruling="expired", reason=said)
+            verdict = Verdict(self._decider.offer_of(ruled, ruled.proposal), "expired", said)
             journal_verdict(self._journal, self._run.step, ruled.strategy, ruled.proposal, verdict, ruled.number)
         else:
             journal_action(self._journal, self._run.step, ruled, "expired", said)
@@ -175,6 +175,7 @@ class Actions:
         to_step, left = recovery.restore(), recovery.left
         self.rolled_back = True
         if left == 0:
+            self.stops_healthy = True
             self.stop(
                 f"{strategy}: {proposal.because}; {recovery.settings.max_rollbacks} rollbacks did not help. "
                 f"The weights are those of step {to_step}, the last healthy check"

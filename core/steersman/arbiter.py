@@ -35,14 +35,26 @@ def arbitrate(
 ) -> list[Verdict]:
     """Return a verdict for each offer, in the order offered.
 
-    One winner per hyperparameter: the one whose resulting value is safest; where neither way is safer the smaller
-    change; then the first in config order. A bound shortens a change and never reverses it.
+    One winner per hyperparameter: what a person has approved; else the one whose resulting value is safest; where
+    neither way is safer the smaller change; then the first in config order. A bound shortens a change and never
+    reverses it.
     """
     verdicts: dict[int, Verdict] = {}
     for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):
         rivals = [(i, offer) for i, offer in enumerate(offers) if offer.adjust.hyperparameter == name]
         verdicts.update(_rule_on(rivals, registry.get(name), rails, veto))
-    return _without_members([verdicts[i] for i in range(len(offers))])
+    return _within_budget(_without_members([verdicts[i] for i in range(len(offers))]), rails)
+
+
+def _within_budget(verdicts: list[Verdict], rails: Rails) -> list[Verdict]:
+    """Refuse what the budget of the run does not reach for, where a check would change several hyperparameters."""
+    kept: list[Verdict] = []
+    left = math.inf if rails.limits.budget is None else rails.limits.budget - rails.standing.changes
+    for verdict in verdicts:
+        spends = verdict.ruling == "accepted" and verdict.offer.purpose == "proposal"
+        left -= spends
+        kept.append(evolve(verdict, ruling="refused", reason=rails.spent) if spends and left < 0 else verdict)
+    return kept
 
 
 def _without_members(verdicts: list[Verdict]) -> list[Verdict]:
@@ -83,7 +95,8 @@ def _choose(
     owned = [i for i, o in rivals if has_owner and (o.strategy == bounds.owner or o.purpose != "proposal")]
     if has_owner and not owned:
         return {i: Verdict(offer, "refused", f"its owner is {bounds.owner}", value) for i, offer in rivals}
-    winner = min(owned or list(outcomes), key=lambda i: _preference(outcomes[i], value, entry, i))
+    asked_for = [i for i in owned or outcomes if outcomes[i].offer.approved and outcomes[i].ruling == "accepted"]
+    winner = min(asked_for or owned or list(outcomes), key=lambda i: _preference(outcomes[i], value, entry, i))
     return {
         i: _settle(verdict, rails, veto) if i == winner else _lose(verdict, outcomes[winner], bounds)
         for i, verdict in outcomes.items()
@@ -100,8 +113,8 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds, rails: Rails
     if factor and value > 0:
         low, high = max(low, value / factor * bounds.min_factor), min(high, value / factor * bounds.max_factor)
     largest = rails.limits.largest_change if bounds.largest_change is None else bounds.largest_change
-    if largest is not None and value > 0 and offer.purpose == "proposal":
-        low, high = max(low, value * (1 - largest)), min(high, value * (1 + largest))
+    if largest is not None and value and offer.purpose == "proposal":
+        low, high = max(low, value - abs(value) * largest), min(high, value + abs(value) * largest)
     if target == value:
         return Verdict(offer, "refused", "it would change nothing", value, value)
     new = min(target, high) if target > value else max(target, low)
@@ -143,6 +156,8 @@ def _lose(verdict: Verdict, winner: Verdict, bounds: Bounds) -> Verdict:
         return verdict
     if bounds.owner is not None and winner.offer.strategy == bounds.owner != verdict.offer.strategy:
         reason = f"its owner is {bounds.owner}"
+    elif winner.offer.approved and not verdict.offer.approved:
+        reason = f"{winner.offer.adjust.change} of {winner.offer.strategy} was approved; changes do not stack"
     elif verdict.new == winner.new:
         reason = f"{winner.offer.strategy} proposes the same for another reason; changes do not stack"
     else:

@@ -48,6 +48,7 @@ class Decider:
     def decide(self, check: Check) -> Outcome:
         """Return everything that follows from a check; nothing is carried out here."""
         said = self.control.hear(check.step)
+        said = evolve(said, off=self.halted or said.off)
         findings, proposed = examine(check, self.run, self.dispatch)
         healthy = is_healthy(check, findings)
         judged, own = self._watched(check, healthy=bool(healthy))
@@ -98,7 +99,7 @@ class Decider:
         return self.outcomes.examine(check.windows, changed, healthy=healthy)
 
     def _rails(self, check: Check, said: Said) -> Rails:
-        off = _PUT_BACK if said.reverts else self.halted or said.off
+        off = _PUT_BACK if said.reverts else said.off
         config = self.config
         return Rails(config.mode, config.allowed, config.rails, self.plan, check.step, self.standing, off)
 
@@ -112,18 +113,19 @@ class Decider:
         verdicts = iter(given)
         rulings = [evolve(r, verdict=next(verdicts)) if isinstance(r.proposal, Adjust) else r for r in asked]
         rulings += [Ruled(OWN_NAME, verdict.offer.adjust, verdict, approved=True) for verdict in verdicts]
-        return tuple(self._numbered(ruled) for ruled in rulings), self.disputes.hear(given)
+        return tuple(self._numbered(ruled, rails) for ruled in rulings), self.disputes.hear(given)
 
     def _rolls_back(self, asked: Sequence[Ruled], rails: Rails) -> bool:
         wanted = any(isinstance(r.proposal, Rollback) and (r.approved or rails.mode == "act") for r in asked)
         return wanted and not rails.off and self.recovery.is_ready and "learning_rate" in rails.allowed
 
-    def _numbered(self, ruled: Ruled) -> Ruled:
+    def _numbered(self, ruled: Ruled, rails: Rails) -> Ruled:
         """Return a ruling that must wait for a yes with the number to say yes to."""
         if isinstance(ruled.proposal, Adjust):
             waits = ruled.verdict is not None and ruled.verdict.ruling == "waiting"
         else:
-            waits = self.config.mode == "ask" and not ruled.approved and not isinstance(ruled.proposal, Save)
+            may_wait = rails.mode == "ask" and not rails.off and not rails.is_over
+            waits = may_wait and not ruled.approved and not isinstance(ruled.proposal, Save)
         if not waits:
             return ruled
         self.numbers += 1

@@ -22,20 +22,22 @@ class Disputes:
     def hear(self, verdicts: Sequence[Verdict]) -> list[str]:
         """Count one check; return a sentence for each dispute that has lasted for ten."""
         told: list[str] = []
+        before = self.last
         sides: dict[str, dict[bool, str]] = {}
         for verdict in verdicts:
             up = _is_up(verdict)
             if up is not None and verdict.offer.purpose == "proposal":
                 sides.setdefault(verdict.offer.adjust.hyperparameter, {})[up] = verdict.offer.strategy
+        self.last = {name: next((who, up) for up, who in wanted.items()) for name, wanted in sides.items()}
+        self.rows = {name: rows for name, rows in self.rows.items() if name in sides}
         for name, wanted in sides.items():
             strategies = set(wanted.values())
-            before = self.last.get(name)
-            turned = before is not None and len(wanted) == 1 and (not before[1]) in wanted
-            if before is not None and turned:
-                strategies.add(before[0])
+            who_before, was_up = before.get(name, ("", None))
+            turned = was_up is not None and len(wanted) == 1 and (not was_up) in wanted
+            if turned:
+                strategies.add(who_before)
             disputed = len(strategies) > 1 and (len(wanted) == 2 or turned)
             self.rows[name] = self.rows.get(name, 0) + 1 if disputed else 0
-            self.last[name] = next((who, up) for up, who in wanted.items())
             if self.rows[name] == _PATIENCE:
                 who = " and ".join(sorted(strategies))
                 told.append(

@@ -13,6 +13,7 @@ _NOTHING: Mapping[str, Any] = {}
 _MODES = {
     "observe": "Mode observe: it scored and watched, and touched nothing.",
     "advise": "Mode advise: it scored, watched, and said what it would change; it changed nothing.",
+    "ask": "Mode ask: it scored, watched, and changed what the config names once a person had approved.",
     "act": "Mode act: it scored, watched, and changed what the config names.",
 }
 
@@ -35,7 +36,7 @@ def how_it_went(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
     said = [f"{_MODES.get(begin['mode'], begin['mode'])} Config: {begin.get('config_source', 'not known')}."]
     strategies = [_strategy(strategy) for strategy in begin.get("strategies", ())]
     said.append(f"Strategies, in the order they were asked: {listed(strategies)}." if strategies else "No strategy.")
-    allowed = [h for h in begin.get("hyperparameters", ()) if h.get("allowed") and begin["mode"] == "act"]
+    allowed = [h for h in begin.get("hyperparameters", ()) if h.get("allowed") and begin["mode"] in ("ask", "act")]
     live = [f"{h['name']} ({h['bounds']})" for h in allowed if h["status"] == "live"]
     dead = [f"{h['name']} is {h['status']}: {h['reason']}" for h in allowed if h["status"] != "live"]
     said += [f"Allowed to change: {listed(live)}."] if live else []

@@ -119,7 +119,7 @@ def placebos(windows: Sequence[Window], changed: Sequence[int], checks: int) -> 
     found: list[tuple[int, Comparison]] = []
     for i in range(checks, len(windows) - checks + 1):
         first, last = windows[i - checks].first_step, windows[i + checks - 1].last_step
-        if not any(first <= step < last for step in changed):
+        if not any(first < step < last for step in changed):
             compared = compare(windows[i - checks : i + checks], windows[i - 1].last_step, checks)
             if compared is not None:
                 found.append((windows[i - 1].last_step, compared))
@@ -149,13 +149,15 @@ class Outcomes:
         )  # fmt: skip
         self.trials = self.trials[-256:]
 
-    def undo_was_made(self, name: str, *, released: bool) -> None:
-        """Stop watching the newest change of `name` that was undone or released."""
-        for trial in reversed(self.trials):
-            if trial.hyperparameter == name and (trial.is_cut if released else trial.raises_risk):
-                self.trials.remove(trial)
+    def undo_was_made(self, undo: Adjust, *, released: bool) -> None:
+        """Stop watching the newest change that `undo` took back or released."""
+        for i in reversed(range(len(self.trials))):
+            trial = self.trials[i]
+            if (trial.is_cut if released else trial.raises_risk) and trial.undone(undo.because) == undo:
+                del self.trials[i]
                 break
         if released:
+            name = undo.hyperparameter
             self.released[name] = self.released.get(name, 0) + 1
 
     def forget(self) -> None:
@@ -186,7 +188,8 @@ class Outcomes:
             for name, cut in cuts.items()
             if self.settings.release_after and cut.healthy >= self._healthy_checks_needed(name)
         ]
-        self.trials = [trial for trial in self.trials if not trial.judged or trial.is_cut or trial.must_go]
+        releases = bool(self.settings.release_after)
+        self.trials = [t for t in self.trials if not t.judged or (t.is_cut and releases) or t.must_go]
         return judged, offers
 
     def judge(self, trial: Trial, windows: Sequence[Window], changed: Sequence[int]) -> Judged:

@@ -77,7 +77,6 @@ class Standing:
 
     checks: int = 0
     made: dict[str, Made] = field(factory=dict[str, Made])
-    disputes: dict[str, int] = field(factory=dict[str, int])
 
     @property
     def changes(self) -> int:
@@ -96,7 +95,6 @@ class Standing:
         """Take back what `save` returned."""
         self.checks = int(saved.get("checks", 0))
         self.made = {name: Made(**made) for name, made in saved.get("made", {}).items()}
-        self.disputes = {name: int(count) for name, count in saved.get("disputes", {}).items()}
 
 
 @frozen
@@ -125,21 +123,30 @@ class Rails:
         """Return what is allowed of `name`."""
         return self.allowed.get(name, Bounds())
 
+    @property
+    def spent(self) -> str:
+        """The refusal of a change that the run's budget does not reach for."""
+        return f"the budget of {self.limits.budget} changes a run is spent (rails.budget)"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left."""
+        return self.plan.total_steps is not None and self.step >= self.plan.total_steps
+
     def refusal(self, entry: Entry, purpose: Purpose) -> str:
         """Return why `entry` may not be changed for `purpose` at this check, or nothing."""
         if entry.status != "live":
             return f"{entry.name} is {entry.status}: {entry.reason}"
         if self.mode in ("ask", "act") and entry.name not in self.allowed:
             return f"{entry.name} is not named under `hyperparameters:` in the config, so it may not be changed"
-        total = self.plan.total_steps
-        if total is not None and self.step >= total:
+        if self.is_over:
             return "no step is left that a change could act on"
         if purpose == "revert":
             return ""
-        return self._too_late(total) or ("" if purpose == "release" else self._not_now(entry))
+        return self._too_late() or ("" if purpose == "release" else self._not_now(entry))
 
-    def _too_late(self, total: int | None) -> str:
-        share = self.limits.last_share
+    def _too_late(self) -> str:
+        total, share = self.plan.total_steps, self.limits.last_share
         if total is None or self.step < (1 - share) * total or not share:
             return ""
         return f"no change is made in the last {share:.0%} of the steps (rails.last_share)"
@@ -152,7 +159,7 @@ class Rails:
             return f"{plan.adaptive_scheduler} adapts the learning rate itself (rails.adaptive_scheduler)"
         made = self.standing.made.get(entry.name, Made())
         if limits.budget is not None and self.standing.changes >= limits.budget:
-            return f"the budget of {limits.budget} changes a run is spent (rails.budget)"
+            return self.spent
         if bounds.budget is not None and made.count >= bounds.budget:
             return f"its budget of {bounds.budget} changes a run is spent"
         cooldown = limits.cooldown if bounds.cooldown is None else bounds.cooldown

@@ -81,7 +81,11 @@ def replay(
         replaying=True,
     )
     supervisor.begin()
+    resumes = list(recording.resumes)
     for record in watch(recording.records):
+        while resumes and record.step > resumes[0].step:
+            resumed = resumes.pop(0)
+            supervisor.go_on(resumed.step, resumed.rollbacks)
         supervisor.feed(record)
     for step, saved in recording.saved.items():
         supervisor.ranking.mark_saved(step, saved)
@@ -138,6 +142,7 @@ class _AsLogged(OnPaper):
     history: History = field(kw_only=True)
     progress: Progress = field(kw_only=True)
     values_at: Mapping[int, Mapping[str, float]] = field(kw_only=True)
+    fails_at: int | None = field(kw_only=True)
     changed_at: int = -1
 
     def read(self) -> float | None:
@@ -151,6 +156,8 @@ class _AsLogged(OnPaper):
         return series.latest
 
     def write(self, value: float, ratio: float) -> None:
+        if self.progress.step == self.fails_at:
+            raise ValueError("it failed in the run itself")
         self.value, self.changed_at = value, self.progress.step
 
 
@@ -190,9 +197,14 @@ def on_paper(
         if recording.supervised and name not in values:
             entries.append(Entry(name, None, "unsupported", "the supervised run had none", safer=safer))
             continue
-        effects, at, value = list(recording.effects.get(name, ())), recording.values_at, values.get(name)
-        logged = _AsLogged(value, name=name, history=history, progress=progress, values_at=at)
-        if effects:
-            logged = _AfterAWait(value, name=name, history=history, progress=progress, values_at=at, effects=effects)
+        effects, value = list(recording.effects.get(name, ())), values.get(name)
+        known: dict[str, Any] = {
+            "name": name,
+            "history": history,
+            "progress": progress,
+            "values_at": recording.values_at,
+            "fails_at": recording.failed.get(name),
+        }
+        logged = _AfterAWait(value, effects=effects, **known) if effects else _AsLogged(value, **known)
         entries.append(Entry(name, logged, "live", safer=safer))
     return Registry(entries)

@@ -95,6 +95,8 @@ class Supervisor:
         self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
         self._settled = -1
+        self._undone: list[int] = []  # the steps at whose checks the run was rolled back
+        self._not_comparable = ""
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -106,6 +108,8 @@ class Supervisor:
 
     def tell_begin(self) -> None:
         """Tell the strategies that the run begins; keep the state it begins with."""
+        if self._not_comparable:
+            self.journal.write("restart", self.progress.step, because=self._not_comparable)
         self.recovery.take(self.progress.step)
         self.dispatch.notify("on_train_begin", self.run)
 
@@ -117,6 +121,7 @@ class Supervisor:
         Returns a sentence for each thing that could not be given back, or that begins anew.
         """
         saved = saved or {}
+        self._undone = [int(at) for at in saved.get("undone", [])]
         self._hear_again(past, settled=int(saved.get("settled", -1)), restarted=int(saved.get("restarted", -1)))
         self.progress.step = max(self.progress.step, step)
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
@@ -128,8 +133,14 @@ class Supervisor:
         for adjustment in restore_adjustments(saved.get("adjustments", [])):
             self.run.note_adjustment(adjustment)
         if changed:
-            self._restart(f"scores are not comparable with those before the resume: {changed}")
+            self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
+            self._forget_before(self.progress.step)
         return problems
+
+    def go_on(self, step: int, rollbacks: int) -> None:
+        """Hear, in a replay, that the run was resumed at `step`, having used so many rollbacks."""
+        self.recovery.used = rollbacks
+        self.recovery.take(step)
 
     def _hear_again(self, past: Iterable[Record], *, settled: int, restarted: int) -> None:
         """Hear the records of a run that goes on, without judging them; begin anew where it did."""
@@ -138,31 +149,30 @@ class Supervisor:
         self._judging = False
         for record in past:
             if 0 <= restarted < record.step:
-                self._begin_anew(restarted)
+                self.settle()
+                self._forget_before(restarted)
                 restarted = -1
             self.feed(record)
         if self._open is not None and settled >= self._open:
             self.settle()  # it was saved in the middle of the step after
         if restarted >= 0:
-            self._begin_anew(restarted)
+            self._forget_before(restarted)
         self._judging = True
 
-    def _begin_anew(self, step: int) -> None:
-        self.settle()
+    def _forget_before(self, step: int) -> None:
         self.windows.restart(step)
         self.ranking.since = self.progress.restarted_at = step
 
     def _restart(self, because: str) -> None:
         """Begin baselines and ranking anew: what comes cannot be compared with what was."""
-        self.windows.restart(self.progress.step)
-        self.ranking.since = self.progress.restarted_at = self.progress.step
+        self._forget_before(self.progress.step)
         self.journal.write("restart", self.progress.step, because=because)
 
     def feed(self, record: Record) -> Checkpoint | None:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
-        record = self.alarms.without_undone(record)
         if record.step != self._open or record.kind == "summary":
             self.settle()
+        record = self.alarms.without_undone(record, self.windows.last_log)
         self._open = record.step
         progress = self.progress
         progress.step = record.step
@@ -209,6 +219,8 @@ class Supervisor:
             self._check("anomaly", self.windows.check.close())
         self._evaluated = False
         self.alarms.silence()
+        if step in self._undone and not self._judging:
+            self._leave_undone(step)
         if self.config.on_error == "stop" and self._judging:
             because = self.ranks.agree(lambda: self._stop_because)
             self._stop_because = None
@@ -248,6 +260,7 @@ class Supervisor:
             "version": STATE_VERSION,
             "settled": self._settled,
             "restarted": self.ranking.since,
+            "undone": self._undone,
             "fingerprint": self.fingerprint,
             "stopped_because": self.actions.stopped_because,
             "decisions": self.decider.save(),
@@ -279,10 +292,14 @@ class Supervisor:
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
             self.actions.rolled_back = False
-            self.alarms.rolled_back()
-            self.windows.drop_open(step)
+            self._undone.append(step)
+            self._leave_undone(step)
         elif outcome.is_healthy and reason == "scheduled":
             self.recovery.take(step)
+
+    def _leave_undone(self, step: int) -> None:
+        self.alarms.rolled_back(step)
+        self.windows.drop_open(step)
 
     def _failed(self, failure: Failure) -> None:
         journal_failure(self.journal, self.progress.step, failure)

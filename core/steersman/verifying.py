@@ -28,11 +28,16 @@ _COMPARED: Mapping[str, tuple[str, ...]] = {
 
 @frozen
 class Verified:
-    """How many decisions of a journal were recomputed, and a sentence for each that came out differently."""
+    """How many decisions of a journal were recomputed, and a sentence for each that came out differently.
+
+    From step `until` on the run had another config, or its scores depended on something else: none of that is
+    recomputed. None where all of it is.
+    """
 
     path: Path
     decisions: int
     differences: tuple[str, ...]
+    until: int | None = None
 
 
 def verify(path: Path) -> Verified:
@@ -51,8 +56,12 @@ def verify(path: Path) -> Verified:
         again = replay(recording.path, recording.config or {}, folder=recording.config_folder)
     except ConfigError as error:
         raise UnreadableRun(path, f"its own config cannot be loaded here: {'; '.join(error.problems)}") from None
-    was, now = _decisions(recording.decisions), _decisions(again.entries)
-    return Verified(recording.path, len(was), tuple(_differences(was, now)))
+    until = next((resumed.step for resumed in recording.resumes if resumed.is_other), None)
+    was, now = (
+        [decision for decision in _decisions(entries) if until is None or decision["step"] < until]
+        for entries in (recording.decisions, again.entries)
+    )
+    return Verified(recording.path, len(was), tuple(_differences(was, now)), until)
 
 
 def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:

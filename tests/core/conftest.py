@@ -47,6 +47,7 @@ def supervise():
         begin: bool = True,
         journal: Journal | None = None,
         replaying: bool = False,
+        **parts: Any,
     ) -> Supervised:
         settings = read({"extends": "no-rails", "use": list(strategies), **(config or {})})
         problems: list[str] = []
@@ -56,7 +57,9 @@ def supervise():
         journal = journal or Journal(None)
         entries: list[JournalEntry] = []
         journal.subscribers.append(entries.append)
-        supervisor = Supervisor(settings, loaded, plan=plan, registry=registry, journal=journal, replaying=replaying)
+        supervisor = Supervisor(
+            settings, loaded, plan=plan, registry=registry, journal=journal, replaying=replaying, **parts
+        )
         if begin:
             supervisor.begin()
         return Supervised(supervisor, entries)

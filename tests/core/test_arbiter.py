@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steersman import Adjust, Hyperparameter
-from steersman.arbiter import Bounds, Offer, Rails, arbitrate
+from steersman.arbiter import arbitrate
 from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.rails import Bounds, Limits, Offer, Rails
+from steersman.schedule import RunPlan
 
+NO_LIMITS = Limits(None, cooldown=0, budget=None, warmup=True, last_share=0.0, adaptive_scheduler=True)
 GOLDEN = {
     "learning_rate": 4e-6,
     "kl_penalty": 0.15,
@@ -23,7 +26,7 @@ def registry_of(**values):
 
 
 def acting(*names, **bounds):
-    return Rails("act", {**{name: Bounds() for name in (names or GOLDEN)}, **bounds})
+    return Rails("act", {**{name: Bounds() for name in (names or GOLDEN)}, **bounds}, NO_LIMITS)
 
 
 def rule(*adjusts, registry=None, rails=None, **options):
@@ -266,7 +269,7 @@ def test_a_veto():
 def test_the_last_step():
     """After the last step no change could act, so it is refused, in every mode."""
     for mode in ("observe", "advise", "act"):
-        rails = Rails(mode, {"learning_rate": Bounds()}, is_last_step=True)
+        rails = Rails(mode, {"learning_rate": Bounds()}, plan=RunPlan(100), step=100)
         (verdict,) = rule(Adjust("learning_rate", scale=0.8), rails=rails)
         assert (verdict.ruling, verdict.reason) == ("refused", "no step is left that a change could act on")
 

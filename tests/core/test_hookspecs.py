@@ -80,6 +80,7 @@ def tell(strategy: Any) -> Told:
     user = {"learning_rate": 0.5, "max_grad_norm": 1.0}
     config = read(
         {
+            "extends": "no-rails",
             "mode": "act",
             "check_every": "epoch",
             "use": [strategy, Companion()],

@@ -102,7 +102,7 @@ def test_save_and_restore():
     straight = registry_of(Model(0.2))
     straight.write("label_smoothing", 0.1, 0.5)
     saved = straight.save()
-    assert saved == {"label_smoothing": {"saved": 0.1, "factor": 0.5}}
+    assert saved == {"label_smoothing": {"saved": 0.1, "factor": 0.5, "original": 0.2}}
     model = Model(0.2)
     resumed = registry_of(model)
     assert resumed.restore(saved) == ()
@@ -134,7 +134,7 @@ def test_release_puts_back_what_the_user_had():
     model, untouched = Model(0.2), Model(0.7)
     registry = registry_of(model)
     registry.entries |= registry_of(untouched, name="dropout").entries
-    registry.restore({"label_smoothing": {"saved": 0.1, "factor": 0.5}})
+    registry.restore({"label_smoothing": {"saved": 0.1, "factor": 0.5, "original": 0.2}})
     registry.write("label_smoothing", 0.05, 0.5)
     assert registry.release() == ()
     assert registry.release() == ()
@@ -163,6 +163,6 @@ def test_on_paper():
     """A value kept on paper is read, written and restored without a trainer."""
     registry = Registry([Entry("learning_rate", OnPaper(4e-6), "live")])
     assert registry.write("learning_rate", 2e-6, 0.5).read_back == 2e-6
-    assert registry.save() == {"learning_rate": {"saved": 2e-6, "factor": 0.5}}
+    assert registry.save() == {"learning_rate": {"saved": 2e-6, "factor": 0.5, "original": 4e-6}}
     assert registry.release() == ()
     assert Registry([Entry("kl_penalty", OnPaper(), "live")]).view("kl_penalty").value is None

@@ -269,7 +269,7 @@ def test_quarantine_after(supervise, every_hook):
     assert [entry.data["quarantined"] for entry in run.of("error")] == [True]
 
 
-def test_no_rollback_in_this_release(supervise, every_hook, forty_steps):
+def test_a_rollback_without_snapshots(supervise, every_hook, forty_steps):
     """A Rollback is refused with the reason, and nobody is told of one."""
     strategy = every_hook(answers_in="propose_adjustments", answer=Rollback("it diverged"))
     run = supervise(strategy, config=ACT, plan=PLAN)
@@ -278,7 +278,7 @@ def test_no_rollback_in_this_release(supervise, every_hook, forty_steps):
     assert [(p["action"], p["verdict"], p["because"]) for p in proposals] == [
         ("rollback", "refused", "it diverged")
     ] * 4
-    assert "no snapshots" in proposals[0]["reason"]
+    assert "no strategy in use asks for snapshots" in proposals[0]["reason"]
     assert "on_rolled_back" not in strategy.calls
 
 

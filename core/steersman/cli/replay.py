@@ -71,7 +71,13 @@ def show_verified(told: Verified, *, as_object: bool) -> None:
     if as_object:
         differences = list(told.differences)
         print_json(
-            {"version": as_json.VERSION, "path": told.path, "decisions": told.decisions, "differences": differences}
+            {
+                "version": as_json.VERSION,
+                "path": told.path,
+                "decisions": told.decisions,
+                "differences": differences,
+                "until": told.until,
+            }
         )
     else:
         for difference in told.differences:
@@ -79,6 +85,11 @@ def show_verified(told: Verified, *, as_object: bool) -> None:
         count = len(told.differences)
         result = "all the same" if not count else f"{count} differ"
         click.echo(f"{told.decisions} decisions of {told.path} recomputed: {result}")
+        if told.until is not None:
+            click.echo(
+                f"From step {told.until} on the run was resumed with another config, or with scores that depend on "
+                "something else: that part was not recomputed."
+            )
     if told.differences:
         raise click.exceptions.Exit(1)
 

@@ -14,7 +14,8 @@ EVERY = 12
 _TRAIN_ROWS, _EVAL_ROWS, _LENGTH = 96, 64, 48
 
 CONFIG = """\
-mode: act                    # observe | advise | act
+extends: no-rails            # the seed preset is that of a system without rails
+mode: act                    # observe | advise | ask | act
 use:                         # who is asked, in this order
   - multi-metric
   - eval-loss

@@ -27,11 +27,13 @@ def announce(
     warned: list[str],
     *,
     superseded: int,
+    settled: int,
 ) -> None:
     """Journal the begin of a run.
 
     `values` are those it first began with, `facts` what its scores depend on, `warned` sentences for the user;
-    `superseded` is how many lines of the journal come after the step a resumed run goes on from.
+    `superseded` is how many lines of the journal come after the step a resumed run goes on from, `settled` the newest
+    step whose check it does not make again.
     """
     config, registry, every = supervisor.config, supervisor.registry, supervisor.due.every
     supervisor.journal.write(
@@ -39,6 +41,8 @@ def announce(
         begin.step,
         resumed=begin.step > 0,
         superseded=superseded,
+        settled=settled,
+        rollbacks=supervisor.recovery.used,
         config_source=config.source,
         config=config.raw,
         mode=config.mode,

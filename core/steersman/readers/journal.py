@@ -10,7 +10,7 @@ import cattrs
 from steersman import journal
 from steersman.control import Said
 from steersman.journal import JournalEntry
-from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.readers.recording import Recording, Resumed, UnreadableRun, plan_of
 from steersman.records import Record, Usage
 from steersman.schedule import RunPlan
 
@@ -30,7 +30,11 @@ def read(path: Path) -> Recording:
     values, config = begin.data.get("values", {}), begin.data.get("config")
     at = {entry.step: entry.data.get("values", {}) for entry in entries if entry.kind == "check"}
     source = Path(str(begin.data.get("config_source", "")))
-    heard = [entry for entry in entries if entry.kind == "control"]
+    said: dict[int, Said] = {}
+    for entry in entries:
+        if entry.kind == "control":
+            heard = Said(entry.data["off"], tuple(entry.data["approved"]), entry.data["reverts"])
+            said.setdefault(entry.step, heard)  # a second at the same step is of the check at the end
     effects: dict[str, tuple[int, ...]] = {}
     for entry in entries:
         if entry.kind == "effect":
@@ -47,10 +51,16 @@ def read(path: Path) -> Recording:
         config=config,
         config_folder=source.parent if source.is_file() else None,
         values_at=at,
-        said={e.step: Said(e.data["off"], tuple(e.data["approved"]), e.data["reverts"]) for e in heard},
+        said=said,
         effects=effects,
         facts=begin.data.get("facts", {}),
         decisions=tuple(entries),
+        failed={
+            entry.data["hyperparameter"]: entry.step
+            for entry in reversed(entries)
+            if entry.kind == "proposal" and entry.data["verdict"] == "failed"
+        },
+        resumes=tuple(_resumed(entry, begin) for entry in entries if entry.kind == "run" and entry is not begin),
     )
 
 
@@ -66,13 +76,19 @@ def current(path: Path) -> list[JournalEntry]:
     kept: list[JournalEntry] = []
     for entry in runs[-1] if runs else []:
         if entry.kind == "run" and entry.data.get("resumed"):
-            kept = [e for e in kept if e.step < entry.step or (e.step == entry.step and e.kind in _BEFORE_SAVE)]
+            whole = entry.data.get("settled", -1) >= entry.step  # it was saved in the middle of the step after
+            kept = [e for e in kept if e.step < entry.step + whole or (e.step == entry.step and e.kind in _BEFORE_SAVE)]
         kept.append(entry)
     return kept
 
 
 _BEFORE_SAVE = frozenset({"run", "record", "score", "unscored", "checkpoint_saved"})
 """What happens at a step before it is saved; the rest of that step is done again by the resumed run."""
+
+
+def _resumed(entry: JournalEntry, begin: JournalEntry) -> Resumed:
+    is_other = any(entry.data.get(name) != begin.data.get(name) for name in ("config", "facts"))
+    return Resumed(entry.step, entry.data.get("rollbacks", 0), is_other)
 
 
 def _record(step: int, data: Any) -> Record:

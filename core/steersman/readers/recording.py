@@ -22,6 +22,18 @@ class UnreadableRun(Exception):
 
 
 @frozen
+class Resumed:
+    """A run went on from the checkpoint of `step`, where it had used so many `rollbacks`.
+
+    `is_other` is whether its config or what its scores depend on was changed.
+    """
+
+    step: int
+    rollbacks: int
+    is_other: bool
+
+
+@frozen
 class Recording:
     """A finished run. `values` are hyperparameters known at its begin; `saved` its checkpoint directories by step.
 
@@ -29,7 +41,8 @@ class Recording:
     `values` names every hyperparameter the run had. `config` is the config it was supervised with, and
     `values_at` holds the values in force before each check by step, where they are known, `said` what a person said,
     and `effects` the steps at which a changed value that had to wait came into force. `facts` are what its scores
-    depend on besides the model. `decisions` are its journal's own lines, where there is one.
+    depend on besides the model. `decisions` are its journal's own lines, where there is one; `failed` tells the
+    hyperparameters that could not be written, by step. `resumes` are the times it was resumed.
     """
 
     path: Path
@@ -46,6 +59,8 @@ class Recording:
     effects: Mapping[str, tuple[int, ...]] = field(factory=dict[str, tuple[int, ...]])
     facts: Mapping[str, object] = field(factory=dict[str, object])
     decisions: tuple[JournalEntry, ...] = ()
+    failed: Mapping[str, int] = field(factory=dict[str, int])
+    resumes: tuple[Resumed, ...] = ()
 
 
 def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:

@@ -152,7 +152,7 @@ def test_words_of_yaml(write, word):
     """A word stays a word: neither a truth value, nor a time, nor a date, nor a number in disguise."""
     path = write("steersman.yaml", f"mode: {word}\nconsole: {word}\n")
     assert problems_of(path) == [
-        f"$.mode: expected one of 'observe', 'advise', 'act', got {word!r}",
+        f"$.mode: expected one of 'observe', 'advise', 'ask', 'act', got {word!r}",
         f"$.console: expected true or false, got {word!r}",
     ]
 
@@ -320,7 +320,7 @@ def test_extends_in_circles(write):
 def test_extends_the_unknown(tmp_path):
     """An unknown name is told with the nearest; a path that cannot be read with its reason."""
     assert problems_of({"extends": "orign"}) == [
-        "$.extends: no config named 'orign', did you mean 'origin'? Installed: default, origin."
+        "$.extends: no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin."
     ]
     gone = tmp_path / "gone.yaml"
     assert problems_of({"extends": str(gone)}) == [f"$.extends: {gone}: it cannot be read: No such file or directory"]

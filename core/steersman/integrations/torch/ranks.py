@@ -65,11 +65,6 @@ def _pickled(error: Exception) -> bytes:
         return pickle.dumps((None, RuntimeError(f"rank 0: {type(error).__name__}: {error}")))
     return sent
 
-    def same(self, value: object) -> bool:
-        held: list[Any] = [None] * self.size
-        dist.all_gather_object(held, repr(value))
-        return len(set(held)) == 1
-
 
 def current_ranks() -> Ranks:
     """Return the process group if one is initialised, else one process; initialises nothing."""

@@ -141,7 +141,10 @@ class Session:
             warned.append(snapshots)
         past = sorted((*self._unlogged, *(kept if begin.keeps_records else begin.past)), key=lambda record: record.step)
         problems = self.supervisor.restore(past, saved, step=begin.step)
-        announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
+        announce(
+            self.supervisor, strategies, begin, self.values, self.facts, warned,
+            superseded=earlier.superseded, settled=int(saved.get("settled", -1)),
+        )  # fmt: skip
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
@@ -189,6 +192,8 @@ class Session:
         because, actions.stop_because = actions.stop_because, None
         if because is None:
             return ""
+        if actions.stops_healthy:
+            self.supervisor.recovery.restore()
         self.supervisor.note(f"the run stops: {because}")
         try:
             if self.ranks.is_main and not self._stopped_before:

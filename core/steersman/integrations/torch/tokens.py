@@ -14,12 +14,14 @@ from steersman.records import Usage
 class TokenCount:
     """Non-padding tokens and sequences of the training forwards of a model, and the seconds spent in its steps.
 
+    What a checkpoint carries is that of whole steps: a resumed run makes the step again in which it was saved.
     Without a model it counts what it is given by `add`. Without `start` a step begins at its first forward.
     """
 
     def __init__(self, model: Any = None) -> None:
         self.seconds = 0.0
         self._began: float | None = None
+        self._whole: tuple[int, torch.Tensor | None, float, int] = (0, None, 0.0, 0)
         self._samples = 0
         self._tokens: torch.Tensor | None = None
         self._plain_tokens = 0
@@ -34,11 +36,13 @@ class TokenCount:
         if self._began is not None:
             self.seconds += perf_counter() - self._began
         self._began = None
+        self.step_ended()
 
     def take(self) -> tuple[Usage, ...]:
         """Return what was counted since the last call, and begin at zero: one read from the device."""
-        usage = self.pending()
-        self.seconds, self._samples, self._plain_tokens = 0.0, 0, 0
+        usage = _usage(self._plain_tokens, self._tokens, self.seconds, self._samples)
+        self.seconds, self._samples, self._plain_tokens, self._tokens = 0.0, 0, 0, None
+        self.step_ended()
         return (usage,) if usage.tokens or usage.samples else ()
 
     def resume(self, pending: Mapping[str, Any]) -> None:
@@ -46,12 +50,15 @@ class TokenCount:
         self._plain_tokens += int(pending.get("tokens", 0))
         self._samples += int(pending.get("samples", 0))
         self.seconds += float(pending.get("seconds", 0.0))
+        self.step_ended()
+
+    def step_ended(self) -> None:
+        """Everything counted so far is of whole steps."""
+        self._whole = (self._plain_tokens, self._tokens, self.seconds, self._samples)
 
     def pending(self) -> Usage:
-        """Return what was counted since the last `take`."""
-        tokens = self._plain_tokens + (int(self._tokens.item()) if self._tokens is not None else 0)
-        self._plain_tokens, self._tokens = tokens, None
-        return Usage("backpropagation", tokens, self.seconds, self._samples)
+        """Return what was counted since the last `take`, up to the end of the last step: one read from the device."""
+        return _usage(*self._whole)
 
     def release(self) -> None:
         """Stop counting."""
@@ -73,3 +80,8 @@ class TokenCount:
             self._tokens = counted if self._tokens is None else self._tokens + counted
         elif isinstance(ids, torch.Tensor):
             self._plain_tokens += ids.numel()
+
+
+def _usage(plain: int, counted: torch.Tensor | None, seconds: float, samples: int) -> Usage:
+    tokens = plain + (int(counted.item()) if counted is not None else 0)
+    return Usage("backpropagation", tokens, seconds, samples)

@@ -97,7 +97,25 @@ def test_what_was_pending_is_taken_over(make_model, make_rows):
     model.train()
     model(input_ids=torch.stack([row["input_ids"] for row in make_rows(2)]))
 
+    count.step_ended()
+
     assert count.pending().tokens == 100 + 2 * 16
     (usage,) = count.take()
     assert (usage.tokens, usage.samples, usage.seconds) == (132, 9, 1.5)
     assert count.take() == ()
+
+
+def test_a_checkpoint_carries_whole_steps(make_model, make_rows):
+    """What a step that is not over has counted is left out of a checkpoint: the resumed run makes that step again."""
+    model = make_model()
+    count = TokenCount(model)
+    model.train()
+    batch = torch.stack([row["input_ids"] for row in make_rows(2)])
+    model(input_ids=batch, attention_mask=torch.ones_like(batch))
+    count.step_ended()
+    model(input_ids=batch, attention_mask=torch.ones_like(batch))
+
+    assert (count.pending().tokens, count.pending().samples) == (2 * 16, 2)
+    (usage,) = count.take()
+    assert (usage.tokens, usage.samples) == (2 * 2 * 16, 4)
+    assert count.pending().tokens == 0

@@ -46,7 +46,7 @@ class Smoothing:
 
 def _config(*names, mode="act", allowed=None):
     allowed = {name: {} for name in names} if allowed is None else allowed
-    return {"extends": [], "mode": mode, "use": [Halve(*names)], "hyperparameters": allowed, "console": False}
+    return {"extends": "no-rails", "mode": mode, "use": [Halve(*names)], "hyperparameters": allowed, "console": False}
 
 
 def _verdicts(journal, trainer):
