@@ -42,7 +42,20 @@ def arbitrate(
     for name in dict.fromkeys(offer.adjust.hyperparameter for offer in offers):
         rivals = [(i, offer) for i, offer in enumerate(offers) if offer.adjust.hyperparameter == name]
         verdicts.update(_rule_on(rivals, registry.get(name), rails, veto))
-    return [verdicts[i] for i in range(len(offers))]
+    return _without_members([verdicts[i] for i in range(len(offers))])
+
+
+def _without_members(verdicts: list[Verdict]) -> list[Verdict]:
+    """Refuse a change of a member where what it is a member of changes at the same check: changes do not stack."""
+    whole = {v.offer.adjust.hyperparameter for v in verdicts if v.ruling in ("accepted", "waiting", "advised")}
+    return [
+        evolve(verdict, ruling="lost", reason=f"{base} is changed at this check; changes do not stack")
+        if (base := base_of(name := verdict.offer.adjust.hyperparameter)) != name
+        and {base, name} <= whole
+        and verdict.ruling in ("accepted", "waiting", "advised")
+        else verdict
+        for verdict in verdicts
+    ]
 
 
 def _rule_on(

@@ -247,7 +247,7 @@ class Registry:
     def _change(
         self, entry: Entry, handle: Handle, old: float, new: float | None, factor: float, act: Callable[[], None]
     ) -> Written:
-        error, read_back, factor_before = "", None, entry.factor
+        error, read_back, factor_before, before = "", None, entry.factor, None
         try:
             before = handle.save()
             peak = getattr(handle, "peak", None)
@@ -262,9 +262,9 @@ class Registry:
             error = f"it was set to {wanted} and reads {read_back}"
         if error:
             entry.status, entry.reason = "inert", error
-            _put_back(handle, old)
+            _put_back(handle, before)
         else:
-            entry.factor, entry.changed = factor, True
+            entry.factor, entry.changed = whole(factor), True
         return Written(old, math.nan if wanted is None else wanted, read_back, error, factor_before, peak)
 
     def save(self) -> dict[str, dict[str, float]]:
@@ -326,13 +326,18 @@ def registry_of(own: Iterable[Hyperparameter], found: Mapping[str, Entry], why_n
     return Registry(entries.values())
 
 
+def whole(factor: float) -> float:
+    """Return 1 for a factor that undone changes have left a rounding error away from it."""
+    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor
+
+
 def _same(read_back: float, wanted: float) -> bool:
     return math.isclose(read_back, wanted, rel_tol=1e-6, abs_tol=1e-12)
 
 
-def _put_back(handle: Handle, old: float) -> None:
+def _put_back(handle: Handle, saved: float | None) -> None:
     try:
-        if handle.read() != old:
-            handle.write(old, 1.0)
+        if saved is not None:
+            handle.restore(saved)
     except Exception:
         return

@@ -157,6 +157,6 @@ class Rails:
             return f"its budget of {bounds.budget} changes a run is spent"
         cooldown = limits.cooldown if bounds.cooldown is None else bounds.cooldown
         since = self.standing.checks - made.last_check
-        if made.count and since <= cooldown:
+        if made.count and cooldown and since <= cooldown:
             return f"it was changed {since} checks ago; {cooldown} must pass between two changes (cooldown)"
         return ""

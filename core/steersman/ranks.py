@@ -1,4 +1,4 @@
-"""Rank 0 decides, every rank receives: one small broadcast at each evaluation and each due check."""
+"""Rank 0 decides, every rank receives: one small broadcast at each evaluation, each log and each due check."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ class Ranks(Protocol):
     is_main: bool
     size: int
 
-    def agree(self, decide: Callable[[], T], nothing: T) -> T:
-        """Return what `decide` returned on rank 0, on every rank; `nothing` where it raised.
+    def agree(self, decide: Callable[[], T]) -> T:
+        """Return what `decide` returned on rank 0, on every rank.
 
-        Every rank must call this at the same facts (step and kind of record). An error of rank 0 is raised there only
-        after everybody has received.
+        Every rank must call this at the same facts (step and kind of record). Where rank 0 raises, or any rank cannot
+        read the decision, every rank raises, after everybody has received: so all go on alike.
         """
         ...
 
     def same(self, value: object) -> bool:
-        """Return whether every rank holds the same value; every rank must call this at the same facts."""
+        """Return, on every rank, whether all hold the same value: one that prints the same, as NaN does.
+
+        Every rank must call this at the same facts.
+        """
         ...
 
 
@@ -33,7 +36,7 @@ class OneProcess:
     is_main = True
     size = 1
 
-    def agree(self, decide: Callable[[], T], nothing: T) -> T:
+    def agree(self, decide: Callable[[], T]) -> T:
         return decide()
 
     def same(self, value: object) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from attrs import define, evolve
 
 from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
-from steersman.decisions import Score
 from steersman.dispatch import Dispatch
 from steersman.history import WritableHistory
 from steersman.journal import Journal
@@ -52,8 +51,7 @@ class Scoring:
         loss = train_loss_of(evaluation, self.history)
         checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
         self.dispatch.notify("on_eval", self.run, evaluation)
-        nobody: dict[str, Score] = {}
-        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint), nobody)
+        scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint))
         checkpoint = evolve(checkpoint, scores=scores)
         self.ranking.add(checkpoint)
         journal_scores(self.journal, checkpoint, self.fingerprint)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve
-
 from steersman import fingerprint, summary
 from steersman.actions import Actions
+from steersman.alarms import Alarms
 from steersman.checkpoints import Checkpoint, Evaluations
-from steersman.checks import Check, Outcome, Reason
+from steersman.checks import Check, Reason
 from steersman.config import Config
 from steersman.control import Control, Nobody
 from steersman.deciding import Decider
@@ -38,7 +36,7 @@ from steersman.saved_state import (
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.snapshots import Recovery
-from steersman.windows import Window, Windows, anomalies
+from steersman.windows import Window, Windows
 
 
 class Supervisor:
@@ -69,6 +67,7 @@ class Supervisor:
         self.ranks: Ranks = ranks or OneProcess()
         self.history, self.windows, self.progress = history or WritableHistory(), Windows(), progress or Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
+        self.alarms = Alarms()
         self.due = Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
         asked = strategies if self.ranks.is_main else ()
@@ -91,11 +90,11 @@ class Supervisor:
         if not replaying and self.dispatch.has("on_journaled"):
             self.journal.subscribers.append(self._tell)
         self._open: int | None = None
-        self._evaluated = self._alarmed = self._telling = False
-        self._sick: set[str] = set()
+        self._stop_because: str | None = None
+        self._evaluated = self._telling = False
         self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
-        self._settled, self._is_past = -1, False
+        self._settled = -1
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -161,7 +160,7 @@ class Supervisor:
 
     def feed(self, record: Record) -> Checkpoint | None:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
-        record = self._without_the_past(record)
+        record = self.alarms.without_undone(record)
         if record.step != self._open or record.kind == "summary":
             self.settle()
         self._open = record.step
@@ -176,7 +175,7 @@ class Supervisor:
             self._say_dropped(record.dropped)
         if record.kind != "summary":
             self.windows.add(record)
-            self._look_for_anomalies(record)
+            self.alarms.hear(record)
         if record.kind != "eval":
             if self._judging:
                 self.dispatch.notify("on_log", self.run, record)
@@ -184,13 +183,16 @@ class Supervisor:
         self._evaluated = True
         return self.scoring.hear(record, judging=self._judging)
 
-    def settle(self) -> None:
-        """Every record of the open step has arrived: close windows, run the check that is due, carry it out."""
+    def settle(self, *, step_begins: bool = False) -> None:
+        """Every record of the open step has arrived: close windows, run the check that is due, carry it out.
+
+        Where the next step begins now, what waits for its moment may come into force.
+        """
         if self._open is not None:
             step, self._open = self._open, None
             self._close(step)
             self._settled = step
-        if self._judging:
+        if self._judging and (step_begins or self.run.replaying):
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:
@@ -203,9 +205,15 @@ class Supervisor:
                 self.dispatch.notify("on_epoch_end", self.run, window)
         if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
             self._check("scheduled", self.windows.close_check(step))
-        elif self.ranks.agree(lambda: self._alarmed, False):
+        elif self._judging and self.ranks.agree(lambda: self.alarms.is_ringing):  # a loss may be NaN on one rank only
             self._check("anomaly", self.windows.check.close())
-        self._evaluated = self._alarmed = False
+        self._evaluated = False
+        self.alarms.silence()
+        if self.config.on_error == "stop" and self._judging:
+            because = self.ranks.agree(lambda: self._stop_because)
+            self._stop_because = None
+            if because is not None:
+                self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:
         """Hear that the checkpoint of `step` was written to `path`."""
@@ -260,42 +268,29 @@ class Supervisor:
                 self._dropped.add(name)
                 self.note(f"the metric {name!r} came as something that is no number; such values are left out")
 
-    def _look_for_anomalies(self, record: Record) -> None:
-        sick = set(anomalies(record))
-        self._alarmed = self._alarmed or bool(sick - self._sick)
-        self._sick = (self._sick - set(record.metrics)) | sick
-
     def _check(self, reason: Reason, window: Window | None) -> None:
         if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
             return
         step = self.progress.step
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
         values = self.registry.values()
-        outcome = self.ranks.agree(lambda: self.decider.decide(check), Outcome())
+        outcome = self.ranks.agree(lambda: self.decider.decide(check))
         journal_check(self.journal, check, outcome, values)
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
-            self.actions.rolled_back, self._is_past = False, True
-            self._sick.clear()
+            self.actions.rolled_back = False
+            self.alarms.rolled_back()
             self.windows.drop_open(step)
         elif outcome.is_healthy and reason == "scheduled":
             self.recovery.take(step)
-
-    def _without_the_past(self, record: Record) -> Record:
-        """Leave a loss out that is NaN because of what a rollback undid: the log that covers it comes after."""
-        if not self._is_past or "loss" not in record.metrics:
-            return record
-        self._is_past = False
-        if math.isfinite(record.metrics["loss"]):
-            return record
-        return evolve(record, metrics={name: value for name, value in record.metrics.items() if name != "loss"})
 
     def _failed(self, failure: Failure) -> None:
         journal_failure(self.journal, self.progress.step, failure)
         if self.config.on_error == "raise":
             raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
         if self.config.on_error == "stop":
-            self.actions.stop(f"{failure.loaded.name} failed in {failure.hook} and `on_error` is stop: {failure.error}")
+            failed = f"{failure.loaded.name} failed in {failure.hook}"
+            self._stop_because = f"{failed} and `on_error` is stop: {failure.error}"  # told to all ranks at a settle
 
     def _tell(self, entry: JournalEntry) -> None:
         if not self._telling:

@@ -43,6 +43,10 @@ def verify(path: Path) -> Verified:
     recording = read_run(path)
     if recording.format != "journal":
         raise UnreadableRun(path, "it has no journal (steersman/journal.jsonl), so there are no decisions to verify")
+    begin = next(entry for entry in recording.decisions if entry.kind == "run")
+    given = [s["name"] for s in begin.data["strategies"] if str(s["origin"]).startswith("given in Python")]
+    if given:
+        raise UnreadableRun(path, f"{', '.join(given)} was given as a Python object, which no journal can name again")
     try:
         again = replay(recording.path, recording.config or {}, folder=recording.config_folder)
     except ConfigError as error:

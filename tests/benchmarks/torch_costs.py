@@ -135,7 +135,7 @@ def on_rank(rank: int, folder: str) -> None:
     ranks, decided, nothing = TorchRanks(), outcome(), Outcome()
     took = in_turns(
         lambda: dist.broadcast_object_list([decided if rank == 0 else nothing], src=0),
-        lambda: ranks.agree(lambda: decided, nothing),
+        lambda: ranks.agree(lambda: decided),
         100,
     )
     if rank == 0:

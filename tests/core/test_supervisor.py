@@ -255,6 +255,7 @@ def test_on_error_stop(supervise, every_hook):
     run = supervise(every_hook(raises_in="on_log"), config={"on_error": "stop"})
     assert run.supervisor.actions.stop_because is None
     run.train(5, loss=1.0)
+    run.supervisor.settle()
     assert run.supervisor.actions.stop_because == ("every-hook failed in on_log and `on_error` is stop: broken on_log")
 
 

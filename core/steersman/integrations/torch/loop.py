@@ -13,8 +13,8 @@ from steersman.config.reading import Source
 from steersman.hyperparameters import Hyperparameter, registry_of
 from steersman.integrations.guarding import Guarded, guarded
 from steersman.integrations.policy import Policy, is_switched_off
-from steersman.integrations.torch.facts import adaptive, learning_rate_of
-from steersman.integrations.torch.learning_rate import innermost
+from steersman.integrations.torch.facts import adaptive
+from steersman.integrations.torch.learning_rate import innermost, learning_rates
 from steersman.integrations.torch.session import Begin, Session
 from steersman.records import Kind, Record, record_from_logs
 from steersman.schedule import RunPlan
@@ -62,6 +62,7 @@ class Loop(Guarded):
             inner.register_step_pre_hook(lambda *_: self._step_begins()),
             inner.register_step_post_hook(lambda *_: self._step_ends()),
         ]
+        self._found = learning_rates(optimizer)  # now: a hook cannot be added while hooks run
 
     def watched(self) -> Session | None:
         return self.session
@@ -142,9 +143,8 @@ class Loop(Guarded):
     def _begin(self) -> None:
         if is_switched_off():
             return
-        found = learning_rate_of(self._optimizer)
         registry = registry_of(
-            self.policy.own, found, lambda _: "hand it over as steersman.Hyperparameter(name, get, set)"
+            self.policy.own, self._found, lambda _: "hand it over as steersman.Hyperparameter(name, get, set)"
         )
         past = tuple(Record(**fields) for fields in self._loaded.get("records", ()))
         self._steps = step = int(self._loaded.get("step", 0))
@@ -196,6 +196,9 @@ class Loop(Guarded):
             handle.remove()
         if self.session is not None:
             self.session.give_up()
+        for entry in self._found.values():
+            if entry.handle is not None:
+                entry.handle.release()
 
 
 def attach(

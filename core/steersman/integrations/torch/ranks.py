@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -10,27 +11,59 @@ import torch.distributed as dist
 from steersman.ranks import OneProcess, Ranks
 
 T = TypeVar("T")
+_dist: Any = dist  # its collectives are typed in part
 
 
 class TorchRanks:
-    """The processes of an initialised process group."""
+    """The processes of an initialised process group.
+
+    What is sent lies on the CPU, or with NCCL on the current device, which each rank must have set before.
+    """
 
     def __init__(self) -> None:
         self.is_main = dist.get_rank() == 0
         self.size = dist.get_world_size()
 
-    def agree(self, decide: Callable[[], T], nothing: T) -> T:
+    def agree(self, decide: Callable[[], T]) -> T:
         raised: Exception | None = None
-        box: list[Any] = [nothing]
+        sent: list[bytes] = [b""]
         if self.is_main:
             try:
-                box = [decide()]
+                sent = [pickle.dumps((decide(), None))]
+            except Exception as error:
+                raised, sent = error, [_pickled(error)]
+        _dist.broadcast_object_list(sent, src=0)
+        decided: Any = None
+        if raised is None:
+            try:
+                decided, raised = pickle.loads(sent[0])
             except Exception as error:
                 raised = error
-        dist.broadcast_object_list(box, src=0)
+        problems = self._gathered(None if raised is None else f"{type(raised).__name__}: {raised}")
         if raised is not None:
             raise raised
-        return cast("T", box[0])
+        for rank, problem in enumerate(problems):
+            if problem is not None:
+                raise RuntimeError(f"rank {rank} cannot read what rank 0 decided: {problem}")
+        return cast("T", decided)
+
+    def same(self, value: object) -> bool:
+        return len(set(self._gathered(repr(value)))) == 1
+
+    def _gathered(self, value: str | None) -> list[str | None]:
+        values: list[str | None] = [None] * self.size
+        _dist.all_gather_object(values, value)
+        return values
+
+
+def _pickled(error: Exception) -> bytes:
+    """Return an error as the other ranks can read it: itself where that is possible, else its text."""
+    try:
+        sent = pickle.dumps((None, error))
+        pickle.loads(sent)
+    except Exception:
+        return pickle.dumps((None, RuntimeError(f"rank 0: {type(error).__name__}: {error}")))
+    return sent
 
     def same(self, value: object) -> bool:
         held: list[Any] = [None] * self.size

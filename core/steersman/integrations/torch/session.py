@@ -19,7 +19,7 @@ from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce
-from steersman.integrations.earlier_runs import Earlier, heard_of, leave_factors
+from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
@@ -30,6 +30,7 @@ from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.reporters.console import Console
+from steersman.reporters.isolation import isolated
 from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
@@ -94,10 +95,9 @@ class Session:
         self.journal = Journal(path if self.ranks.is_main else None, self._complain)
         self._complaints: list[str] = []
         self._held.callback(self.journal.close)
-        if self.ranks.is_main and config.console:
-            self.journal.subscribers.append(Console().hear)
         if self.ranks.is_main:
-            self.journal.subscribers.extend(begin.reporters)
+            reporters = (*((Console().hear,) if config.console else ()), *begin.reporters)
+            self.journal.subscribers.extend(isolated(hear) for hear in reporters)
         if begin.listener is not None:
             self.journal.subscribers.append(begin.listener)
         self.folder = begin.folder / JOURNAL.parent
@@ -131,7 +131,7 @@ class Session:
         warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
-        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved), Earlier())
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because:
@@ -157,7 +157,7 @@ class Session:
 
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
-        self.supervisor.settle()
+        self.supervisor.settle(step_begins=True)
         self._step_began = perf_counter()
 
     def step_ends(self, step: int) -> None:

@@ -135,8 +135,8 @@ class TrainerSession(Session):
 
     def _tell_true_rate(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
         handle = self.supervisor.registry.get("learning_rate").handle
-        if isinstance(handle, LearningRate) and handle.factor != 1.0 and isinstance(logs.get("learning_rate"), float):
-            logs["learning_rate"] *= handle.factor
+        if isinstance(handle, LearningRate) and handle.in_force != 1.0 and isinstance(logs.get("learning_rate"), float):
+            logs["learning_rate"] *= handle.in_force
             if history and "learning_rate" in history[-1]:
                 history[-1]["learning_rate"] = logs["learning_rate"]
 
@@ -148,18 +148,22 @@ def _carry_into(state: Any, session: TrainerSession, failed: Callable[[str, Exce
     """
     write: Callable[[str], None] = state.save_to_json
 
-    @functools.wraps(write)
-    def save_to_json(json_path: str) -> None:
+    def told(act: Callable[[], None]) -> None:
         try:
             if session.is_running:
-                session.carry()
+                act()
         except Exception as error:
-            failed("save_to_json", error)
+            if session.ranks.size == 1:
+                failed("save_to_json", error)
+            else:  # only the ranks that write come here, and none may leave the others alone
+                session.failed("save_to_json", error, 1, gives_up=False)
+
+    @functools.wraps(write)
+    def save_to_json(json_path: str) -> None:
+        told(session.carry)
         write(json_path)
-        try:
-            if session.is_running and Path(json_path).parent.name.startswith(PREFIX_CHECKPOINT_DIR):
-                session.leave_factors(Path(json_path).parent)
-        except Exception as error:
-            failed("save_to_json", error)
+        folder = Path(json_path).parent
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+            told(lambda: session.leave_factors(folder))
 
     state.save_to_json = save_to_json

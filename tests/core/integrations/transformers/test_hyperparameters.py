@@ -144,7 +144,7 @@ def test_clipping_that_is_off_is_inert(make_trainer, journal, value):
 
 
 def test_every_hyperparameter_is_told(make_trainer, journal):
-    """At train begin each of the six is live, inert or unsupported, with the reason."""
+    """At train begin each of the six, and each group's learning rate, is live, inert or unsupported, with the reason."""
     trainer = make_trainer()
     steersman.supervise(trainer, {"extends": "origin", "console": False})
 
@@ -153,6 +153,8 @@ def test_every_hyperparameter_is_told(make_trainer, journal):
     told = {h["name"]: (h["status"], h["reason"]) for h in journal(trainer, "run")[0].data["hyperparameters"]}
     assert told == {
         "learning_rate": ("live", ""),
+        "learning_rate[0]": ("live", ""),
+        "learning_rate[1]": ("live", ""),
         "max_grad_norm": ("live", ""),
         "kl_penalty": ("unsupported", "this trainer has none"),
         "reward_weight": ("unsupported", "this trainer has none"),

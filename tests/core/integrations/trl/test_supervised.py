@@ -8,8 +8,7 @@ import pytest
 from transformers import TrainerCallback
 
 import steersman
-from steersman import Adjust
-from steersman.hyperparameters import Deferred
+from steersman.verifying import verify
 
 
 def _status(journal, trainer, name):
@@ -96,42 +95,47 @@ def test_a_kl_penalty_handed_over_is_steered(grpo, act, cut, journal):
     assert trainer.beta == 0.05
 
 
-class TakingEffect(TrainerCallback):
-    """Puts in force what waits, as the supervisor does at each step's begin, and records beta and the temperature."""
+class Watching(TrainerCallback):
+    """Records beta and the temperature that each step begins with."""
 
-    def __init__(self, trainer, callback):
-        self.trainer, self.callback, self.seen = trainer, callback, []
+    def __init__(self, trainer):
+        self.trainer, self.seen = trainer, []
 
     def on_step_begin(self, args, state, control, **kwargs):
-        for entry in self.callback.session.supervisor.registry.entries.values():
-            if isinstance(entry.handle, Deferred):
-                entry.handle.take_effect()
         self.seen.append((self.trainer.beta, self.trainer.temperature))
 
 
+TIGHTENING = """
+import steersman
+from steersman import Adjust
+
+
 class Tightening:
-    """Doubles the KL penalty at the check of step 4, and lowers the temperature at that of step 6."""
+    'Doubles the KL penalty at the check of step 4, and lowers the temperature at that of step 6.'
 
     @steersman.hookimpl
     def propose_adjustments(self, run, check):
         closer = Adjust("kl_penalty", scale=2.0, because="a test says so")
         colder = Adjust("temperature", scale=0.8, because="a test says so")
         return {4: closer, 6: colder}.get(check.step)
+"""
 
 
 @pytest.fixture
-def steered(grpo, act):
+def steered(grpo, act, tmp_path):
     """Return a function that trains under `Tightening`, with a generation at every second step."""
+    (tmp_path / "tightening.py").write_text(TIGHTENING)
 
-    def train(**options):
-        trainer = grpo(steps_per_generation=2)
+    def train(steps_per_generation=2, rails=None, **options):
+        trainer = grpo(steps_per_generation=steps_per_generation)
         allowed = {"kl_penalty": {"max": 0.3}, "temperature": {"min": 0.5}}
-        config = act(Tightening(), hyperparameters=allowed, check_every=2)
-        callback = steersman.supervise(trainer, config)
-        taking = TakingEffect(trainer, callback)
-        trainer.add_callback(taking)
+        rules = {"score": {"eval_reward": {"weight": 1.0, "direction": "higher"}}, "rails": rails or {}}
+        config = act(f"{tmp_path}/tightening.py:Tightening", hyperparameters=allowed, check_every=2) | rules
+        steersman.supervise(trainer, config)
+        watching = Watching(trainer)
+        trainer.add_callback(watching)
         trainer.train(**options)
-        return trainer, taking.seen
+        return trainer, watching.seen
 
     return train
 
@@ -144,6 +148,34 @@ def test_rules_steer_what_trl_generates_with(steered, journal):
     changes = {(e.step, e.data["hyperparameter"]): e.data["read_back"] for e in journal(trainer, "adjustment")}
     assert changes == {(4, "kl_penalty"): 0.1, (6, "temperature"): 0.8}
     assert (trainer.beta, trainer.temperature, trainer.generation_config.temperature) == (0.05, 1.0, 1.0)
+
+
+def test_a_change_waits_for_the_next_generation(steered, journal):
+    """With a generation at every fourth step, what is decided at step 6 is in force from the ninth, and is said then."""
+    trainer, seen = steered(steps_per_generation=4)
+
+    assert seen == [(0.05, 1.0)] * 4 + [(0.1, 1.0)] * 4 + [(0.1, 0.8)] * 4
+    effects = [(e.step, e.data["hyperparameter"], e.data["value"]) for e in journal(trainer, "effect")]
+    assert effects == [(4, "kl_penalty", 0.1), (8, "temperature", 0.8)]
+
+
+def test_what_moves_the_rewards_begins_the_ranking_anew(steered, journal):
+    """Rewards at another temperature are no better or worse: the best is chosen from those after the change."""
+    trainer, _ = steered(steps_per_generation=4, rails={"restart_baselines": True})
+
+    assert [e.step for e in journal(trainer, "restart")] == [4, 8]
+    assert journal(trainer, "end")[0].data["best"]["step"] == 12
+    assert [e.data["loss_change"] for e in journal(trainer, "check") if e.step in (6, 10)] == [None, None]
+
+
+def test_a_deferred_change_is_recomputed_from_the_journal(steered):
+    """`replay --verify` knows when each value came into force."""
+    trainer, _ = steered(steps_per_generation=4, rails={"restart_baselines": True})
+
+    told = verify(Path(trainer.args.output_dir))
+
+    assert told.differences == ()
+    assert told.decisions > 5
 
 
 def test_a_resumed_run_is_steered_as_the_straight_one(steered, logged):
