@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
     from steersman.hyperparameters import Hyperparameter
-    from steersman.integrations.torch.loop import Evaluated, Loop, attach
+    from steersman.integrations.lightning import LightningCallback
+    from steersman.integrations.torch.loop import Loop, attach
+    from steersman.integrations.torch.supervised import Evaluated
     from steersman.integrations.transformers.callback import SteersmanCallback
     from steersman.integrations.transformers.supervise import supervise
     from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
@@ -46,6 +48,7 @@ __all__ = [
     "Finding",
     "Hyperparameter",
     "JournalEntry",
+    "LightningCallback",
     "Loop",
     "Record",
     "Replay",
@@ -76,7 +79,9 @@ _MODULES = {
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
     "hyperparameters": ("Hyperparameter",),
-    "integrations.torch.loop": ("Evaluated", "Loop", "attach"),
+    "integrations.lightning": ("LightningCallback",),
+    "integrations.torch.loop": ("Loop", "attach"),
+    "integrations.torch.supervised": ("Evaluated",),
     "integrations.transformers.callback": ("SteersmanCallback",),
     "integrations.transformers.supervise": ("supervise",),
     "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from attrs import asdict
 
+from steersman.config import Config
 from steersman.dispatch import Loaded
+from steersman.hyperparameters import Registry
 from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
 
@@ -64,3 +66,16 @@ def announce(
         journal=str(supervisor.journal.path) if supervisor.journal.is_open else None,
         versions={name: version(name) for name in ("steersman", *begin.packages)},
     )
+
+
+def will_not_change(registry: Registry, config: Config) -> Iterator[str]:
+    """Yield a sentence for each hyperparameter the config names that this run has not, or not within its bounds."""
+    for name, bounds in config.allowed.items():
+        entry = registry.get(name)
+        if name not in registry.entries:
+            yield f"{name} in `hyperparameters:`: {entry.reason}"
+            continue
+        value = getattr(entry.handle, "peak", None)
+        value = entry.value if value is None else value
+        if value is not None and not bounds.min <= value <= bounds.max:
+            yield f"{name} is {value:g}, outside its bounds ({bounds}): only a change that leads inside them is made"

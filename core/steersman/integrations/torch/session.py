@@ -18,7 +18,7 @@ from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
 from steersman.hyperparameters import Registry
-from steersman.integrations.announcing import announce
+from steersman.integrations.announcing import announce, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
@@ -48,8 +48,9 @@ class Begin:
 
     `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
-    keeps no log of its own, so that a resumed run needs ours. `facts` are what scores depend on besides the model.
-    `reporters` hear every journal line on rank 0, `listener` on every rank.
+    keeps no log of its own: then `saved` holds the records. `counts_forwards` where the forwards of the model tell the
+    tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
+    `listener` on every rank.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Begin:
     reporters: tuple[Callable[[JournalEntry], None], ...] = ()
     listener: Callable[[JournalEntry], None] | None = None
     keeps_records: bool = False
+    counts_forwards: bool = True
 
 
 class Session:
@@ -115,20 +117,18 @@ class Session:
             recovery=recovery,
             facts=self.facts,
         )
-        self.tokens = TokenCount(begin.model) if begin.model is not None else None
-        if self.tokens is not None:
-            self._held.callback(self.tokens.release)
-            self.tokens.resume(saved.get("tokens") or {})
+        self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
+        self._held.callback(self.tokens.release)
+        self.tokens.resume(saved.get("tokens") or {})
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
-        self._step_began: float | None = None
         self.step = begin.step
         self._unlogged = deque((_converter.structure(r, Record) for r in saved.get("unlogged", ())), _UNLOGGED)
-        self._records = deque(begin.past, _RECORDS) if begin.keeps_records else None
+        kept = tuple(_converter.structure(r, Record) for r in saved.get("records") or ())
+        self._records = deque(kept, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        absent = [name for name in config.hyperparameters if name not in begin.registry.entries]
-        warned = [*begin.notes, *(f"{n} in `hyperparameters:`: {begin.registry.get(n).reason}" for n in absent)]
+        warned = [*begin.notes, *will_not_change(begin.registry, config)]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
@@ -139,7 +139,7 @@ class Session:
         warned += earlier.notes
         if (snapshots := told(recovery)) != "":
             warned.append(snapshots)
-        past = sorted((*self._unlogged, *begin.past), key=lambda record: record.step)
+        past = sorted((*self._unlogged, *(kept if begin.keeps_records else begin.past)), key=lambda record: record.step)
         problems = self.supervisor.restore(past, saved, step=begin.step)
         announce(self.supervisor, strategies, begin, self.values, self.facts, warned, superseded=earlier.superseded)
         for problem in problems:
@@ -158,13 +158,11 @@ class Session:
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
         self.supervisor.settle(step_begins=True)
-        self._step_began = perf_counter()
+        self.tokens.start()
 
     def step_ends(self, step: int) -> None:
         """Optimizer step `step` (from 1) was made."""
-        if self.tokens is not None and self._step_began is not None:
-            self.tokens.seconds += perf_counter() - self._step_began
-        self._step_began = None
+        self.tokens.stop()
         self.step = step
         seen = self._watch.seen() if self._watch is not None else None
         if seen is not None:
@@ -174,7 +172,7 @@ class Session:
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
         record, self.step = evolve(record, elapsed=self.elapsed()), record.step
-        if self.tokens is not None and record.kind != "eval":
+        if record.kind != "eval":
             record = evolve(record, usage=self.tokens.take())
         if self._records is not None:
             self._records.append(record)
@@ -228,7 +226,7 @@ class Session:
             **self.supervisor.save(),
             "step": self.step,
             "elapsed": self.elapsed(),
-            "tokens": asdict(self.tokens.pending()) if self.tokens is not None else {},
+            "tokens": asdict(self.tokens.pending()),
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "facts": self.facts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -11,14 +12,28 @@ from steersman.records import Usage
 
 
 class TokenCount:
-    """Non-padding tokens and sequences of the training forwards of a model, and the seconds spent in its steps."""
+    """Non-padding tokens and sequences of the training forwards of a model, and the seconds spent in its steps.
 
-    def __init__(self, model: Any) -> None:
+    Without a model it counts what it is given by `add`. Without `start` a step begins at its first forward.
+    """
+
+    def __init__(self, model: Any = None) -> None:
         self.seconds = 0.0
+        self._began: float | None = None
         self._samples = 0
         self._tokens: torch.Tensor | None = None
         self._plain_tokens = 0
-        self._handle = model.register_forward_pre_hook(self._count, with_kwargs=True)
+        self._handle = model.register_forward_pre_hook(self._count, with_kwargs=True) if model is not None else None
+
+    def start(self) -> None:
+        """A step begins; calling it again before `stop` changes nothing."""
+        self._began = perf_counter() if self._began is None else self._began
+
+    def stop(self) -> None:
+        """The step is over."""
+        if self._began is not None:
+            self.seconds += perf_counter() - self._began
+        self._began = None
 
     def take(self) -> tuple[Usage, ...]:
         """Return what was counted since the last call, and begin at zero: one read from the device."""
@@ -40,12 +55,17 @@ class TokenCount:
 
     def release(self) -> None:
         """Stop counting."""
-        self._handle.remove()
+        if self._handle is not None:
+            self._handle.remove()
 
     def _count(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        if not (module.training and torch.is_grad_enabled()):
-            return
-        ids, mask = kwargs.get("input_ids"), kwargs.get("attention_mask")
+        if module.training and torch.is_grad_enabled():
+            self.start()
+            self.add(kwargs)
+
+    def add(self, batch: Mapping[str, Any]) -> None:
+        """Count a batch that is trained on: its `attention_mask`, else its `input_ids`."""
+        ids, mask = batch.get("input_ids"), batch.get("attention_mask")
         if isinstance(ids, torch.Tensor):
             self._samples += ids.shape[0]
         if isinstance(mask, torch.Tensor) and mask.dim() == 2:
