@@ -9,23 +9,31 @@ import re
 import runpy
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import click
 import pytest
 import yaml
 from attrs import frozen
 
-from steersman import Adjust, Finding, Record, Score, Stop, Supervisor, hookimpl
+from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, hookimpl
 from steersman.arbiter import Ruling
+from steersman.cli import main
 from steersman.config import read
-from steersman.config.reading import KEYS
+from steersman.config.reading import KEYS, SHIPPED
 from steersman.config.schema import HyperparameterConfig, LoggingConfig
+from steersman.control import Recorded, Said
 from steersman.hyperparameters import Entry, OnPaper, Registry
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.loading import installed, load
+from steersman.outcomes import Label
+from steersman.outcomes import Settings as OutcomeSettings
+from steersman.rails import Limits, Mode
+from steersman.snapshots import OnPaperSnapshots, Recovery, RecoverySettings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -119,7 +127,12 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         path, _, anchor = target.partition("#")
         goal = (DOCS / page).parent / path if path else DOCS / page
         assert goal.is_file(), target
-        assert not anchor or f"\n## {anchor}\n" in goal.read_text(encoding="utf-8"), target
+        assert not anchor or anchor in anchors(goal.read_text(encoding="utf-8")), target
+
+
+def anchors(text: str) -> set[str]:
+    """What a link to each heading of a page ends with."""
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^##+ (.+)$", text, re.M)}
 
 
 def test_every_page_can_be_found() -> None:
@@ -164,6 +177,38 @@ def test_every_key_below_a_key_is_shown(key: str, cls: type[Any]) -> None:
     assert [field.name for field in attrs.fields(cls) if f"{field.name}:" not in section] == []
 
 
+@pytest.mark.parametrize("name", get_args(Mode))
+def test_every_mode_is_explained(name: str) -> None:
+    """The how-to on the config and that on steering a run say what each mode does."""
+    assert f"`{name}`" in sections("how-to/configure.md")["mode"]
+    assert f"\n| `{name}`" in sections("how-to/steer-a-run.md")["How much it may do"]
+
+
+@pytest.mark.parametrize(
+    ("key", "cls"), [("rails", Limits), ("outcomes", OutcomeSettings), ("recovery", RecoverySettings)]
+)
+def test_every_key_below_a_key_is_listed_with_its_default(key: str, cls: type[Any]) -> None:
+    """The table of a key has exactly the keys below it, each with the default that the code has."""
+    rows = fields_of(sections("how-to/configure.md")[key])
+
+    assert {name: yaml.safe_load(cells[0]) for name, cells in rows.items()} == options(cls)
+
+
+def test_every_shipped_config_is_named() -> None:
+    """The how-to says what each config for `extends` is."""
+    section = sections("how-to/configure.md")["extends"]
+
+    assert [point.name for point in entry_points(group=SHIPPED) if f"`{point.name}` " not in section] == []
+
+
+@pytest.mark.parametrize("command", main.list_commands(click.Context(main)))
+def test_every_command_is_shown(command: str) -> None:
+    """The README or a page shows each subcommand of `steersman`."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(DOCS / page for page in PAGES))]
+
+    assert any(re.search(rf"steersman {command}\b", text) for text in texts)
+
+
 def test_every_shipped_strategy_has_a_section() -> None:
     """The reference lists each strategy that this distribution ships, and no other."""
     shipped = {
@@ -171,14 +216,16 @@ def test_every_shipped_strategy_has_a_section() -> None:
     }
 
     assert set(sections("reference/strategies.md")) == shipped
-    assert len(shipped) == 5
+    assert len(shipped) == 6
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
     return {field.name: field.default for field in attrs.fields(cls) if field.init}
 
 
-@pytest.mark.parametrize("strategy", ["multi-metric", "eval-loss", "score", "trend-health", "token-accounting"])
+@pytest.mark.parametrize(
+    "strategy", ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "token-accounting"]
+)
 def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     """A strategy's section names each of its options."""
     section = sections("reference/strategies.md")[strategy]
@@ -227,18 +274,52 @@ class Busy:
 
     @hookimpl
     def propose_adjustments(self) -> Any:
-        return [Adjust("learning_rate", scale=0.5, because="a test"), Stop("a test")]
+        names = ("learning_rate", "temperature")
+        return [*(Adjust(name, scale=0.5, because="a test") for name in names), Rollback("a test"), Stop("a test")]
+
+
+@attrs.define(eq=False)
+class NextGeneration(OnPaper):
+    """A hyperparameter whose new value waits for the next step."""
+
+    waits: bool = False
+
+    def write(self, value: float, ratio: float) -> None:
+        super().write(value, ratio)
+        self.waits = True
+
+    def take_effect(self) -> bool:
+        self.waits = False
+        return True
 
 
 def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
     """Each kind of journal entry of a small run, with the fields its lines have in the file."""
-    config = read({"mode": "act", "check_every": 10, "use": [Busy()], "hyperparameters": {"learning_rate": {}}})
+    config = read(
+        {
+            "extends": "no-rails",
+            "mode": "act",
+            "check_every": 10,
+            "use": [Busy()],
+            "hyperparameters": {"learning_rate": {}, "temperature": {}},
+            "rails": {"restart_baselines": True},
+            "outcomes": {"judge_after": 1},
+        }
+    )
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
-    registry = Registry([Entry("learning_rate", OnPaper(1.0), "live", safer="down")])
-    supervisor = Supervisor(config, load(config, []), registry=registry, journal=journal)
+    handles = {"learning_rate": OnPaper(1.0), "temperature": NextGeneration(1.0)}
+    supervisor = Supervisor(
+        config,
+        load(config, []),
+        registry=Registry(Entry(name, handle, "live", safer="down") for name, handle in handles.items()),
+        journal=journal,
+        control=Recorded({20: Said(reverts=True)}),
+        recovery=Recovery(config.recovery, OnPaperSnapshots()),
+    )
     supervisor.begin()
     for step in (10, 20, 30):
+        supervisor.settle(step_begins=True)
         supervisor.feed(Record(step, "train", {"loss": 1.0, "reward": 1.0}, step / 10))
         supervisor.feed(Record(step, "eval", {"eval_loss": 1.0} if step == 10 else {"eval_f1": 1.0}))
         supervisor.saved(step, f"checkpoint-{step}")
@@ -265,15 +346,22 @@ def test_a_run_writes_every_kind_but_run(tmp_path: Path) -> None:
 def test_every_field_of_a_journal_entry_is_listed(kind: str, tmp_path: Path) -> None:
     """A kind's section lists exactly the fields that the code names and a real run writes."""
     listed = {name for name, cells in fields_of(sections("reference/journal.md")[kind]).items() if cells != [""]}
-    verdicts = {"applied", "accepted", "advised", "refused", "lost", "vetoed", "failed", "unknown"}
 
-    assert listed - (verdicts if kind == "proposal" else set()) == (
+    assert listed - (set(get_args(Ruling)) if kind == "proposal" else set()) == (
         written_by_the_code()[kind] | seen_in_a_run(tmp_path).get(kind, set())
     )
 
 
 def test_every_verdict_is_listed() -> None:
-    """The section of proposals explains each ruling that the arbiter knows."""
-    listed = fields_of(sections("reference/journal.md")["proposal"])
+    """The section of proposals explains each ruling that the arbiter knows, and no other."""
+    _, _, verdicts = sections("reference/journal.md")["proposal"].partition("| verdict | |")
 
-    assert [ruling for ruling in get_args(Ruling) if ruling not in listed] == []
+    assert set(fields_of(verdicts)) == set(get_args(Ruling))
+
+
+def test_every_label_is_explained() -> None:
+    """The page on outcomes says where each label is given, and the reference names it."""
+    table = sections("explanation/what-became-of-a-change.md")["How a change is judged"]
+    reference = sections("reference/journal.md")["outcome"]
+
+    assert [label for label in get_args(Label) if f"| `{label}` |" not in table or f"`{label}`" not in reference] == []

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from steersman.replaying import Replay, replay
     from steersman.run import Adjustment, Run
     from steersman.schedule import RunPlan
+    from steersman.snapshots import RolledBack
     from steersman.strategies import hookimpl, state
     from steersman.supervisor import Supervisor
     from steersman.windows import Window
@@ -53,6 +54,7 @@ __all__ = [
     "Replay",
     "RewardGate",
     "Rollback",
+    "RolledBack",
     "Run",
     "RunPlan",
     "Save",
@@ -88,6 +90,7 @@ _MODULES = {
     "replaying": ("Replay", "replay"),
     "run": ("Adjustment", "Run"),
     "schedule": ("RunPlan",),
+    "snapshots": ("RolledBack",),
     "strategies": ("hookimpl", "state"),
     "supervisor": ("Supervisor",),
     "windows": ("Window",),

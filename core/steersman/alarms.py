@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from attrs import define, evolve, field
 
 from steersman.records import Record
@@ -16,7 +14,7 @@ class Alarms:
 
     is_ringing: bool = False
     _sick: set[str] = field(factory=set[str])
-    _covers_undone_steps: bool = False
+    _undone: int = -1
 
     def hear(self, record: Record) -> None:
         """Listen to one record."""
@@ -28,16 +26,14 @@ class Alarms:
         """The step is closed, and what rang was looked at."""
         self.is_ringing = False
 
-    def rolled_back(self) -> None:
-        """Everything is well again; the next mean loss still covers steps that were undone."""
+    def rolled_back(self, step: int) -> None:
+        """Everything is well again; a loss that also covers the steps up to `step` tells nothing of what is now."""
         self._sick.clear()
-        self._covers_undone_steps = True
+        self._undone = step
 
-    def without_undone(self, record: Record) -> Record:
-        """Return a record without a loss that is NaN because of steps a rollback undid."""
-        if not self._covers_undone_steps or "loss" not in record.metrics:
+    def without_undone(self, record: Record, last_log: int) -> Record:
+        """Return a record without a loss that is the mean over steps a rollback undid, made since `last_log`."""
+        if "loss" not in record.metrics or last_log >= self._undone:
             return record
-        self._covers_undone_steps = False
-        if math.isfinite(record.metrics["loss"]):
-            return record
+        self._undone = -1
         return evolve(record, metrics={name: value for name, value in record.metrics.items() if name != "loss"})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from steersman.journal import JournalEntry
     from steersman.records import Record
     from steersman.run import Adjustment, Run
+    from steersman.snapshots import RolledBack
     from steersman.windows import Window
 
 hookspec = pluggy.HookspecMarker("steersman")
@@ -201,8 +202,9 @@ class Hooks:
 
     @hookspec
     def veto_adjustment(self, run: Run, adjustment: Adjust) -> str | None:
-        """Object to a change that won arbitration, before it is made. Called in `act` only.
+        """Object to a change that won arbitration, before it is made.
 
+        Called in `act`, and in `ask` for what a person approved; in both for what Steersman itself undoes or releases.
         Receives the Adjust. Returns the reason as a sentence, or None.
 
         Example:
@@ -231,10 +233,11 @@ class Hooks:
         """
 
     @hookspec
-    def on_rolled_back(self, run: Run, rollback: object) -> None:
-        """Called after a rollback. This release refuses every Rollback, so it is not called yet.
+    def on_rolled_back(self, run: Run, rollback: RolledBack) -> None:
+        """Called after weights and optimizer went back to the last healthy state, as a Rollback had proposed.
 
-        Receives the rollback. Returns nothing.
+        Receives the rollback: `step`, `to_step` (whose state is in force again), `strategy` and `because` of the
+        proposal, `left` (how many a run may still have). Returns nothing.
 
         Example:
             @define(eq=False)

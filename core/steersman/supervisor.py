@@ -172,7 +172,7 @@ class Supervisor:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
         if record.step != self._open or record.kind == "summary":
             self.settle()
-        record = self.alarms.without_undone(record)
+        record = self.alarms.without_undone(record, self.windows.last_log)
         self._open = record.step
         progress = self.progress
         progress.step = record.step
@@ -298,7 +298,7 @@ class Supervisor:
             self.recovery.take(step)
 
     def _leave_undone(self, step: int) -> None:
-        self.alarms.rolled_back()
+        self.alarms.rolled_back(step)
         self.windows.drop_open(step)
 
     def _failed(self, failure: Failure) -> None:

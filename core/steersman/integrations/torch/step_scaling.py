@@ -78,7 +78,8 @@ class StepScaling:
 
         That is `max_lr` of cyclic schedules, else the rate that warm-up leads to and decay starts from.
         """
-        group = next((group for found, group in self._named() if found == name), {})
+        nothing: Group = {}
+        group = next((group for found, group in self._named() if found == name), nothing)
         rate = group.get("max_lr", group.get("initial_lr", group.get("lr")))
         return None if rate is None else float(rate)
 

@@ -14,8 +14,8 @@ from steersman.records import Usage
 class TokenCount:
     """Non-padding tokens and sequences of the training forwards of a model, and the seconds spent in its steps.
 
-    Without a model it counts what it is given by `add`. Without `start` a step begins at its first forward. What a
-    checkpoint carries is that of whole steps: a resumed run makes the step again in which it was saved.
+    What a checkpoint carries is that of whole steps: a resumed run makes the step again in which it was saved.
+    Without a model it counts what it is given by `add`. Without `start` a step begins at its first forward.
     """
 
     def __init__(self, model: Any = None) -> None:
@@ -36,13 +36,13 @@ class TokenCount:
         if self._began is not None:
             self.seconds += perf_counter() - self._began
         self._began = None
-        self._whole = (self._plain_tokens, self._tokens, self.seconds, self._samples)
+        self.step_ended()
 
     def take(self) -> tuple[Usage, ...]:
         """Return what was counted since the last call, and begin at zero: one read from the device."""
         usage = _usage(self._plain_tokens, self._tokens, self.seconds, self._samples)
         self.seconds, self._samples, self._plain_tokens, self._tokens = 0.0, 0, 0, None
-        self._whole = (0, None, 0.0, 0)
+        self.step_ended()
         return (usage,) if usage.tokens or usage.samples else ()
 
     def resume(self, pending: Mapping[str, Any]) -> None:
@@ -50,7 +50,11 @@ class TokenCount:
         self._plain_tokens += int(pending.get("tokens", 0))
         self._samples += int(pending.get("samples", 0))
         self.seconds += float(pending.get("seconds", 0.0))
-        self.stop()
+        self.step_ended()
+
+    def step_ended(self) -> None:
+        """Everything counted so far is of whole steps."""
+        self._whole = (self._plain_tokens, self._tokens, self.seconds, self._samples)
 
     def pending(self) -> Usage:
         """Return what was counted since the last `take`, up to the end of the last step: one read from the device."""

@@ -125,9 +125,8 @@ class TrainerSession(Session):
         """See to what of the Trainer's own must begin anew with the ranking, or go back with the weights."""
         if entry.kind == "restart" and self.native.always:
             self._state.best_metric = None
-        trainer: Any = self._trainer
-        if entry.kind == "rollback" and getattr(trainer, "_buffered_inputs", None) is not None:
-            trainer._buffered_inputs = None  # completions of the weights that were given up
+        if entry.kind == "rollback" and self._trainer is not None:
+            _forget_undone(self._trainer)
 
     def _keep(self) -> None:
         for sentence in self.keeper.keep(self.supervisor.ranking) if self.keeper is not None else ():
@@ -139,6 +138,18 @@ class TrainerSession(Session):
             logs["learning_rate"] *= handle.in_force
             if history and "learning_rate" in history[-1]:
                 history[-1]["learning_rate"] = logs["learning_rate"]
+
+
+def _forget_undone(trainer: Any) -> None:
+    """Drop what a trainer holds of steps that were undone: completions to learn from, and a mean loss that is NaN.
+
+    The Trainer empties its sum of losses by subtracting it from itself, so one NaN would stay for ever.
+    """
+    if getattr(trainer, "_buffered_inputs", None) is not None:
+        trainer._buffered_inputs = None
+    losses = getattr(trainer, "_tr_loss", None)
+    if losses is not None:
+        losses.zero_()
 
 
 def _carry_into(state: Any, session: TrainerSession, failed: Callable[[str, Exception], None]) -> None:
