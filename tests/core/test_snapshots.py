@@ -141,14 +141,27 @@ def test_a_rollback_at_the_step_before_a_scheduled_check(run):
     assert kept.happened[-2:] == ["restored", "taken"]
 
 
-def test_a_mean_that_covers_undone_steps_is_left_out(run):
-    """The first loss after a rollback may be the mean of steps that were undone: NaN there is no news."""
+@pytest.mark.parametrize("mean", [math.nan, 9.0])
+def test_a_mean_that_covers_undone_steps_is_left_out(run, mean):
+    """A gradient was NaN at step 23; the mean loss of steps 21 to 25 tells nothing of the weights that are back."""
+    strategy = RollsBack()
+    told, _ = run(strategy, steps=20)
+    told.train(23, grad_norm=math.nan)
+    for step, loss in ((25, mean), (30, 1.0)):
+        told.train(step, loss=loss)
+    told.supervisor.settle()
+
+    assert [step for step, *_ in strategy.told] == [23]
+    after = told.of("check")[-1].data
+    assert (after["loss"], after["healthy"]) == (1.0, True)
+
+
+def test_a_loss_that_is_nan_again_is_news(run):
+    """Logged at each step, the loss of the step after a rollback covers that step alone: NaN there rolls back again."""
     strategy = RollsBack()
     run(strategy, broken=(25, 26), steps=30)
-    assert [step for step, *_ in strategy.told] == [25]
 
-    run(strategy := RollsBack(), broken=(25, 26, 27), steps=30)
-    assert [step for step, *_ in strategy.told] == [25, 27]
+    assert [step for step, *_ in strategy.told] == [25, 26]
 
 
 def test_two_that_want_it_roll_back_once(run):
