@@ -298,7 +298,7 @@ class Supervisor:
             self.recovery.take(step)
 
     def _leave_undone(self, step: int) -> None:
-        self.alarms.rolled_back(step)
+        self.alarms.rolled_back(step + self.plan.decides_in_step)
         self.windows.drop_open(step)
 
     def _failed(self, failure: Failure) -> None:

@@ -101,7 +101,7 @@ def test_the_end_of_the_run_rolls_nothing_back(rolls_back_at, epochs):
     """What is left after the last step is looked at, and no rollback is proposed."""
     records = [*epochs({"loss": 3.0}), Record(9, "train", {"loss": math.nan}, 9 / 8)]
 
-    assert [step for step in rolls_back_at(records)] == [9]  # the check out of turn, once: not again at the end
+    assert list(rolls_back_at(records)) == [9]  # the check out of turn, once: not again at the end
 
 
 def test_it_asks_for_snapshots():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from attrs import evolve
 
 from steersman.config.reading import Source
 from steersman.hyperparameters import Hyperparameter, registry_of
@@ -37,7 +38,7 @@ class Loop(Supervised):
         packages: tuple[str, ...] = ("torch",),
     ) -> None:
         super().__init__(policy)
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder = evolve(plan, decides_in_step=True), folder
         self._packages, self._model, self._optimizer = packages, model, optimizer
         self._open()
 

@@ -250,6 +250,7 @@ class Session:
             return None
         watch = NonFinite(begin.model, begin.optimizer, sync=recovery.settings.sync)
         self._held.callback(watch.release)
+        self.journal.subscribers.append(lambda entry: watch.forget() if entry.kind == "rollback" else None)
         if recovery.snapshots is not None:
             self._held.callback(recovery.snapshots.release)
         return watch

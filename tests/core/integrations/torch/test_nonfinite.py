@@ -226,6 +226,31 @@ def test_without_waiting_each_step_is_told_one_step_later():
     assert (watch.seen(), watch.seen()) == ("loss", None)
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_what_a_rollback_undid_is_not_told(deferred):
+    """One fault is told once: neither the step after it nor one whose forward was made before the rollback is told."""
+    model = Model()
+    optimizer = _sgd(model)
+    watch = NonFinite(model, optimizer)
+    watch._deferred = deferred
+    told = []
+    for value in (NAN, NAN) if deferred else (NAN,):
+        _step(model, optimizer, value)
+        told.append(watch.seen())
+    assert told[-1] == "loss"
+    model(torch.full((2,), NAN)).backward()
+    watch.forget()
+    optimizer.zero_grad()
+    optimizer.step()
+    model.weight.data.fill_(1.0)
+    told = [watch.seen()]
+    for _ in range(2):
+        _step(model, optimizer, 1.0)
+        told.append(watch.seen())
+
+    assert told == [None] * 3
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(("sync", "expected"), [(False, [None, None, "loss"]), (True, [None, "loss", None])])
 def test_a_gpu_is_waited_for_only_where_asked(sync, expected):

@@ -267,9 +267,7 @@ def decided(entries):
 
 
 @pytest.mark.parametrize("at", [[10], [14, 19], [6, 7, 21]], ids=["once", "twice", "three times"])
-def test_a_resumed_run_under_rails_is_the_straight_one(
-    make_trainer, journal, everything, assert_same, rates_used, at
-):
+def test_a_resumed_run_under_rails_is_the_straight_one(make_trainer, journal, everything, assert_same, rates_used, at):
     """Cooldowns, budget, what is judged, undone and released: same decisions, rates and parameters however often."""
     settings = {"num_train_epochs": 6, "eval_steps": 2, "save_steps": 4}
     straight = make_trainer(name="straight", **settings)
