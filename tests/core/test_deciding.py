@@ -127,7 +127,7 @@ def test_a_resumed_run_decides_as_the_straight_one(begun, mode, middle):
             run = begun(mode)
             run.supervisor.begin(past, saved, step=past[-1].step if past else 0)
             for record in records():
-                if len(past) and record.step <= past[-1].step or record.step > until:
+                if (len(past) and record.step <= past[-1].step) or record.step > until:
                     continue
                 run.supervisor.feed(record)
             if middle:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ class Loop(Supervised):
 
     def begin(self) -> None:
         """Begin the run now rather than with its first log; what it will do is said here."""
+        if self.may_give_up and self.must_give_up and self.session is not None:
+            self.session.give_up()
         if not self._begun:
             self._begun = True
             self._begin()
@@ -129,17 +132,35 @@ class Loop(Supervised):
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
+            steps_begin_late=True,
         )  # fmt: skip
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
 
-    @guarded
     def _step_begins(self, *_: object) -> None:
+        with self._inside_a_hook():
+            self._settle()
+
+    def _step_ends(self, *_: object) -> None:
+        with self._inside_a_hook():
+            self._count()
+
+    @contextmanager
+    def _inside_a_hook(self) -> Iterator[None]:
+        """Keep the hooks on while torch goes through them: one that is taken off there would end the training."""
+        self.may_give_up = False
+        try:
+            yield
+        finally:
+            self.may_give_up = True
+
+    @guarded
+    def _settle(self) -> None:
         self.begin()
         if self.session is not None:
             self.session.step_begins()
 
     @guarded
-    def _step_ends(self, *_: object) -> None:
+    def _count(self) -> None:
         self.step += 1
         if self.session is not None:
             self.session.step_ends(self.step)

@@ -59,10 +59,9 @@ class NonFinite:
         self._found: Any = torch.zeros(len(NAMES), dtype=torch.int32, device=self._device)
         self._host: Any = torch.zeros(len(NAMES), dtype=torch.int32, pin_memory=self._deferred)
         self._sent = torch.cuda.Event() if self._found.is_cuda else None
-        self._handles = [
-            model.register_forward_hook(self._look_at_loss),
-            inner.register_step_post_hook(self._look_at_gradients),
-        ]
+        after = inner.register_step_post_hook(self._look_at_gradients)
+        inner._optimizer_step_post_hooks.move_to_end(after.id, last=False)  # before whoever asks what was seen
+        self._handles = [model.register_forward_hook(self._look_at_loss), after]
 
     def seen(self) -> str | None:
         """Return what was not finite in a step not yet told: `loss`, else `grad_norm`, else nothing.
@@ -75,6 +74,13 @@ class NonFinite:
         self._found.zero_()
         self._loss.zero_()
         return next((name for name, count in zip(NAMES, counts, strict=True) if count), None)
+
+    def forget(self) -> None:
+        """Forget what was not told yet: a rollback has undone it."""
+        if self._sent is not None:
+            self._sent.synchronize()
+        for flag in (self._host, self._found, self._loss):
+            flag.zero_()
 
     def release(self) -> None:
         """Take the hooks off."""

@@ -69,6 +69,7 @@ class Begin:
     reporters: tuple[Callable[[JournalEntry], None], ...] = ()
     listener: Callable[[JournalEntry], None] | None = None
     keeps_records: bool = False
+    steps_begin_late: bool = False
     counts_forwards: bool = True
 
 
@@ -116,6 +117,7 @@ class Session:
             control=self._control(begin, saved),
             recovery=recovery,
             facts=self.facts,
+            steps_begin_late=begin.steps_begin_late,
         )
         self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
         self._held.callback(self.tokens.release)
@@ -250,6 +252,7 @@ class Session:
             return None
         watch = NonFinite(begin.model, begin.optimizer, sync=recovery.settings.sync)
         self._held.callback(watch.release)
+        self.journal.subscribers.append(lambda entry: watch.forget() if entry.kind == "rollback" else None)
         if recovery.snapshots is not None:
             self._held.callback(recovery.snapshots.release)
         return watch
