@@ -193,7 +193,7 @@ def on_paper(
     """
     entries: list[Entry] = []
     for name in dict.fromkeys((*SAFER, *values, *config.hyperparameters)):
-        safer = SAFER.get(base_of(name))
+        safer = recording.safer.get(name, SAFER.get(base_of(name)))
         if recording.supervised and name not in values:
             entries.append(Entry(name, None, "unsupported", "the supervised run had none", safer=safer))
             continue

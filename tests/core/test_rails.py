@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from attrs import define, evolve
@@ -291,4 +292,4 @@ def test_no_sequence_of_checks_leaves_the_rails(checks, values, largest, cooldow
         assert value <= 2 * first[name]
         assert factor >= least * (1 - 1e-9) or math.isclose(factor, 1.0)
         at = [number for number, changed in made if changed == name]
-        assert all(later - earlier > cooldown for earlier, later in zip(at, at[1:], strict=False))
+        assert all(later - earlier > cooldown for earlier, later in pairwise(at))

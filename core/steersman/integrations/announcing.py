@@ -57,6 +57,7 @@ def announce(
                 "status": entry.status,
                 "reason": entry.reason,
                 "value": registry.view(entry.name).value,
+                "safer": entry.safer,
                 "allowed": entry.name in config.allowed,
                 "bounds": str(config.allowed[entry.name]) if entry.name in config.allowed else "",
             }

@@ -55,6 +55,7 @@ def read(path: Path) -> Recording:
         effects=effects,
         facts=begin.data.get("facts", {}),
         decisions=tuple(entries),
+        safer={h["name"]: h["safer"] for h in begin.data.get("hyperparameters", ()) if "safer" in h},
         failed={
             entry.data["hyperparameter"]: entry.step
             for entry in reversed(entries)

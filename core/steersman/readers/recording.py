@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from steersman.control import Said
+from steersman.hyperparameters import Safer
 from steersman.journal import JournalEntry
 from steersman.records import Record
 from steersman.schedule import RunPlan
@@ -41,8 +42,9 @@ class Recording:
     `values` names every hyperparameter the run had. `config` is the config it was supervised with, and
     `values_at` holds the values in force before each check by step, where they are known, `said` what a person said,
     and `effects` the steps at which a changed value that had to wait came into force. `facts` are what its scores
-    depend on besides the model. `decisions` are its journal's own lines, where there is one; `failed` tells the
-    hyperparameters that could not be written, by step. `resumes` are the times it was resumed.
+    depend on besides the model. `decisions` are its journal's own lines, where there is one; `safer` tells
+    which way a hyperparameter is, `failed` at which step one could not be written. `resumes` are the times it was
+    resumed.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Recording:
     effects: Mapping[str, tuple[int, ...]] = field(factory=dict[str, tuple[int, ...]])
     facts: Mapping[str, object] = field(factory=dict[str, object])
     decisions: tuple[JournalEntry, ...] = ()
+    safer: Mapping[str, Safer] = field(factory=dict[str, Safer])
     failed: Mapping[str, int] = field(factory=dict[str, int])
     resumes: tuple[Resumed, ...] = ()
 

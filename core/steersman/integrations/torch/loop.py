@@ -14,7 +14,7 @@ from steersman.hyperparameters import Hyperparameter, registry_of
 from steersman.integrations.guarding import guarded
 from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.torch.facts import adaptive
-from steersman.integrations.torch.learning_rate import innermost, learning_rates
+from steersman.integrations.torch.learning_rate import LearningRate, innermost, learning_rates
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.schedule import RunPlan
@@ -58,6 +58,10 @@ class Loop(Supervised):
             learning_rates(self._optimizer),
             lambda _: "hand it over as Hyperparameter(name, get, set)",
         )
+        rate = self._registry.get("learning_rate").handle
+        self._scaling = rate.scaling if isinstance(rate, LearningRate) else None
+        if self._scaling is not None:
+            self._scaling.users.add(self)  # a run that gives up in the midst of hooks must not take any off
 
     def log(self, step: int, *, epoch: float | None = None, **metrics: Any) -> None:
         """Hear what was logged after optimizer step `step` (counted from 1); numbers and one-element tensors."""
@@ -174,6 +178,8 @@ class Loop(Supervised):
         for handle in self._handles:
             handle.remove()
         self._registry.release()
+        if self._scaling is not None:
+            self._scaling.leave(self)
         if self.session is not None:
             self.session.give_up()
 

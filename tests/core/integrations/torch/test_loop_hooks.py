@@ -34,3 +34,20 @@ def test_a_loop_that_never_began_leaves_nothing(tmp_path):
     steersman.attach(optimizer, {"console": False}, folder=tmp_path).close()
 
     assert len(optimizer._optimizer_step_pre_hooks) == len(optimizer._optimizer_step_post_hooks) == 0
+
+
+def test_a_run_that_cannot_begin_does_not_stop_a_step(tmp_path):
+    """A state that cannot be taken back fails in the midst of the first step's hooks: the training goes on alone."""
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.5)
+    loop = steersman.attach(optimizer, {"mode": "act", "hyperparameters": {"learning_rate": {}}}, folder=tmp_path)
+    loop.load_state_dict({"step": 3, "ranking": {"checkpoints": "nonsense"}})
+
+    for _ in range(5):
+        parameter.grad = torch.ones(1)
+        optimizer.step()
+
+    assert loop.session is None
+    assert parameter.item() == 1.0 - 5 * 0.5
+    loop.close()
+    assert len(optimizer._optimizer_step_pre_hooks) == len(optimizer._optimizer_step_post_hooks) == 0
