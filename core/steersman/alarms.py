@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 from attrs import define, evolve, field
 
 from steersman.records import Record
 from steersman.windows import anomalies
+
+WATCHED_STEPS = "nonfinite_steps"
+"""The metric that marks what was seen of a single step and logged by no trainer: how many steps were not finite."""
 
 
 @define
@@ -42,14 +43,9 @@ class Alarms:
         and what is NaN of a step that was not made.
         """
         stale = {name for name in anomalies(record) if self._undone < record.step <= self._spoiled}
-        if "loss" in record.metrics and last_log < self._undone and not _is_one_step(record):
+        if "loss" in record.metrics and last_log < self._undone and WATCHED_STEPS not in record.metrics:
             self._undone = -1
             stale.add("loss")
         if not stale:
             return record
         return evolve(record, metrics={name: value for name, value in record.metrics.items() if name not in stale})
-
-
-def _is_one_step(record: Record) -> bool:
-    """Whether a record is that of a single step with a loss that was not finite, which no trainer has logged."""
-    return not math.isfinite(record.metrics["loss"]) and len(record.metrics) == 1

@@ -17,8 +17,8 @@ class Recovery:
 
     A divergence is a mean of the train loss above its best by more than `noise_multiple` times its own noise and
     `progress_share` of its progress so far, after `windows_needed` checks. It is confirmed where the eval loss says so
-    too; where it is `severe` times as far above as that; or, at checks without an eval loss, `confirm` times in a row. Where the loss is no measure of health by
-    construction (GRPO, RLOO) only what is not finite counts.
+    too; where it is `severe` times as far above as that; or, at checks without an eval loss, `confirm` times in a row.
+    Where the loss is no measure of health by construction (GRPO, RLOO) only what is not finite counts.
     """
 
     noise_multiple: float = 6.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ class Loop(Supervised):
             self._count()
 
     @contextmanager
-    def _inside_a_hook(self) -> Iterator[None]:
+    def _inside_a_hook(self) -> Generator[None]:
         """Keep the hooks on while torch goes through them: one that is taken off there would end the training."""
         self.may_give_up = False
         try:
