@@ -164,7 +164,7 @@ class Actions:
     def _roll_back(self, strategy: str, proposal: Rollback) -> tuple[str, str]:
         recovery, step = self._decider.recovery, self._run.step
         if recovery.is_sharded:
-            there = self._newest_checkpoint(recovery.taken_at)
+            there = self._newest_checkpoint(recovery.healthy_at)
             advice = f"resume from {there} with a learning-rate factor of {recovery.settings.factor:g}"
             self.stop(f"{strategy}: {proposal.because}; {recovery.why_not}, so {advice}")
             return "refused", f"{recovery.why_not}; the run stops: {advice}"

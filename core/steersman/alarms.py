@@ -7,6 +7,9 @@ from attrs import define, evolve, field
 from steersman.records import Record
 from steersman.windows import anomalies
 
+WATCHED_STEPS = "nonfinite_steps"
+"""The metric that marks what was seen of a single step and logged by no trainer: how many steps were not finite."""
+
 
 @define
 class Alarms:
@@ -15,6 +18,7 @@ class Alarms:
     is_ringing: bool = False
     _sick: set[str] = field(factory=set[str])
     _undone: int = -1
+    _spoiled: int = -1
 
     def hear(self, record: Record) -> None:
         """Listen to one record."""
@@ -26,14 +30,21 @@ class Alarms:
         """The step is closed, and what rang was looked at."""
         self.is_ringing = False
 
-    def rolled_back(self, step: int) -> None:
-        """Everything is well again; a loss that also covers the steps up to `step` tells nothing of what is now."""
+    def rolled_back(self, step: int, *, spoils_next: bool) -> None:
+        """Everything is well again; a loss that also covers the steps up to `step` tells nothing of what is now.
+
+        With `spoils_next` the step after was begun with the weights that were given up, and was not made.
+        """
         self._sick.clear()
-        self._undone = step
+        self._undone, self._spoiled = step, step + spoils_next
 
     def without_undone(self, record: Record, last_log: int) -> Record:
-        """Return a record without a loss that is the mean over steps a rollback undid, made since `last_log`."""
-        if "loss" not in record.metrics or last_log >= self._undone:
+        """Return a record without what tells of steps a rollback undid or spoiled: a mean loss over the steps since
+        `last_log`, and what is NaN of a step that was not made.
+        """
+        stale = {name for name in anomalies(record) if self._undone < record.step <= self._spoiled}
+        if "loss" in record.metrics and last_log < self._spoiled and WATCHED_STEPS not in record.metrics:
+            stale.add("loss")
+        if not stale:
             return record
-        self._undone = -1
-        return evolve(record, metrics={name: value for name, value in record.metrics.items() if name != "loss"})
+        return evolve(record, metrics={name: value for name, value in record.metrics.items() if name not in stale})

@@ -39,7 +39,7 @@ class Settings:
 
     judge_after: int = 3
     revert_risky: bool = True
-    release_after: int = 3
+    release_after: int = 2
 
 
 @frozen

@@ -165,5 +165,6 @@ class Rails:
         cooldown = limits.cooldown if bounds.cooldown is None else bounds.cooldown
         since = self.standing.checks - made.last_check
         if made.count and cooldown and since <= cooldown:
-            return f"it was changed {since} checks ago; {cooldown} must pass between two changes (cooldown)"
+            ago = f"{since} check{'s' if since != 1 else ''} ago" if since else "at the last check"
+            return f"it was changed {ago}; {cooldown} must pass between two changes (cooldown)"
         return ""

@@ -18,8 +18,7 @@ class RunPlan:
     `evaluation_sets` is how many eval records one evaluation makes; `steps_per_epoch` may be fractional. Something is
     logged at the multiples of each of `logs_every`; a check can only be made where something is. The learning rate
     warms up for `warmup_steps`; `adaptive_scheduler` names a scheduler that moves it by what it hears itself.
-    `keeps_snapshots` is whether a rollback has something to return to. With `decides_in_step` decisions are carried out
-    after the forward of a step, just before the optimizer steps, so that a rollback undoes that forward too.
+    `keeps_snapshots` is whether a rollback has something to return to.
     """
 
     total_steps: int | None = None
@@ -31,7 +30,6 @@ class RunPlan:
     warmup_steps: int = 0
     adaptive_scheduler: str = ""
     keeps_snapshots: bool = False
-    decides_in_step: bool = False
 
 
 @frozen

@@ -55,14 +55,16 @@ class RolledBack:
 
 @define(eq=False)
 class Recovery:
-    """The snapshots of a run; `why_not` says why there are none."""
+    """The snapshots of a run; `why_not` says why there are none. `healthy_at` is the step of the last healthy check."""
 
     settings: RecoverySettings
     snapshots: Snapshots | None = None
     why_not: str = "no strategy in use asks for snapshots (needs_snapshots) and `recovery.snapshots` is auto"
     is_sharded: bool = False
+    is_asked_for: bool = False
     used: int = 0
     taken_at: int | None = None
+    healthy_at: int | None = None
 
     @property
     def is_on(self) -> bool:
@@ -80,7 +82,8 @@ class Recovery:
         return max(self.settings.max_rollbacks - self.used, 0)
 
     def take(self, step: int) -> None:
-        """Keep the state of `step`, if it is finite."""
+        """Keep the state of `step`, which was healthy, if it is finite."""
+        self.healthy_at = step
         if self.snapshots is not None and self.snapshots.take():
             self.taken_at = step
 

@@ -43,7 +43,7 @@ class Supervisor:
     """Hears records, asks the strategies, carries out what the arbiter lets through, and journals all of it.
 
     `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
-    should stop or save at its next step.
+    should stop or save at its next step. `steps_begin_late` is whether a step has its gradients when it begins here.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Supervisor:
         history: WritableHistory | None = None,
         progress: Progress | None = None,
         replaying: bool = False,
+        steps_begin_late: bool = False,
     ) -> None:
+        self.steps_begin_late = steps_begin_late
         self.config, self.plan = config, plan or RunPlan()
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
@@ -298,7 +300,7 @@ class Supervisor:
             self.recovery.take(step)
 
     def _leave_undone(self, step: int) -> None:
-        self.alarms.rolled_back(step + self.plan.decides_in_step)
+        self.alarms.rolled_back(step, spoils_next=self.steps_begin_late)
         self.windows.drop_open(step)
 
     def _failed(self, failure: Failure) -> None:

@@ -17,14 +17,15 @@ class Recovery:
 
     A divergence is a mean of the train loss above its best by more than `noise_multiple` times its own noise and
     `progress_share` of its progress so far, after `windows_needed` checks. It is confirmed where the eval loss says so
-    too, or, in a run or at a check without one, at `confirm` checks in a row. Where the loss is no measure of health by
-    construction (GRPO, RLOO) only what is not finite counts.
+    too; where it is `severe` times as far above as that; or, at checks without an eval loss, `confirm` times in a row.
+    Where the loss is no measure of health by construction (GRPO, RLOO) only what is not finite counts.
     """
 
     noise_multiple: float = 6.0
     progress_share: float = 0.12
     windows_needed: int = 3
     confirm: int = 2
+    severe: float = 4.0
 
     needs_snapshots: ClassVar[bool] = True
 
@@ -48,23 +49,25 @@ class Recovery:
                 return f"the {what} was NaN or infinite"
         if check.reason != "scheduled" or is_policy_gradient(check.windows):
             return ""
-        losses = _means(check.windows, "loss")
-        evals = _means(check.windows, "eval_loss")
-        has_eval = window.mean("eval_loss") is not None
-        if not self._is_above(losses):
+        losses, evals = _means(check.windows, "loss"), _means(check.windows, "eval_loss")
+        excess = self._excess(losses)
+        if excess > self.severe:
+            return f"the train loss is {excess:.0f} times as far above its best as noise and progress explain"
+        if excess <= 1:
             return ""
-        if has_eval and self._is_above(evals):
-            return "train loss and eval loss are above their best by more than noise and progress explain"
-        since = [self._is_above(losses[: len(losses) - i]) for i in range(self.confirm)]
-        if not has_eval and all(since):
+        if window.mean("eval_loss") is not None:
+            both = "train loss and eval loss are above their best by more than noise and progress explain"
+            return both if self._excess(evals) > 1 else ""
+        if all(self._excess(losses[: len(losses) - i]) > 1 for i in range(self.confirm)):
             return f"the train loss is above its best by more than noise explains, at {self.confirm} checks in a row"
         return ""
 
-    def _is_above(self, losses: tuple[float, ...]) -> bool:
+    def _excess(self, losses: tuple[float, ...]) -> float:
+        """Return how far the newest loss is above the lowest before it, in units of what is explained."""
         if len(losses) <= self.windows_needed:
-            return False
+            return 0.0
         above, limit = setback(losses, self.noise_multiple, self.progress_share)
-        return above > limit > 0
+        return above / limit if limit > 0 else 0.0
 
 
 def _means(windows: tuple[Window, ...], name: str) -> tuple[float, ...]:

@@ -74,7 +74,7 @@ def test_as_shipped(verdicts):
     told = verdicts()
 
     assert [step for step, (verdict, _) in told.items() if verdict == "applied"] == [10, 30, 50, 70]
-    assert told[20][1] == "it was changed 1 checks ago; 1 must pass between two changes (cooldown)"
+    assert told[20][1] == "it was changed 1 check ago; 1 must pass between two changes (cooldown)"
     assert told[80] == ("refused", "no change is made in the last 20% of the steps (rails.last_share)")
     assert told[100] == ("refused", "no step is left that a change could act on")
 

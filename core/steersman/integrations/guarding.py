@@ -25,6 +25,9 @@ class Guarded:
     failures: int = 0
     says_itself: bool = True
     """Whether the session's console tells of failures."""
+    may_give_up: bool = True
+    must_give_up: bool = False
+    """Whether the session is to be given up as soon as it may be."""
 
     def watched(self) -> _Session | None:
         """Return the session that runs now."""
@@ -38,7 +41,8 @@ class Guarded:
             logger().error("steersman failed; training goes on", hook=event, gives_up=gives_up, exc_info=error)
         if session is not None:
             session.failed(event, error, self.failures, gives_up=gives_up)
-            if gives_up:
+            self.must_give_up = gives_up
+            if gives_up and self.may_give_up:
                 session.give_up()
 
 

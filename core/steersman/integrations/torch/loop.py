@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from attrs import evolve
 
 from steersman.config.reading import Source
 from steersman.hyperparameters import Hyperparameter, registry_of
@@ -38,7 +38,7 @@ class Loop(Supervised):
         packages: tuple[str, ...] = ("torch",),
     ) -> None:
         super().__init__(policy)
-        self.plan, self.folder = evolve(plan, decides_in_step=True), folder
+        self.plan, self.folder = plan, folder
         self._packages, self._model, self._optimizer = packages, model, optimizer
         self._open()
 
@@ -123,6 +123,8 @@ class Loop(Supervised):
 
     def begin(self) -> None:
         """Begin the run now rather than with its first log; what it will do is said here."""
+        if self.may_give_up and self.must_give_up and self.session is not None:
+            self.session.give_up()
         if not self._begun:
             self._begun = True
             self._begin()
@@ -134,17 +136,35 @@ class Loop(Supervised):
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
+            steps_begin_late=True,
         )  # fmt: skip
         self.session = Session(self.policy.config, self.policy.strategies(), begin)
 
-    @guarded
     def _step_begins(self, *_: object) -> None:
+        with self._inside_a_hook():
+            self._settle()
+
+    def _step_ends(self, *_: object) -> None:
+        with self._inside_a_hook():
+            self._count()
+
+    @contextmanager
+    def _inside_a_hook(self) -> Generator[None]:
+        """Keep the hooks on while torch goes through them: one that is taken off there would end the training."""
+        self.may_give_up = False
+        try:
+            yield
+        finally:
+            self.may_give_up = True
+
+    @guarded
+    def _settle(self) -> None:
         self.begin()
         if self.session is not None:
             self.session.step_begins()
 
     @guarded
-    def _step_ends(self, *_: object) -> None:
+    def _count(self) -> None:
         self.step += 1
         if self.session is not None:
             self.session.step_ends(self.step)

@@ -60,7 +60,7 @@ class NonFinite:
         self._host: Any = torch.zeros(len(NAMES), dtype=torch.int32, pin_memory=self._deferred)
         self._sent = torch.cuda.Event() if self._found.is_cuda else None
         after = inner.register_step_post_hook(self._look_at_gradients)
-        inner._optimizer_step_post_hooks.move_to_end(after.id, last=False)  # a loop's own hook then asks what was seen
+        inner._optimizer_step_post_hooks.move_to_end(after.id, last=False)  # before whoever asks what was seen
         self._handles = [model.register_forward_hook(self._look_at_loss), after]
 
     def seen(self) -> str | None:
@@ -76,11 +76,11 @@ class NonFinite:
         return next((name for name, count in zip(NAMES, counts, strict=True) if count), None)
 
     def forget(self) -> None:
-        """Tell nothing of the steps so far, also of the one whose forward is made: a rollback has undone them."""
+        """Forget what was not told yet: a rollback has undone it."""
         if self._sent is not None:
             self._sent.synchronize()
-        for flags in (self._loss, self._found, self._host):
-            flags.zero_()
+        for flag in (self._host, self._found, self._loss):
+            flag.zero_()
 
     def release(self) -> None:
         """Take the hooks off."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class TorchSnapshots:
 
     def __init__(self, model: Any, optimizer: Any, scaler: Any, folder: Path | None, ranks: Ranks) -> None:
         self.size = size_of(model, optimizer)
-        self._model, self._ranks = model, ranks
+        self._model, self._ranks, self._folder = model, ranks, folder
         self._snapshot = Snapshot(model, optimizer, scaler=scaler, folder=folder)
 
     def take(self) -> bool:
@@ -34,6 +35,9 @@ class TorchSnapshots:
 
     def release(self) -> None:
         self._snapshot.release()
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # another rank may keep its own there
+                self._folder.rmdir()
 
 
 def recovery_of(
@@ -49,21 +53,23 @@ def recovery_of(
     settings, place = config.recovery, config.recovery.snapshots
     asked = place in ("memory", "disk") or any(getattr(s.strategy, "needs_snapshots", False) for s in strategies)
     if place == "off":
-        return Recovery(settings, why_not="`recovery.snapshots` is off")
+        return Recovery(settings, why_not="`recovery.snapshots` is off", is_asked_for=asked)
     if not asked:
         return Recovery(settings)
     if config.mode not in ("ask", "act"):
-        return Recovery(settings, why_not=f"no snapshots are taken: the mode is {config.mode}")
+        return Recovery(settings, why_not=f"the mode is {config.mode}")
     if model is None or optimizer is None:
-        return Recovery(settings, why_not="no snapshots are taken: the model was not handed over")
+        return Recovery(settings, why_not="the model was not handed over", is_asked_for=True)
     reason = why_unsupported(model, optimizer)
     if reason:
-        return Recovery(settings, why_not=reason, is_sharded=True)
+        return Recovery(settings, why_not=reason, is_sharded=True, is_asked_for=True)
     size = size_of(model, optimizer)
     if place == "auto" and size > settings.largest * _GB:
         why = f"a snapshot would take {size / _GB:.1f} GB, more than recovery.largest ({settings.largest:g}); set"
-        return Recovery(settings, why_not=f"{why} recovery.snapshots to memory or disk to keep them all the same")
-    on_disk = folder / f"snapshot-{'main' if ranks.is_main else id(model)}" if place == "disk" else None
+        return Recovery(
+            settings, why_not=f"{why} recovery.snapshots to memory or disk to keep them all the same", is_asked_for=True
+        )
+    on_disk = folder / "snapshot" if place == "disk" else None
     return Recovery(settings, TorchSnapshots(model, optimizer, scaler, on_disk, ranks), why_not="")
 
 
@@ -75,4 +81,4 @@ def told(recovery: Recovery) -> str:
             f"snapshots for rollbacks: {recovery.snapshots.size / 1e6:,.1f} MB {place} at each healthy check; "
             f"{recovery.left} rollbacks are left"
         )
-    return f"no rollbacks: {recovery.why_not}" if recovery.is_sharded or "largest" in recovery.why_not else ""
+    return f"no rollbacks: {recovery.why_not}" if recovery.is_asked_for else ""

@@ -13,6 +13,7 @@ from typing import Any
 import cattrs
 from attrs import asdict, evolve, field, frozen
 
+from steersman.alarms import WATCHED_STEPS
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
@@ -69,6 +70,7 @@ class Begin:
     reporters: tuple[Callable[[JournalEntry], None], ...] = ()
     listener: Callable[[JournalEntry], None] | None = None
     keeps_records: bool = False
+    steps_begin_late: bool = False
     counts_forwards: bool = True
 
 
@@ -116,6 +118,7 @@ class Session:
             control=self._control(begin, saved),
             recovery=recovery,
             facts=self.facts,
+            steps_begin_late=begin.steps_begin_late,
         )
         self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
         self._held.callback(self.tokens.release)
@@ -169,7 +172,7 @@ class Session:
         self.step = step
         seen = self._watch.seen() if self._watch is not None else None
         if seen is not None:
-            self._unlogged.append(Record(step, "train", {seen: math.nan}, elapsed=self.elapsed()))
+            self._unlogged.append(Record(step, "train", {seen: math.nan, WATCHED_STEPS: 1.0}, elapsed=self.elapsed()))
             self.supervisor.feed(self._unlogged[-1])
 
     def hear(self, record: Record) -> Checkpoint | None:

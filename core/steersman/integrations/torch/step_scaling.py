@@ -76,12 +76,13 @@ class StepScaling:
     def peak(self, name: str) -> float | None:
         """Return the highest rate the schedule of the group of this name gives it, as far as the group tells.
 
-        That is `max_lr` of cyclic schedules, else the rate that warm-up leads to and decay starts from.
+        That is `max_lr` of cyclic schedules, else the rate that warm-up leads to and decay starts from, or a higher one
+        that is in force now.
         """
         nothing: Group = {}
         group = next((group for found, group in self._named() if found == name), nothing)
-        rate = group.get("max_lr", group.get("initial_lr", group.get("lr")))
-        return None if rate is None else float(rate)
+        known = [rate for key in ("max_lr", "initial_lr", "lr") if (rate := group.get(key)) is not None]
+        return max((float(rate) for rate in known), default=None)
 
     def multiplier(self, name: str) -> float:
         """Return what the schedule of the group of this name is multiplied by."""

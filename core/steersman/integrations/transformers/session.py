@@ -40,7 +40,7 @@ class TrainerSession(Session):
         config, output = policy.config, Path(args.output_dir)
         self.args, self._state, self._trainer = args, state, trainer
         self.forces_logs = config.mode != "observe" and (
-            config.force_logs == "always" or (config.force_logs == "auto" and config.mode == "act")
+            config.force_logs == "always" or (config.force_logs == "auto" and config.mode in ("ask", "act"))
         )
         loader, scheduler = kwargs.get("train_dataloader"), kwargs.get("lr_scheduler")
         plan = plan_of(args, state, trainer, loader, scheduler, forces_logs=self.forces_logs)
