@@ -121,7 +121,7 @@ def test_a_resumed_run_decides_as_the_straight_one(begun, mode, middle):
     kinds = {entry.kind for entry in straight.entries}
     assert mode == "advise" or {"outcome", "restart", "rollback"} <= kinds, "too little happens for this to show much"
 
-    for at in range(2, STEPS - 1, 3):
+    for at in range(2, STEPS - 1, 5):
         saved, past = {}, []
         for until in (at, at + 1):
             run = begun(mode)

@@ -40,7 +40,7 @@ class Network(torch.nn.Module):
         return {"loss": torch.nn.functional.mse_loss(self.layers(x), y)}
 
 
-def train(folder: Path, kind: str, config, *, steps=STEPS):
+def train(folder: Path, kind: str, config, *, steps=STEPS, at=AT):
     """Train a small network; return its held-out loss, whether its weights are finite, and the last step."""
     torch.manual_seed(0)
     model = Network()
@@ -54,14 +54,14 @@ def train(folder: Path, kind: str, config, *, steps=STEPS):
     for step in range(1, steps + 1):
         rows = torch.arange(step * 32, step * 32 + 32) % len(x)
         target = y[rows]
-        if kind == "wrong labels" and AT <= step < AT + 15:
+        if kind == "wrong labels" and at <= step < at + 15:
             target = 20 * torch.randn(target.shape, generator=torch.Generator().manual_seed(step))
         optimizer.zero_grad()
         loss = model(x[rows], target)["loss"]
         loss.backward()
-        if kind == "always" or (kind == "a NaN gradient" and step == AT):
+        if kind == "always" or (kind == "a NaN gradient" and step == at):
             next(model.parameters()).grad.fill_(math.nan)
-        if kind == "a spike" and step == AT:
+        if kind == "a spike" and step == at:
             optimizer.param_groups[0]["lr"] = 10.0
         optimizer.step()
         if kind == "a spike":
@@ -97,12 +97,14 @@ def test_a_loop_that_diverged_ends_near_its_healthy_twin(tmp_path, kind):
     assert verify(tmp_path / "broken").differences == ()
 
 
-def test_a_broken_gradient_is_seen_before_the_next_step(tmp_path):
-    """Nothing is logged at that step, and still the weights are back before the next one is made."""
-    train(tmp_path, "a NaN gradient", CONFIG, steps=160)
+@pytest.mark.parametrize(("at", "back_to"), [(150, 135), (151, 150), (152, 150), (155, 150)])
+def test_a_broken_gradient_is_one_rollback_before_the_next_step(tmp_path, at, back_to):
+    """Logged or not at that step, checked or not: the weights are back before the next step, once."""
+    train(tmp_path, "a NaN gradient", CONFIG, steps=170, at=at)
 
     (back,) = rollbacks(tmp_path)
-    assert (back.step, back.data["to_step"], back.data["because"]) == (AT, 150, "the gradient was NaN or infinite")
+    assert (back.step, back.data["to_step"], back.data["because"]) == (at, back_to, "the gradient was NaN or infinite")
+    assert verify(tmp_path).differences == ()
 
 
 def test_the_loop_is_told_to_stop_and_its_weights_are_healthy(tmp_path):

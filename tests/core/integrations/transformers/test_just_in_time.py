@@ -82,8 +82,14 @@ def handler():
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("at", [[5], [5, 6], [3, 8]], ids=["once", "twice in a row", "with steps between"])
-@pytest.mark.parametrize("layout", [{}, {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}])
+ACCUMULATED = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("at", "layout"),
+    [([5], {}), ([5, 6], {}), ([3, 8], ACCUMULATED)],
+    ids=["once", "twice in a row", "with steps between, accumulating"],
+)
 def test_resumed_from_the_middle_of_a_step(
     make_trainer, journal, everything, assert_same, rates_used, handler, at, layout
 ):
