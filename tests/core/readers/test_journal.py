@@ -102,3 +102,38 @@ def test_no_run_in_it(journal, lines):
     """A file of lines that hold no run of ours is a sentence."""
     with pytest.raises(UnreadableRun, match="it holds no run of Steersman's journal"):
         read(journal(*lines))
+
+
+def control(step, **said):
+    return entry("control", step, **{"off": "", "approved": [], "reverts": False} | said)
+
+
+def test_what_the_last_check_heard_is_kept_beside_the_end(journal):
+    """The check at the end hears the switch once more; what was approved at the scheduled one of that step stays."""
+    recording = read(journal(entry("run", 0), log(5, 1.0), control(5, approved=[2]), control(5, off="a file is there")))
+
+    assert recording.said[5].approved == (2,)
+
+
+def test_a_checkpoint_from_the_middle_of_a_step_keeps_the_decisions_of_the_step_before(journal):
+    """Saved after the check of step 10 was made, the check stands; saved before it, the resumed run makes it again."""
+    lines = [entry("run", 0), log(10, 1.0), entry("check", 10), entry("proposal", 10, verdict="applied"), log(11, 1.0)]
+    for settled, kinds in ((10, ["run", "record", "check", "proposal", "run"]), (9, ["run", "record", "run"])):
+        path = journal(*lines, entry("run", 10, resumed=True, settled=settled))
+        assert [e.kind for e in current(path)] == kinds
+
+
+def test_resumes_tell_what_they_used_and_whether_they_are_another(journal):
+    """Rollbacks used before, and whether the config or the facts that scores depend on were changed."""
+    same, other = (
+        {"config": {"mode": "act"}, "facts": {"batch": 8}},
+        {"config": {"mode": "act"}, "facts": {"batch": 16}},
+    )
+    path = journal(
+        entry("run", 0, **same),
+        log(5, 1.0),
+        entry("run", 5, resumed=True, rollbacks=2, **same),
+        entry("run", 5, resumed=True, rollbacks=3, **other),
+    )
+
+    assert [(r.step, r.rollbacks, r.is_other) for r in read(path).resumes] == [(5, 2, False), (5, 3, True)]
