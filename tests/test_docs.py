@@ -26,13 +26,14 @@ from steersman.config import read
 from steersman.config.reading import KEYS, SHIPPED
 from steersman.config.schema import HyperparameterConfig, LoggingConfig
 from steersman.control import Recorded, Said
-from steersman.hyperparameters import Entry, OnPaper, Registry
+from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.loading import installed, load
 from steersman.outcomes import Label
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Limits, Mode
+from steersman.registry import Registry
 from steersman.snapshots import OnPaperSnapshots, Recovery, RecoverySettings
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from steersman.checks import Outcome, Ruled
 from steersman.deciding import Decider
 from steersman.decisions import Adjust, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
-from steersman.hyperparameters import MOVES_METRICS, Registry, base_of
+from steersman.hyperparameters import MOVES_METRICS, base_of
 from steersman.journal import Journal
 from steersman.journaling import (
     journal_action,
@@ -22,6 +22,7 @@ from steersman.journaling import (
 )
 from steersman.outcomes import OWN_NAME
 from steersman.ranks import Ranks
+from steersman.registry import Registry
 from steersman.run import Adjustment, WritableRun
 from steersman.snapshots import RolledBack
 

@@ -9,8 +9,9 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from steersman.decisions import Adjust
-from steersman.hyperparameters import SAFER, Entry, Registry, base_of
+from steersman.hyperparameters import SAFER, Entry, base_of
 from steersman.rails import Bounds, Offer, Rails
+from steersman.registry import Registry
 
 _ABOVE_ZERO = frozenset(SAFER) - {"reward_threshold"}
 Ruling = Literal[

@@ -14,9 +14,9 @@ from steersman.control import Control, Said
 from steersman.decisions import Adjust, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
 from steersman.disputes import Disputes
-from steersman.hyperparameters import Registry
 from steersman.outcomes import OWN_NAME, Judged, Outcomes
 from steersman.rails import Offer, Rails, Standing
+from steersman.registry import Registry
 from steersman.run import Run
 from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery

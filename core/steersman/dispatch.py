@@ -64,6 +64,7 @@ class Dispatch:
         self._tolerance = tolerance
         self._failures: dict[str, int] = {}
         self._ticks = 0
+        self._is_telling = False
         order = {loaded.name: i for i, loaded in enumerate(strategies)}
         self._calls: dict[str, tuple[_Call, ...]] = {}
         for hook, caller in plugins.hook.__dict__.items():
@@ -94,6 +95,16 @@ class Dispatch:
                 function(run, value)
             except Exception as error:
                 self._failed(hook, call, error)
+
+    def tell_journaled(self, run: Run, entry: object) -> None:
+        """Call every `on_journaled`; what is journaled meanwhile is told to none."""
+        if self._is_telling:
+            return
+        self._is_telling = True
+        try:
+            self.notify("on_journaled", run, entry)
+        finally:
+            self._is_telling = False
 
     def ask(self, hook: str, run: Run, value: object) -> Iterator[tuple[Loaded, Any]]:
         """Yield each strategy's answer that is not None; every call is timed."""

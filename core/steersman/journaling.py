@@ -34,6 +34,15 @@ def journal_record(journal: Journal, record: Record) -> None:
     )
 
 
+def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:
+    """Write, once for each of the first hundred names, that a metric is no number; `said` holds those told before."""
+    for name in record.dropped:
+        if name not in said and len(said) < 100:
+            said.add(name)
+            message = f"the metric {name!r} came as something that is no number; such values are left out"
+            journal.write("note", record.step, message=message, severity="warning")
+
+
 def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -> None:
     """Write a line for each score, or one that says that no scorer had an opinion."""
     loss = checkpoint.train_loss

@@ -13,13 +13,14 @@ from steersman.config.reading import Source
 from steersman.control import Recorded
 from steersman.dispatch import Loaded
 from steersman.history import History, WritableHistory
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry, base_of
+from steersman.hyperparameters import SAFER, Entry, OnPaper, base_of
 from steersman.journal import Journal, JournalEntry
 from steersman.loading import load
 from steersman.readers import Recording
 from steersman.readers import read as read_run
 from steersman.readers.recording import plan_of
 from steersman.records import Record, kind_of
+from steersman.registry import Registry
 from steersman.run import Progress
 from steersman.snapshots import OnPaperSnapshots, Recovery
 from steersman.supervisor import Supervisor

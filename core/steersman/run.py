@@ -9,8 +9,9 @@ from attrs import define, frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.history import History
-from steersman.hyperparameters import ReadOnly, Registry
+from steersman.hyperparameters import ReadOnly
 from steersman.ranking import Ranking
+from steersman.registry import Registry
 from steersman.schedule import RunPlan
 from steersman.windows import Window, Windows
 

@@ -13,15 +13,16 @@ from steersman.checks import Check, Reason
 from steersman.config import Config
 from steersman.control import Control, Nobody
 from steersman.deciding import Decider
-from steersman.dispatch import Dispatch, Failure, Loaded, StrategyError
+from steersman.dispatch import Dispatch, Loaded
+from steersman.failures import Failures
 from steersman.history import WritableHistory
-from steersman.hyperparameters import Registry
-from steersman.journal import Journal, JournalEntry
-from steersman.journaling import journal_check, journal_failure, journal_record
+from steersman.journal import Journal
+from steersman.journaling import journal_check, journal_dropped, journal_record
 from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
+from steersman.registry import Registry
 from steersman.run import Progress, WritableRun
 from steersman.saved_state import VERSION as STATE_VERSION
 from steersman.saved_state import (
@@ -72,8 +73,9 @@ class Supervisor:
         self.alarms = Alarms()
         self.due = Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
+        self.failures = Failures(config.on_error, self.journal, self.progress)
         asked = strategies if self.ranks.is_main else ()
-        self.dispatch = Dispatch(register(asked), asked, self._failed, tolerance=config.quarantine_after)
+        self.dispatch = Dispatch(register(asked), asked, self.failures.hear, tolerance=config.quarantine_after)
         self.run = WritableRun(
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
             replaying=replaying,
@@ -90,10 +92,9 @@ class Supervisor:
             Evaluations(self.plan.evaluation_sets), fingerprint.short(self.fingerprint),
         )  # fmt: skip
         if not replaying and self.dispatch.has("on_journaled"):
-            self.journal.subscribers.append(self._tell)
+            self.journal.subscribers.append(lambda entry: self.dispatch.tell_journaled(self.run, entry))
         self._open: int | None = None
-        self._stop_because: str | None = None
-        self._evaluated = self._telling = False
+        self._evaluated = False
         self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
         self._settled = -1
@@ -184,7 +185,7 @@ class Supervisor:
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
         if record.dropped and self._judging:
-            self._say_dropped(record.dropped)
+            journal_dropped(self.journal, record, self._dropped)
         if record.kind != "summary":
             self.windows.add(record)
             self.alarms.hear(record)
@@ -224,8 +225,7 @@ class Supervisor:
         if step in self._undone and not self._judging:
             self._leave_undone(step)
         if self.config.on_error == "stop" and self._judging:
-            because = self.ranks.agree(lambda: self._stop_because)
-            self._stop_because = None
+            because = self.ranks.agree(self.failures.take)
             if because is not None:
                 self.actions.stop(because)
 
@@ -277,12 +277,6 @@ class Supervisor:
         """Journal a sentence for the user."""
         self.journal.write("note", self.progress.step, message=message, severity=severity)
 
-    def _say_dropped(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            if name not in self._dropped and len(self._dropped) < 100:
-                self._dropped.add(name)
-                self.note(f"the metric {name!r} came as something that is no number; such values are left out")
-
     def _check(self, reason: Reason, window: Window | None) -> None:
         if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
             return
@@ -302,19 +296,3 @@ class Supervisor:
     def _leave_undone(self, step: int) -> None:
         self.alarms.rolled_back(step, spoils_next=self.steps_begin_late)
         self.windows.drop_open(step)
-
-    def _failed(self, failure: Failure) -> None:
-        journal_failure(self.journal, self.progress.step, failure)
-        if self.config.on_error == "raise":
-            raise StrategyError(f"{failure.loaded.name} failed in {failure.hook}: {failure.error}") from failure.error
-        if self.config.on_error == "stop":
-            failed = f"{failure.loaded.name} failed in {failure.hook}"
-            self._stop_because = f"{failed} and `on_error` is stop: {failure.error}"  # told to all ranks at a settle
-
-    def _tell(self, entry: JournalEntry) -> None:
-        if not self._telling:
-            self._telling = True
-            try:
-                self.dispatch.notify("on_journaled", self.run, entry)
-            finally:
-                self._telling = False

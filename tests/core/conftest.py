@@ -13,9 +13,10 @@ from attrs import define, field
 
 from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl
 from steersman.config import read
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.journal import Journal, JournalEntry
 from steersman.loading import load
+from steersman.registry import Registry
 
 
 @define

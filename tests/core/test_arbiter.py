@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from steersman import Adjust, Hyperparameter
 from steersman.arbiter import arbitrate
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.rails import Bounds, Limits, Offer, Rails
+from steersman.registry import Registry
 from steersman.schedule import RunPlan
 
 NO_LIMITS = Limits(None, cooldown=0, budget=None, warmup=True, last_share=0.0, adaptive_scheduler=True)

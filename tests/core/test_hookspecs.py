@@ -17,9 +17,10 @@ import steersman
 from steersman import Adjust, Hyperparameter, JournalEntry, Record, RunPlan, Score, Supervisor, hookimpl
 from steersman.config import read
 from steersman.hookspecs import HOOKS, Hooks
-from steersman.hyperparameters import Entry, Registry
+from steersman.hyperparameters import Entry
 from steersman.journal import Journal
 from steersman.loading import load
+from steersman.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("Score", "Finding", "Adjust", "Stop", "Save", "Rollback", "hookimpl", "state")

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from steersman import Hyperparameter
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.hyperparameters import SAFER, Entry, OnPaper
+from steersman.registry import Registry
 
 
 class Model:

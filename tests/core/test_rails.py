@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from steersman import Adjust, RunPlan, hookimpl
 from steersman.arbiter import arbitrate
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.rails import Bounds, Limits, Made, Offer, Rails, Standing
+from steersman.registry import Registry
 
 PLAN = RunPlan(100, warmup_steps=10)
 RATE = Rails("act", {"learning_rate": Bounds()}, plan=PLAN, step=50)

@@ -29,9 +29,10 @@ from steersman import (
 from steersman.config import read
 from steersman.dispatch import StrategyError
 from steersman.hookspecs import HOOKS
-from steersman.hyperparameters import Entry, OnPaper, Registry
+from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal, to_json
 from steersman.loading import load
+from steersman.registry import Registry
 
 ACT = {"mode": "act", "hyperparameters": {"learning_rate": {}}}
 PLAN = RunPlan(total_steps=50, evaluates=True)

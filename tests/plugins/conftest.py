@@ -10,9 +10,10 @@ from attrs import frozen
 
 from steersman import JournalEntry, Record, RunPlan, Supervisor
 from steersman.config import ConfigError, read
-from steersman.hyperparameters import SAFER, Entry, OnPaper, Registry
+from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.journal import Journal
 from steersman.loading import load
+from steersman.registry import Registry
 
 
 @frozen

@@ -10,7 +10,7 @@ from attrs import asdict
 
 from steersman.config import Config
 from steersman.dispatch import Loaded
-from steersman.hyperparameters import Registry
+from steersman.registry import Registry
 from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
 

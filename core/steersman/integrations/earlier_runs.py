@@ -10,8 +10,8 @@ from typing import Any
 from attrs import frozen
 
 from steersman.control import clear_stop, stopped
-from steersman.hyperparameters import Registry
 from steersman.journal import JournalEntry, attempts, to_json
+from steersman.registry import Registry
 
 FACTORS = "steersman.json"
 

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from steersman import control
-from steersman.hyperparameters import Entry, OnPaper, Registry
+from steersman.hyperparameters import Entry, OnPaper
 from steersman.integrations.earlier_runs import Earlier, heard_of, leave_factors
 from steersman.journal import Journal
+from steersman.registry import Registry
 
 
 @pytest.fixture

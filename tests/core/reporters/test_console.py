@@ -11,9 +11,10 @@ import pytest
 
 from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl
 from steersman.config import read
-from steersman.hyperparameters import Entry, OnPaper, Registry
+from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal
 from steersman.loading import load
+from steersman.registry import Registry
 from steersman.reporters.console import Console, change
 
 GOLDEN = {"learning_rate": 4e-6, "kl_penalty": 0.15, "max_grad_norm": 0.3, "reward_threshold": 0.25}

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from steersman import hyperparameters
-from steersman.hyperparameters import Entry, Hyperparameter, Registry
+from steersman import registry
+from steersman.hyperparameters import Entry, Hyperparameter
 from steersman.integrations.metrics import SCORE
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import learning_rates
+from steersman.registry import Registry
 from steersman.schedule import RunPlan
 
 _NONE = "this trainer has none; hand it over as Hyperparameter(name, get, set)"
@@ -57,7 +58,7 @@ def epoch_of(trainer: Any, batch_idx: int) -> float:
 def registry_of(trainer: Any, module: Any, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
     found = {**_learning_rate(trainer.optimizers), "max_grad_norm": _clip(trainer, module)}
-    return hyperparameters.registry_of(own, found, lambda _: _NONE)
+    return registry.registry_of(own, found, lambda _: _NONE)
 
 
 def _learning_rate(optimizers: list[Any]) -> dict[str, Entry]:

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from steersman.config.reading import Source
-from steersman.hyperparameters import Hyperparameter, registry_of
+from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import LearningRate, innermost, learning_rates
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
+from steersman.registry import registry_of
 from steersman.schedule import RunPlan
 
 

@@ -18,7 +18,6 @@ from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
 from steersman.dispatch import Loaded
-from steersman.hyperparameters import Registry
 from steersman.integrations.announcing import announce, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
@@ -30,6 +29,7 @@ from steersman.journaling import journal_own_failure
 from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
+from steersman.registry import Registry
 from steersman.reporters.console import Console
 from steersman.reporters.isolation import isolated
 from steersman.schedule import RunPlan

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 from attrs import define
 
-from steersman import hyperparameters
+from steersman import registry
 from steersman.config import Config
-from steersman.hyperparameters import Entry, Hyperparameter, Registry
+from steersman.hyperparameters import Entry, Hyperparameter
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.integrations.trl.hyperparameters import entries_of
+from steersman.registry import Registry
 from steersman.schedule import RunPlan, cadence, checks_ahead
 
 
@@ -73,7 +74,7 @@ def _every(strategy: Any, steps: Any, per_epoch: int | None) -> int | None:
 def registry_of(args: Any, optimizer: Any, trainer: Any | None, own: tuple[Hyperparameter, ...]) -> Registry:
     """Return every hyperparameter: live, inert or unsupported, with the reason."""
     found = {**learning_rates(optimizer), "max_grad_norm": _clip(args, trainer), **entries_of(trainer)}
-    return hyperparameters.registry_of(own, found, lambda name: _why_not(name, trainer))
+    return registry.registry_of(own, found, lambda name: _why_not(name, trainer))
 
 
 def facts_of(args: Any, trainer: Any | None) -> dict[str, object]:

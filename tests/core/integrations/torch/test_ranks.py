@@ -80,7 +80,7 @@ def test_one_process_agrees_with_itself():
 SUPERVISED = """
 from steersman import Adjust, Finding, Record, RunPlan, Supervisor, hookimpl
 from steersman.config import read
-from steersman.hyperparameters import Registry
+from steersman.registry import Registry
 from steersman.integrations.torch.learning_rate import learning_rates
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.journal import Journal

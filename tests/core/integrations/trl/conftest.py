@@ -11,8 +11,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, TrainerCallback
 
-from steersman.hyperparameters import Deferred, Registry
+from steersman.hyperparameters import Deferred
 from steersman.integrations.trl.hyperparameters import entries_of
+from steersman.registry import Registry
 
 WORDS = [f"w{i}" for i in range(60)]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from steersman.hyperparameters import Deferred, Registry
+from steersman.hyperparameters import Deferred
 from steersman.integrations.trl.hyperparameters import entries_of
+from steersman.registry import Registry
 
 
 def first_difference(one: list[float], other: list[float]) -> int:

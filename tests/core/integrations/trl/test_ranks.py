@@ -16,7 +16,8 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 import steersman
-from steersman.hyperparameters import Deferred, Registry
+from steersman.hyperparameters import Deferred
+from steersman.registry import Registry
 from steersman.integrations.trl.hyperparameters import entries_of
 
 def even(completions, **kwargs):

@@ -9,9 +9,9 @@ import torch
 
 import steersman
 from steersman import reward_gate
-from steersman.hyperparameters import Registry
 from steersman.integrations.trl.hyperparameters import entries_of
 from steersman.integrations.trl.reward_gate import survivors
+from steersman.registry import Registry
 
 NAN = float("nan")
 STILL = {"learning_rate": 0.0, "max_steps": 1}

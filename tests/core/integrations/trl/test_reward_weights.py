@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from steersman import reward_gate
-from steersman.hyperparameters import Registry
 from steersman.integrations.trl.hyperparameters import entries_of
 from steersman.integrations.trl.reward_weights import own_names
+from steersman.registry import Registry
 
 
 def put(trainer, **values):

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from steersman.hyperparameters import Registry
 from steersman.integrations.trl import temperature
 from steersman.integrations.trl.hyperparameters import entries_of
+from steersman.registry import Registry
 
 
 @pytest.fixture
