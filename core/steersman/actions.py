@@ -186,7 +186,7 @@ class Actions:
         made = RolledBack(step, to_step, strategy, proposal.because, recovery.left)
         journal_rollback(self._journal, made)
         self._dispatch.notify("on_rolled_back", self._run, made)
-        return "applied", f"weights and optimizer are those of step {to_step}; {recovery.left} rollbacks are left"
+        return "applied", f"weights and optimizer are those of step {to_step}; rollbacks left: {recovery.left}"
 
     def _newest_checkpoint(self, before: int | None) -> str:
         saved = [c for c in self._run.checkpoints if c.path is not None and (before is None or c.step <= before)]

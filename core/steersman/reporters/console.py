@@ -102,8 +102,13 @@ def moved(made: Mapping[str, Any]) -> str:
     if peak is None:
         return change(old, new)
     before, after = made["factor_before"], made["factor"]
-    factors = f"factor {before:.2f} -> {after:.2f}"
+    factors = f"factor {_factor(before)} -> {_factor(after)}"
     return f"{factors}; now {change(old, new)}; peak {peak * before:.6g} -> {peak * after:.6g}"
+
+
+def _factor(factor: float) -> str:
+    """Return a factor with two places, or two digits where it is small."""
+    return f"{factor:.2f}" if factor >= 0.1 else f"{factor:.2g}"
 
 
 def outcome(judged: Mapping[str, Any]) -> str:

@@ -79,6 +79,6 @@ def told(recovery: Recovery) -> str:
         place = "on disk" if recovery.settings.snapshots == "disk" else "in host memory"
         return (
             f"snapshots for rollbacks: {recovery.snapshots.size / 1e6:,.1f} MB {place} at each healthy check; "
-            f"{recovery.left} rollbacks are left"
+            f"rollbacks left: {recovery.left}"
         )
     return f"no rollbacks: {recovery.why_not}" if recovery.is_asked_for else ""

@@ -149,7 +149,7 @@ def test_rollbacks_used_survive_a_requeue(make_trainer):
     told = [e.data["left"] for e in read(folder / "steersman" / "journal.jsonl") if e.kind == "rollback"]
     assert told == [2, 1, 0]
     begin = [e.data["preflight"] for e in journal_of(folder) if e.kind == "run"][-1]
-    assert any("1 rollbacks are left" in said for said in begin)
+    assert any("rollbacks left: 1" in said for said in begin)
     assert verify(folder).differences == ()
 
 
@@ -160,7 +160,7 @@ def test_the_snapshots_are_told_at_train_begin(broken):
     size = 12 * sum(p.numel() for p in trainer.model.parameters()) / 1e6
 
     (said,) = [sentence for sentence in begin.data["preflight"] if "snapshots" in sentence]
-    assert said == f"snapshots for rollbacks: {size:,.1f} MB in host memory at each healthy check; 3 rollbacks are left"
+    assert said == f"snapshots for rollbacks: {size:,.1f} MB in host memory at each healthy check; rollbacks left: 3"
 
 
 @pytest.mark.parametrize(
