@@ -30,7 +30,8 @@ from steersman.snapshots import RolledBack
 class Actions:
     """What a run was asked to do.
 
-    `stop_because` and `save_because` are set when it should at its next step; `stopped_because` stays. With
+    `stop_because` and `save_because` are set when it should at its next step; `stopped_because` and
+    `saved_because` stay. With
     `stops_healthy` the healthy weights are put back once more when it stops, after the step that it still makes.
     """
 
@@ -46,7 +47,7 @@ class Actions:
     ) -> None:
         self.stop_because: str | None = None
         self.save_because: str | None = None
-        self.stopped_because = ""
+        self.stopped_because = self.saved_because = ""
         self.rolled_back = self.stops_healthy = False
         self._run, self._registry, self._journal, self._dispatch = run, registry, journal, dispatch
         self._decider, self._ranks, self._restart = decider, ranks, restart
@@ -76,6 +77,8 @@ class Actions:
 
     def _adjust(self, ruled: Ruled, proposal: Adjust, verdict: Verdict) -> None:
         made: Adjustment | None = None
+        if verdict.ruling == "accepted" and self._decider.halted:
+            verdict = evolve(verdict, ruling="advised", reason=f"not applied: {self._decider.halted}")
         if verdict.ruling == "accepted" and verdict.new is not None:
             verdict, made = self._write(ruled.strategy, proposal, verdict, verdict.new)
         journal_verdict(self._journal, self._run.step, ruled.strategy, proposal, verdict, ruled.number)
@@ -89,7 +92,10 @@ class Actions:
         written = self._registry.write(name, new, verdict.ratio)
         entry = self._registry.get(name)
         if not self._ranks.same((entry.status, entry.factor, written.read_back)):
-            self._halt(f"the ranks do not hold the same {name} after step {run.step}; nothing is changed any more")
+            self._registry.take_back(name, written)
+            held = written.error or f"it reads {written.read_back} here"
+            self._halt(f"the ranks do not hold the same {name} after step {run.step} ({held}); it is put back")
+            return evolve(verdict, ruling="failed", reason="the ranks did not hold the same value"), None
         if written.error:
             return evolve(verdict, ruling="failed", reason=f"{name} is given up: {written.error}"), None
         made = Adjustment(
@@ -146,7 +152,7 @@ class Actions:
     def _act(self, ruled: Ruled, proposal: Stop | Save | Rollback, off: str) -> None:
         mode, step, total = self._run.mode, self._run.step, self._run.plan.total_steps
         may = mode == "act" or (mode == "ask" and (ruled.approved or isinstance(proposal, Save)))
-        if total is not None and step >= total:
+        if total is not None and step >= total and not isinstance(proposal, Rollback):
             ruling, reason = "refused", "no step is left"
         elif ruled.number is not None:
             ruling, reason = "waiting", "for `steersman approve`"
@@ -159,18 +165,19 @@ class Actions:
             if isinstance(proposal, Stop):
                 self.stop(f"{ruled.strategy}: {proposal.because}")
             else:
-                self.save_because = f"{ruled.strategy}: {proposal.because}"
+                self.save_because = self.saved_because = f"{ruled.strategy}: {proposal.because}"
         journal_action(self._journal, step, ruled, ruling, reason)
 
     def _roll_back(self, strategy: str, proposal: Rollback) -> tuple[str, str]:
         recovery, step = self._decider.recovery, self._run.step
-        if recovery.is_sharded:
+        if recovery.is_sharded or (recovery.is_on and not recovery.is_ready):
+            why = recovery.why_not or "no healthy snapshot was taken yet"
             there = self._newest_checkpoint(recovery.healthy_at)
             advice = f"resume from {there} with a learning-rate factor of {recovery.settings.factor:g}"
-            self.stop(f"{strategy}: {proposal.because}; {recovery.why_not}, so {advice}")
-            return "refused", f"{recovery.why_not}; the run stops: {advice}"
+            self.stop(f"{strategy}: {proposal.because}; {why}, so {advice}")
+            return "refused", f"{why}; the run stops: {advice}"
         if not recovery.is_ready:
-            return "refused", recovery.why_not or "no healthy snapshot was taken yet"
+            return "refused", recovery.why_not
         if self.rolled_back:
             return "lost", "the run was rolled back at this check already"
         to_step, left = recovery.restore(), recovery.left
@@ -193,5 +200,5 @@ class Actions:
         return saved[-1].path or "" if saved else "the newest healthy checkpoint"
 
     def _halt(self, because: str) -> None:
-        self._decider.halted = because
-        self._journal.write("note", self._run.step, message=because, severity="warning")
+        self._decider.halted = f"{because}, and nothing is changed any more"
+        self._journal.write("note", self._run.step, message=self._decider.halted, severity="warning")

@@ -109,10 +109,15 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds, rails: Rails
     adjust = offer.adjust
     entry_name = adjust.hyperparameter
     target = value * adjust.scale if adjust.scale is not None else value + (adjust.add or 0.0)
-    low = max(bounds.min, -math.inf if adjust.at_least is None else adjust.at_least)
-    high = min(bounds.max, math.inf if adjust.at_most is None else adjust.at_most)
-    if factor and value > 0:
-        low, high = max(low, value / factor * bounds.min_factor), min(high, value / factor * bounds.max_factor)
+    low, high = bounds.min, bounds.max
+    if factor and value:
+        least = value / factor * bounds.min_factor if bounds.min_factor > 0 else math.copysign(math.inf, -value)
+        ends = sorted((least, value / factor * bounds.max_factor))
+        low, high = max(low, ends[0]), min(high, ends[1])
+    if not low <= value <= high:
+        return _from_outside(offer, value, target, low, high)
+    low = low if adjust.at_least is None else max(low, adjust.at_least)
+    high = high if adjust.at_most is None else min(high, adjust.at_most)
     largest = rails.limits.largest_change if bounds.largest_change is None else bounds.largest_change
     if largest is not None and value and offer.purpose == "proposal":
         low, high = max(low, value - abs(value) * largest), min(high, value + abs(value) * largest)
@@ -130,6 +135,17 @@ def _aim(offer: Offer, value: float, factor: float, bounds: Bounds, rails: Rails
     ratio = adjust.scale if exact and adjust.scale is not None else (new / value if value else 1.0)
     shortened = "" if new == target else f", shortened by its bound from {target:g}"
     return Verdict(offer, "accepted", f"{value:g} -> {new:g}{shortened}", value, new, ratio)
+
+
+def _from_outside(offer: Offer, value: float, target: float, low: float, high: float) -> Verdict:
+    """Return the verdict where the value in force is outside the config's bounds: only the way in is open."""
+    adjust = offer.adjust
+    own_low = -math.inf if adjust.at_least is None else adjust.at_least
+    own_high = math.inf if adjust.at_most is None else adjust.at_most
+    if value != target and value and max(low, own_low) <= target <= min(high, own_high):
+        return Verdict(offer, "accepted", f"{value:g} -> {target:g}", value, target, target / value)
+    reason = f"{value:g} is outside its bounds, {low:g} to {high:g}; only a change that leads inside is made"
+    return Verdict(offer, "refused", reason, value, value)
 
 
 def _preference(verdict: Verdict, value: float, entry: Entry, order: int) -> tuple[float, float, int]:

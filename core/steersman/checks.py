@@ -66,6 +66,7 @@ class Outcome:
     expired: tuple[Ruled, ...] = ()
     notes: tuple[str, ...] = ()
     is_healthy: bool | None = None
+    is_sound: bool = False
 
 
 def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str, Finding]], list[tuple[str, Proposal]]]:
@@ -87,11 +88,18 @@ def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str,
 
 def is_healthy(check: Check, findings: list[tuple[str, Finding]]) -> bool | None:
     """Whether nothing worse than `info` was found and nothing watched was NaN; None where there was nothing to see."""
-    sick = check.reason == "anomaly" or (
-        check.window is not None and not set(WATCHED).isdisjoint(check.window.nonfinite)
-    )
-    well = not sick and all(finding.severity == "info" for _, finding in findings)
+    well = not _is_sick(check) and all(finding.severity == "info" for _, finding in findings)
     return well if check.window is not None or not well else None
+
+
+def is_sound(check: Check, findings: list[tuple[str, Finding]]) -> bool:
+    """Whether nothing critical was found and nothing watched was NaN, so that a rollback may return here."""
+    return not _is_sick(check) and all(finding.severity != "critical" for _, finding in findings)
+
+
+def _is_sick(check: Check) -> bool:
+    window = check.window
+    return check.reason == "anomaly" or (window is not None and not set(WATCHED).isdisjoint(window.nonfinite))
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:

@@ -8,12 +8,13 @@ from typing import Any
 from attrs import asdict, define, evolve, field
 
 from steersman.arbiter import arbitrate
-from steersman.checks import Check, Outcome, Ruled, examine, is_healthy
+from steersman.checks import Check, Outcome, Ruled, examine, is_healthy, is_sound
 from steersman.config import Config
 from steersman.control import Control, Said
-from steersman.decisions import Adjust, Rollback, Save, Stop
+from steersman.decisions import Adjust, Proposal, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
 from steersman.disputes import Disputes
+from steersman.journal import to_json
 from steersman.outcomes import OWN_NAME, Judged, Outcomes
 from steersman.rails import Offer, Rails, Standing
 from steersman.registry import Registry
@@ -55,12 +56,17 @@ class Decider:
         if not check.may_propose:
             return Outcome(tuple(findings), said=said, judged=tuple(judged), is_healthy=healthy)
         approved = tuple(w for w in self.waiting if w.number in said.approved)
-        expired = tuple(w for w in self.waiting if w.number not in said.approved)
+        left = tuple(w for w in self.waiting if w.number not in said.approved)
+        expired = left if check.reason == "scheduled" else ()  # a check out of turn leaves no time to say yes
         rails = self._rails(check, said)
         waiting = [evolve(w, number=None, approved=True) for w in approved]
-        rulings, notes = self._rule([*waiting, *(Ruled(*p) for p in proposed)], own, rails)
-        self.waiting = tuple(r for r in rulings if r.number is not None)
-        return Outcome(tuple(findings), rulings, said, tuple(judged), expired, tuple(notes), healthy)
+        still = () if expired else left
+        known = {(w.strategy, _kind(w.proposal)) for w in still}
+        new = [Ruled(*p) for p in proposed if (p[0], _kind(p[1])) not in known]
+        rulings, notes = self._rule([*waiting, *new], own, rails)
+        self.waiting = (*still, *(r for r in rulings if r.number is not None))
+        sound = is_sound(check, findings)
+        return Outcome(tuple(findings), rulings, said, tuple(judged), expired, tuple(notes), healthy, sound)
 
     def save(self) -> dict[str, Any]:
         """Return what a checkpoint must carry."""
@@ -96,7 +102,8 @@ class Decider:
             return [], []
         self.standing.checks += 1
         changed = [adjustment.step for adjustment in self.run.adjustments]
-        return self.outcomes.examine(check.windows, changed, healthy=healthy)
+        factors = {name: entry.factor for name, entry in self.registry.entries.items()}
+        return self.outcomes.examine(check.windows, changed, factors, healthy=healthy)
 
     def _rails(self, check: Check, said: Said) -> Rails:
         off = _PUT_BACK if said.reverts else said.off
@@ -135,6 +142,11 @@ class Decider:
 _PROPOSALS: dict[str, Any] = {kind.__name__: kind for kind in (Adjust, Stop, Save, Rollback)}
 
 
+def _kind(proposal: Proposal) -> str:
+    """Return what a proposal is about: two of one kind by one strategy are the same wish."""
+    return proposal.hyperparameter if isinstance(proposal, Adjust) else type(proposal).__name__
+
+
 def _to_json(waiting: Ruled) -> dict[str, Any]:
     proposal = waiting.proposal
     kind, fields = type(proposal).__name__, asdict(proposal)
@@ -142,4 +154,5 @@ def _to_json(waiting: Ruled) -> dict[str, Any]:
 
 
 def _from_json(saved: Mapping[str, Any]) -> Ruled:
-    return Ruled(saved["strategy"], _PROPOSALS[saved["kind"]](**saved["fields"]), number=saved["number"])
+    fields = {**saved["fields"], "because": str(to_json(saved["fields"]["because"]))}  # a reason may be the text NaN
+    return Ruled(saved["strategy"], _PROPOSALS[saved["kind"]](**fields), number=saved["number"])

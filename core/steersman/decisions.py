@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
@@ -68,6 +68,17 @@ def _add_is_finite(_: object, __: object, value: float | None) -> None:
         raise ValueError(f"add must be finite, got {value}")
 
 
+def _one_line(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"`because` must be text, got {type(value).__name__} {value!r}")
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+
+
+def _a_name(_: object, __: object, value: Any) -> None:
+    if value == "" or not isinstance(value, str):
+        raise TypeError(f"expected the name of a hyperparameter, got {type(value).__name__} {value!r}")
+
+
 @frozen
 class Adjust:
     """Propose to change a hyperparameter by a factor or a summand, applied once to the value in force.
@@ -78,12 +89,12 @@ class Adjust:
     Raises ValueError unless exactly one of `scale` (above 0) and `add` is given and both are finite.
     """
 
-    hyperparameter: str
+    hyperparameter: str = field(validator=_a_name)
     scale: float | None = field(default=None, converter=_optional_number, validator=_scale_is_positive, kw_only=True)
     add: float | None = field(default=None, converter=_optional_number, validator=_add_is_finite, kw_only=True)
     at_least: float | None = field(default=None, converter=_optional_number, kw_only=True)
     at_most: float | None = field(default=None, converter=_optional_number, kw_only=True)
-    because: str = field(default="", kw_only=True)
+    because: str = field(default="", converter=_one_line, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if (self.scale is None) == (self.add is None):
@@ -106,14 +117,14 @@ class Adjust:
 class Stop:
     """End the run at the next step, with a checkpoint first."""
 
-    because: str
+    because: str = field(converter=_one_line)
 
 
 @frozen
 class Save:
     """Save a checkpoint at the next step."""
 
-    because: str
+    because: str = field(converter=_one_line)
 
 
 @frozen
@@ -123,7 +134,7 @@ class Rollback:
     A strategy that proposes it sets `needs_snapshots: ClassVar[bool] = True`, so that some are taken.
     """
 
-    because: str
+    because: str = field(converter=_one_line)
 
 
 Proposal = Adjust | Stop | Save | Rollback

@@ -16,7 +16,7 @@ from steersman.ranking import Ranking, exists
 from steersman.recurring import proposals_told
 from steersman.reporters.console import moved, outcome
 
-_NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "waiting", "expired"})
+_NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})
 
 
 @frozen

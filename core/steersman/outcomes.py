@@ -13,11 +13,12 @@ from statistics import fmean, median
 from typing import Any, Literal
 
 import cattrs
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from steersman.decisions import Adjust
 from steersman.hyperparameters import Entry
 from steersman.rails import Offer
+from steersman.validating import within
 from steersman.windows import Window
 
 Label = Literal["better since", "worse since", "unclear"]
@@ -37,9 +38,9 @@ class Settings:
     further time; 0 is never.
     """
 
-    judge_after: int = 3
+    judge_after: int = field(default=3, validator=within(1))
     revert_risky: bool = True
-    release_after: int = 2
+    release_after: int = field(default=2, validator=within(0))
 
 
 @frozen
@@ -165,9 +166,12 @@ class Outcomes:
         self.trials.clear()
 
     def examine(
-        self, windows: Sequence[Window], changed: Sequence[int], *, healthy: bool
+        self, windows: Sequence[Window], changed: Sequence[int], factors: Mapping[str, float], *, healthy: bool
     ) -> tuple[list[Judged], list[Offer]]:
-        """Count one scheduled check; return the changes judged at it, and what is to be undone or released."""
+        """Count one scheduled check; return the changes judged at it, and what is to be undone or released.
+
+        `factors` are the products of all changes so far: a cut that others have taken back is no cut any more.
+        """
         judged: list[Judged] = []
         offers: list[Offer] = []
         cuts: dict[str, Trial] = {}
@@ -181,10 +185,11 @@ class Outcomes:
                 trial.must_go = trial.raises_risk and self.settings.revert_risky and not verdict.is_clear
             if trial.must_go:
                 offers.append(Offer(OWN_NAME, trial.undone(_WHY_UNDONE), "revert"))
+            trial.is_cut = trial.is_cut and not _is_taken_back(trial, factors.get(trial.hyperparameter, 1.0))
             if trial.is_cut:
                 cuts[trial.hyperparameter] = trial
         offers += [
-            Offer(OWN_NAME, cut.undone(f"release after {cut.healthy} healthy checks"), "release")
+            Offer(OWN_NAME, _released(cut, factors.get(name, 1.0)), "release")
             for name, cut in cuts.items()
             if self.settings.release_after and cut.healthy >= self._healthy_checks_needed(name)
         ]
@@ -224,6 +229,20 @@ class Outcomes:
 
     def _healthy_checks_needed(self, name: str) -> int:
         return int(self.settings.release_after * 2 ** self.released.get(name, 0))
+
+
+def _is_taken_back(cut: Trial, factor: float) -> bool:
+    """Whether the value is back at the user's own, or beyond it, whatever this cut did."""
+    return cut.scale is not None and (factor >= 1.0 if cut.scale < 1 else factor <= 1.0)
+
+
+def _released(cut: Trial, factor: float) -> Adjust:
+    """Return the change that releases a cut, no further than to the user's own value."""
+    undo = cut.undone(f"release after {cut.healthy} healthy checks")
+    if undo.scale is None or cut.scale is None:
+        return undo
+    own = 1 / factor
+    return evolve(undo, scale=min(undo.scale, own) if cut.scale < 1 else max(undo.scale, own))
 
 
 _WHY_UNDONE = "it raised risk and is not clearly better since"

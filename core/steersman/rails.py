@@ -11,6 +11,7 @@ from attrs import asdict, define, field, frozen
 from steersman.decisions import Adjust
 from steersman.hyperparameters import Entry, base_of
 from steersman.schedule import RunPlan
+from steersman.validating import within
 
 Mode = Literal["observe", "advise", "ask", "act"]
 Purpose = Literal["proposal", "revert", "release"]
@@ -54,11 +55,11 @@ class Limits:
     baselines and ranking begin anew if `restart_baselines`.
     """
 
-    largest_change: float | None = 0.5
-    cooldown: int = 1
-    budget: int | None = 20
+    largest_change: float | None = field(default=0.5, validator=within(0.0, math.inf, open_below=True))
+    cooldown: int = field(default=1, validator=within(0))
+    budget: int | None = field(default=20, validator=within(0))
     warmup: bool = False
-    last_share: float = 0.2
+    last_share: float = field(default=0.2, validator=within(0.0, 1.0))
     adaptive_scheduler: bool = False
     restart_baselines: bool = True
 

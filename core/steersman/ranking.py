@@ -26,6 +26,10 @@ class Ranking:
         self._checkpoints: dict[int, Checkpoint] = {}
         self._lowest_loss: Checkpoint | None = None
 
+    def restart(self, step: int) -> None:
+        """Begin anew: what was scored up to `step` cannot be compared with what comes."""
+        self.since, self._lowest_loss = step, None
+
     def add(self, checkpoint: Checkpoint) -> None:
         """Add a scored checkpoint; one of the same step is replaced."""
         path = self.saved.get(checkpoint.step)
@@ -41,6 +45,10 @@ class Ranking:
 
     def mark_saved(self, step: int, path: str) -> Checkpoint | None:
         """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
+        for other in [s for s, p in self.saved.items() if p == path and s != step]:  # it was written over
+            del self.saved[other]
+            if other in self._checkpoints:
+                self._checkpoints[other] = evolve(self._checkpoints[other], path=None)
         self.saved[step] = path
         self.saved = {s: p for s, p in self.saved.items() if s == step or Path(p).exists()}
         checkpoint = self._checkpoints.get(step)

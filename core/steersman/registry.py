@@ -22,6 +22,7 @@ class Written:
     error: str = ""
     factor_before: float = 1.0
     peak: float | None = None
+    saved_before: float | None = None
 
 
 class Registry:
@@ -66,7 +67,14 @@ class Registry:
                 continue
             undo = functools.partial(handle.restore, original)
             yield name, self._change(entry, handle, old, None, 1.0, undo)
-            entry.changed = False
+            entry.changed = entry.status != "live"
+
+    def take_back(self, name: str, written: Written) -> None:
+        """Put back what was before a write, here and in the account of it."""
+        entry = self.get(name)
+        entry.factor = written.factor_before
+        if entry.handle is not None:
+            _put_back(entry.handle, written.saved_before)
 
     def waits(self, name: str) -> bool:
         """Whether a value of `name` was written that is not in force yet."""
@@ -101,7 +109,7 @@ class Registry:
             _put_back(handle, before)
         else:
             entry.factor, entry.changed = whole(factor), True
-        return Written(old, math.nan if wanted is None else wanted, read_back, error, factor_before, peak)
+        return Written(old, math.nan if wanted is None else wanted, read_back, error, factor_before, peak, before)
 
     def save(self) -> dict[str, dict[str, float]]:
         """Return what a checkpoint must carry: the changed hyperparameters only."""
@@ -149,7 +157,7 @@ def registry_of(own: Iterable[Hyperparameter], found: Mapping[str, Entry], why_n
 
     What the user hands over takes the place of what was found, and of its members.
     """
-    entries = {h.name: Entry(h.name, h, "live", safer=h.safer or SAFER.get(h.name)) for h in own}
+    entries = {h.name: _own(h) for h in own}
     theirs = frozenset(entries)
     for name, entry in found.items():
         if base_of(name) not in theirs:
@@ -160,6 +168,18 @@ def registry_of(own: Iterable[Hyperparameter], found: Mapping[str, Entry], why_n
         if name not in entries:
             entries[name] = Entry(name, None, "unsupported", why_not(name), safer=safer)
     return Registry(entries.values())
+
+
+def _own(handle: Hyperparameter) -> Entry:
+    """Return the entry of a user's own: live where it can be read."""
+    safer = handle.safer or SAFER.get(handle.name)
+    try:
+        value = handle.read()
+    except Exception as raised:
+        return Entry(handle.name, None, "unsupported", f"reading it raised {type(raised).__name__}: {raised}", safer)
+    if value is None:
+        return Entry(handle.name, None, "unsupported", "its `get` returns None", safer)
+    return Entry(handle.name, handle, "live", safer=safer)
 
 
 def _same(read_back: float, wanted: float) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from attrs import define, frozen
+from attrs import define, field, frozen
+
+from steersman.validating import within
 
 
 class Snapshots(Protocol):
@@ -36,9 +38,9 @@ class RecoverySettings:
     """
 
     snapshots: Literal["auto", "memory", "disk", "off"] = "auto"
-    largest: float = 2.0
-    max_rollbacks: int = 3
-    factor: float = 0.5
+    largest: float = field(default=2.0, validator=within(0.0))
+    max_rollbacks: int = field(default=3, validator=within(0))
+    factor: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))
     sync: bool = False
 
 
@@ -83,9 +85,10 @@ class Recovery:
 
     def take(self, step: int) -> None:
         """Keep the state of `step`, which was healthy, if it is finite."""
-        self.healthy_at = step
-        if self.snapshots is not None and self.snapshots.take():
-            self.taken_at = step
+        if self.snapshots is None:
+            self.healthy_at = step
+        elif self.snapshots.take():
+            self.taken_at = self.healthy_at = step
 
     def restore(self) -> int:
         """Put the kept state in force and return its step; the caller has asked `is_ready`."""

@@ -130,7 +130,7 @@ class Supervisor:
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
         keep = [loaded for loaded in self.dispatch.strategies if not (changed and is_scorer(loaded))]
         problems = give_back(tuple(keep), saved.get("strategies", {}))
-        problems += self.registry.restore(saved.get("hyperparameters", {}))
+        problems += self._restore_values(saved.get("hyperparameters", {}))
         restore_ranking(self.ranking, saved.get("ranking", {}))
         self.decider.restore(saved.get("decisions", {}))
         for adjustment in restore_adjustments(saved.get("adjustments", [])):
@@ -139,6 +139,12 @@ class Supervisor:
             self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
             self._forget_before(self.progress.step)
         return problems
+
+    def _restore_values(self, saved: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+        if self.config.mode in ("ask", "act"):
+            return self.registry.restore(saved)
+        names = ", ".join(saved)
+        return (f"changes to {names} are left out, because the mode is {self.config.mode}",) if saved else ()
 
     def go_on(self, step: int, rollbacks: int) -> None:
         """Hear, in a replay, that the run was resumed at `step`, having used so many rollbacks."""
@@ -164,7 +170,8 @@ class Supervisor:
 
     def _forget_before(self, step: int) -> None:
         self.windows.restart(step)
-        self.ranking.since = self.progress.restarted_at = step
+        self.ranking.restart(step)
+        self.progress.restarted_at = step
 
     def _restart(self, because: str) -> None:
         """Begin baselines and ranking anew: what comes cannot be compared with what was."""
@@ -265,6 +272,7 @@ class Supervisor:
             "undone": self._undone,
             "fingerprint": self.fingerprint,
             "stopped_because": self.actions.stopped_because,
+            "saved_because": self.actions.saved_because,
             "decisions": self.decider.save(),
             "elapsed": self.progress.elapsed,
             "strategies": strategies_state(self.dispatch.strategies),
@@ -290,7 +298,7 @@ class Supervisor:
             self.actions.rolled_back = False
             self._undone.append(step)
             self._leave_undone(step)
-        elif outcome.is_healthy and reason == "scheduled":
+        elif outcome.is_sound and reason == "scheduled":
             self.recovery.take(step)
 
     def _leave_undone(self, step: int) -> None:

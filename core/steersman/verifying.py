@@ -19,6 +19,7 @@ _COMPARED: Mapping[str, tuple[str, ...]] = {
     "score": ("strategy", "value", "terms", "rejected", "decides", "train_loss", "fingerprint"),
     "finding": ("strategy", "name", "severity", "message", "evidence"),
     "proposal": ("strategy", "action", "hyperparameter", "change", "because", "verdict", "old", "new", "number"),
+    "adjustment": ("hyperparameter", "strategy", "factor", "because"),
     "outcome": ("hyperparameter", "strategy", "changed_at", "label", "before", "after", "clear"),
     "rollback": ("to_step", "strategy", "left"),
     "restart": ("because",),
@@ -78,12 +79,19 @@ def _differences(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[s
     """Return a sentence for each step whose decisions differ."""
     found: list[str] = []
     for step in sorted({decision["step"] for decision in (*was, *now)}):
-        before = [decision for decision in was if decision["step"] == step]
-        after = [decision for decision in now if decision["step"] == step]
+        before, after = (
+            sorted((decision for decision in told if decision["step"] == step), key=_place) for told in (was, now)
+        )
         for one, other in zip_longest(before, after):
             if repr(one) != repr(other):  # NaN is no difference to itself
                 found.append(f"step {step}: {_told(one, other)}")
     return found
+
+
+def _place(decision: Mapping[str, Any]) -> tuple[bool, str]:
+    """Return where a decision of a step is compared: changes last, by name, for a revert makes them in any order."""
+    made = decision["kind"] == "adjustment"
+    return made, str(decision["hyperparameter"]) if made else ""
 
 
 def _told(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:

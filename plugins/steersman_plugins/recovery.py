@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import define
 
-from steersman import Check, Finding, Rollback, Run, Window, hookimpl
+from steersman import Check, Finding, Rollback, RolledBack, Run, Window, hookimpl, state
 from steersman_plugins.trends import is_policy_gradient, setback
 
 
@@ -27,7 +27,13 @@ class Recovery:
     confirm: int = 2
     severe: float = 4.0
 
+    since: int = state(0)
+
     needs_snapshots: ClassVar[bool] = True
+
+    @hookimpl
+    def on_rolled_back(self, rollback: RolledBack) -> None:
+        self.since = rollback.step  # what was learned and given up is no measure of what comes
 
     @hookimpl
     def diagnose(self, run: Run, check: Check) -> Iterator[Finding]:
@@ -49,7 +55,8 @@ class Recovery:
                 return f"the {what} was NaN or infinite"
         if check.reason != "scheduled" or is_policy_gradient(check.windows):
             return ""
-        losses, evals = _means(check.windows, "loss"), _means(check.windows, "eval_loss")
+        windows = tuple(w for w in check.windows if w.first_step >= self.since)
+        losses, evals = _means(windows, "loss"), _means(windows, "eval_loss")
         excess = self._excess(losses)
         if excess > self.severe:
             return f"the train loss is {excess:.0f} times as far above its best as noise and progress explain"

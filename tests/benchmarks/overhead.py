@@ -9,9 +9,11 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import runpy
 import statistics
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from pydoc_data.topics import topics
 from time import perf_counter, perf_counter_ns
 from typing import Any
@@ -191,3 +193,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    runpy.run_path(str(Path(__file__).with_name("torch_costs.py")), run_name="__main__")

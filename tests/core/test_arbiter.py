@@ -173,7 +173,7 @@ def test_a_change_that_cannot_get_inside_the_bounds():
     rails = acting(learning_rate=Bounds(max=1e-6))
     (verdict,) = rule(Adjust("learning_rate", scale=0.8), rails=rails)
     assert verdict.ruling == "refused"
-    assert "outside the bounds" in verdict.reason
+    assert "outside its bounds" in verdict.reason
 
 
 def test_a_change_of_nothing():

@@ -252,7 +252,7 @@ def test_trials_go_through_a_checkpoint():
     """What is watched, for how long and how healthily is given back, to the last bit of the factor that undoes it."""
     outcomes, entry = Outcomes(Settings()), Entry("learning_rate", OnPaper(1.0), "live", safer="down")
     outcomes.watch(entry, "a", 10, 1.0, 0.7, Adjust("learning_rate", scale=0.7), 0.7)
-    outcomes.examine(windows_of(1.0), [10], healthy=True)
+    outcomes.examine(windows_of(1.0), [10], {}, healthy=True)
     outcomes.undo_was_made(outcomes.trials[0].undone("why"), released=True)
     outcomes.watch(entry, "b", 20, 1.0, 1.25, Adjust("learning_rate", add=0.25), 1.25)
     back = Outcomes(Settings())

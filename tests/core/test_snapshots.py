@@ -42,7 +42,7 @@ class RollsBack:
 
     @hookimpl
     def diagnose(self, check):
-        return Finding("unwell", "a test says so") if check.step in self.unwell else None
+        return Finding("unwell", "a test says so", "critical") if check.step in self.unwell else None
 
     @hookimpl
     def propose_adjustments(self, check):
@@ -85,7 +85,7 @@ def run(supervise):
 
 
 def test_a_state_is_kept_at_the_begin_and_at_healthy_checks_only(run):
-    """Six checks, of which those of steps 20 and 40 are not healthy: five states are kept."""
+    """Six checks, of which those of steps 20 and 40 found something critical: five states are kept."""
     told, kept = run(RollsBack(unwell=(20, 40)))
 
     assert kept.happened == ["taken"] * 5

@@ -704,7 +704,7 @@ def test_the_past_is_not_journaled_again(supervise):
 
 def test_what_could_not_be_given_back(supervise):
     """State that does not fit and a hyperparameter that is gone are sentences at the begin of a resumed run."""
-    run = supervise(Patient(), plan=PLAN, begin=False)
+    run = supervise(Patient(), plan=PLAN, begin=False, config={"mode": "act"})
     saved = {
         "strategies": {"patient": {"checks": "many"}},
         "hyperparameters": {"kl_penalty": {"saved": 0.2, "factor": 1.2}},

@@ -137,7 +137,7 @@ EDITS = {
     "a better score": ("score", put(value=0.5), "step 10: score of eval-loss: value 0.5 is "),
     "another verdict": ("proposal", put(verdict="vetoed"), "step 15: proposal learning_rate of Steers: verdict 'vetoed' is 'applied'"),
     "another value": ("proposal", put(new=0.01), "step 15: proposal learning_rate of Steers: new 0.01 is 0.0699"),
-    "a proposal that is gone": ("proposal", put(kind="gone"), "step 15: only recomputed: proposal learning_rate of Steers"),
+    "a proposal that is gone": ("proposal", put(kind="gone"), "recomputed: proposal learning_rate of Steers"),
     "a proposal that was never made": ("finding", put(kind="proposal", action="stop", severity="", name=None, verdict="advised", number=None), "proposal stop of"),
     "a kinder outcome": ("outcome", put(label="no better"), "label 'no better' is '"),
     "a rollback to elsewhere": ("rollback", put(to_step=7), "step 23: rollback of Steers: to_step 7 is 20"),

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
 from steersman.snapshots import RecoverySettings
+from steersman.validating import within
 
 
 def _positive(_: object, attribute: Any, value: int | str) -> None:
@@ -37,14 +38,14 @@ class HyperparameterConfig:
     `largest_change`, `cooldown` and `budget` take the place of those under `rails:`.
     """
 
-    min: float | None = None
-    max: float | None = None
-    min_factor: float | None = None
-    max_factor: float | None = None
+    min: float | None = field(default=None, validator=within(-math.inf))
+    max: float | None = field(default=None, validator=within(-math.inf))
+    min_factor: float | None = field(default=None, validator=within(0.0))
+    max_factor: float | None = field(default=None, validator=within(0.0, open_below=True))
     owner: str | None = None
-    largest_change: float | None = None
-    cooldown: int | None = None
-    budget: int | None = None
+    largest_change: float | None = field(default=None, validator=within(0.0, open_below=True))
+    cooldown: int | None = field(default=None, validator=within(0))
+    budget: int | None = field(default=None, validator=within(0))
 
     def bounds(self) -> Bounds:
         """Return the bounds the arbiter keeps to."""

@@ -27,6 +27,13 @@ class Policy:
         problems: list[str] = []
         self.config = read(config, problems)
         self.own = tuple(own)
+        strangers = [h for h in self.own if not isinstance(h, Hyperparameter)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        if strangers:
+            raise TypeError(f"`hyperparameters` takes steersman.Hyperparameter(name, get, set), got {strangers[0]!r}")
+        names = [h.name for h in self.own]
+        problems += [
+            f"two hyperparameters of your own are called {n!r}" for n in sorted({*names}) if names.count(n) > 1
+        ]
         known = [*SAFER, *(hyperparameter.name for hyperparameter in self.own)]
         for name in self.config.hyperparameters:
             if base_of(name) not in known:
@@ -45,8 +52,10 @@ class Policy:
 
 
 def is_switched_off() -> bool:
-    """Whether the environment switches Steersman off; said in the log."""
-    if os.environ.get(OFF_SWITCH, "") in ("", "0"):
+    """Whether the environment switches Steersman off; said in the log. On several ranks that of rank 0 counts."""
+    from steersman.integrations.torch.ranks import current_ranks
+
+    if not current_ranks().agree(lambda: os.environ.get(OFF_SWITCH, "") not in ("", "0")):
         return False
     logger().warning("steersman is switched off", variable=OFF_SWITCH)
     return True

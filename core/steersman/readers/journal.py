@@ -28,7 +28,8 @@ def read(path: Path) -> Recording:
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
     saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
     values, config = begin.data.get("values", {}), begin.data.get("config")
-    at = {entry.step: entry.data.get("values", {}) for entry in entries if entry.kind == "check"}
+    checks = [entry for entry in reversed(entries) if entry.kind == "check"]
+    at = {entry.step: entry.data.get("values", {}) for entry in checks}  # the first of a step, if it has two
     source = Path(str(begin.data.get("config_source", "")))
     said: dict[int, Said] = {}
     for entry in entries:

@@ -33,8 +33,13 @@ class Console:
             if failed in self._said:
                 return
             self._said.add(failed)
+        if entry.kind == "control" and not entry.data["approved"] and not entry.data["reverts"]:
+            switched = ("control", str(entry.data["off"]))
+            if switched in self._said:
+                return
+            self._said.add(switched)
         for style, line in lines(entry):
-            self._print(style, line)
+            self._print(style, " ".join(line.split("\n")))
 
     def _print(self, style: str, line: str) -> None:
         try:

@@ -89,7 +89,7 @@ def _clip(trainer: Any, module: Any) -> Entry:
 def facts_of(trainer: Any) -> dict[str, object]:
     """Return what the scores of a run depend on besides its model."""
     return {
-        "the validation batches": [n if math.isfinite(n) else None for n in trainer.num_val_batches],
+        "the share of the validation batches": trainer.limit_val_batches,
         "the batches of an optimizer step": trainer.accumulate_grad_batches * trainer.world_size,
         "the precision": str(trainer.precision),
     }

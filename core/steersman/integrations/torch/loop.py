@@ -17,6 +17,7 @@ from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import LearningRate, innermost, learning_rates
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
+from steersman.records import number
 from steersman.registry import registry_of
 from steersman.schedule import RunPlan
 
@@ -105,7 +106,7 @@ class Loop(Supervised):
         if self._begun:
             raise RuntimeError("load the state before the first log, evaluation or optimizer step of the run")
         super().load_state_dict(state_dict)
-        self.step = int(state_dict.get("step", 0))
+        self.step = int(state_dict.get("loop_step", state_dict.get("step", 0)))
 
     def close(self) -> None:
         """End the run: the last check, the summary; your own values are in force again. Twice is once."""
@@ -206,6 +207,9 @@ def attach(
     better: `total_steps` of the whole run, `eval_every` of evaluations with `evaluation_sets` records each.
     Raises ConfigError with every fault at once.
     """
+    for name, value in (("total_steps", total_steps), ("steps_per_epoch", steps_per_epoch), ("eval_every", eval_every)):
+        if value is not None and not (number(value) or 0.0) > 0:
+            raise ValueError(f"`{name}` must be a number above 0, got {value!r}")
     policy = Policy(config, hyperparameters)
     plan = RunPlan(
         total_steps,

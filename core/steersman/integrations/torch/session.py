@@ -137,7 +137,7 @@ class Session:
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
-        if earlier.stopped_because:
+        if earlier.stopped_because and config.mode in ("ask", "act"):
             self.supervisor.actions.stop_because = earlier.stopped_because
         warned += earlier.notes
         if (snapshots := told(recovery)) != "":

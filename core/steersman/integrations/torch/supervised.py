@@ -50,7 +50,7 @@ class Supervised(Guarded):
         After the run it is what the run had before its end.
         """
         self._keep_state()
-        return dict(self._state)
+        return {**self._state, "loop_step": self.step}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""

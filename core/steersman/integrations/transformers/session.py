@@ -75,6 +75,9 @@ class TrainerSession(Session):
         )
         super().__init__(config, strategies, begin)
         self.keeper = Keeper(output / KEPT) if config.keep_both_bests and self.ranks.is_main else None
+        resumed_from = output / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        if state.global_step > 0 and resumed_from.is_dir():  # it was written before it could be told of
+            self.supervisor.ranking.mark_saved(state.global_step, str(resumed_from))
         _carry_into(state, self, failed)
 
     def obey(self, state: Any, control: Any) -> None:

@@ -520,7 +520,7 @@ def test_what_scores_depend_on_is_told(fit, entries, act):
 
     facts = entries("run")[0].data["facts"]
     assert facts["the batches of an optimizer step"] == 2
-    assert facts["the validation batches"] == [1]
+    assert facts["the share of the validation batches"] == 1.0
     assert facts["the precision"] == "32-true"
 
 

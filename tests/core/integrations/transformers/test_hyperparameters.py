@@ -110,8 +110,8 @@ def test_a_setter_that_fails_is_given_up(make_trainer, journal, broken, reason):
     assert smoothing.value == 0.8
 
 
-def test_a_getter_that_fails_is_unknown(make_trainer, journal):
-    """A value that cannot be read is not known: nothing is written, the proposal says so, and training ends."""
+def test_a_getter_that_fails_is_unsupported(make_trainer, journal):
+    """A value that cannot be read at train begin is unsupported, with the reason: nothing is written."""
     smoothing = Smoothing(broken="unreadable")
     trainer = make_trainer()
     own = Hyperparameter("label_smoothing", smoothing.get, smoothing.set)
@@ -119,7 +119,7 @@ def test_a_getter_that_fails_is_unknown(make_trainer, journal):
 
     trainer.train()
 
-    assert [verdict for _, _, verdict in _verdicts(journal, trainer)] == ["unknown", "unknown", "refused"]
+    assert [verdict for _, _, verdict in _verdicts(journal, trainer)] == ["refused"] * 3
     assert smoothing.had == [0.8]
     assert journal(trainer, "error") == []
     assert trainer.state.global_step == 12
