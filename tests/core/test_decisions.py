@@ -4,7 +4,7 @@ import attrs
 import pytest
 import torch
 
-from steersman import Adjust, Finding, Score
+from steersman import Adjust, Finding, Rollback, Save, Score, Stop
 
 
 def test_higher_is_negated():
@@ -81,3 +81,18 @@ def test_undoing_a_factor_divides():
 def test_undoing_a_summand_takes_it_away():
     """Undoing +0.02 is -0.02."""
     assert Adjust("reward_threshold", add=0.02, at_most=0.3).undone().add == -0.02
+
+
+@pytest.mark.parametrize("name", [None, 5, ["learning_rate"], ""])
+def test_a_change_of_what_has_no_name(name):
+    """An Adjust is of a hyperparameter by its name: anything else is refused where the strategy makes it."""
+    with pytest.raises(TypeError, match="name of a hyperparameter"):
+        Adjust(name, scale=0.5)
+
+
+@pytest.mark.parametrize("kind", [Stop, Save, Rollback])
+def test_a_reason_is_one_line_of_text(kind):
+    """Line breaks and control characters are spaces; what is no text is refused."""
+    assert kind("two\nlines \x1b[31m").because == "two lines [31m"
+    with pytest.raises(TypeError, match="must be text"):
+        kind(None)

@@ -252,7 +252,7 @@ def test_trials_go_through_a_checkpoint():
     """What is watched, for how long and how healthily is given back, to the last bit of the factor that undoes it."""
     outcomes, entry = Outcomes(Settings()), Entry("learning_rate", OnPaper(1.0), "live", safer="down")
     outcomes.watch(entry, "a", 10, 1.0, 0.7, Adjust("learning_rate", scale=0.7), 0.7)
-    outcomes.examine(windows_of(1.0), [10], {}, healthy=True)
+    outcomes.examine(windows_of(1.0), [10], {"learning_rate": 0.7}, healthy=True)
     outcomes.undo_was_made(outcomes.trials[0].undone("why"), released=True)
     outcomes.watch(entry, "b", 20, 1.0, 1.25, Adjust("learning_rate", add=0.25), 1.25)
     back = Outcomes(Settings())
@@ -260,3 +260,14 @@ def test_trials_go_through_a_checkpoint():
 
     assert back == outcomes
     assert back.trials[0].undone("why") == Adjust("learning_rate", add=-0.25, because="why")
+
+
+def test_a_cut_that_others_took_back_is_not_released(steer):
+    """Halved, then raised to the user's own value again: there is nothing left to release, and no risk is added."""
+    told = steer(
+        {10: Adjust("learning_rate", scale=0.8), 30: Adjust("learning_rate", scale=1.25)},
+        [1.0] * 10,
+        outcomes={"revert_risky": False, "release_after": 3},
+    )
+
+    assert [factor for _, _, factor, *_ in made(told)] == [0.8, 1.0]

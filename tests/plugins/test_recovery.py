@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from steersman import Record, RunPlan
+from steersman import Check, Record, Rollback, RolledBack, RunPlan, Window
 from steersman_plugins.recovery import Recovery
 from steersman_plugins.trends import setback
 
@@ -122,3 +122,18 @@ def test_it_asks_for_snapshots():
 def test_how_far_is_too_far(values, above, limit):
     """The larger of six times the noise and 12 % of the progress, by hand."""
     assert setback(values, 6.0, 0.12) == (pytest.approx(above), pytest.approx(limit))
+
+
+def test_the_way_back_is_no_second_divergence():
+    """After a rollback to early weights the losses are those of the way back, not above a best that is gone."""
+    losses = [*FALLING, 3.2]
+    windows = tuple(
+        Window(10 * i, 10 * i + 10, None, {"loss": loss, "eval_loss": loss}, {}, {}, 1) for i, loss in enumerate(losses)
+    )
+    check = Check(90, None, "scheduled", windows[-1], windows)
+    recovery = Recovery()
+    assert recovery.propose_adjustments(None, check) == Rollback(BOTH)
+
+    recovery.on_rolled_back(RolledBack(80, 10, "recovery", BOTH, 2))
+
+    assert recovery.propose_adjustments(None, check) is None

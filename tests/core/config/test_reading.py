@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -415,3 +416,23 @@ def test_as_without_a_name():
     """`as` without a name is a fault."""
     with pytest.raises(ConfigError, match="gives no name after `as`"):
         read({"use": ["eval-loss as "]})
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({"recovery": {"factor": 2}}, "$.recovery.factor"),
+        ({"recovery": {"factor": 0}}, "$.recovery.factor"),
+        ({"recovery": {"max_rollbacks": -1}}, "$.recovery.max_rollbacks"),
+        ({"rails": {"largest_change": 0}}, "$.rails.largest_change"),
+        ({"rails": {"last_share": float("nan")}}, "$.rails.last_share"),
+        ({"rails": {"cooldown": -3}}, "$.rails.cooldown"),
+        ({"outcomes": {"judge_after": 0}}, "$.outcomes.judge_after"),
+        ({"hyperparameters": {"learning_rate": {"min": float("nan")}}}, "$.hyperparameters.learning_rate.min"),
+        ({"hyperparameters": {"learning_rate": {"min_factor": -1}}}, "$.hyperparameters.learning_rate.min_factor"),
+    ],
+)
+def test_a_number_that_cannot_be_meant(raw, path):
+    """A number no rail or rollback can work with is a sentence with its path."""
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: must be")):
+        read(raw)
