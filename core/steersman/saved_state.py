@@ -10,7 +10,9 @@ import cattrs
 from steersman.checkpoints import Checkpoint
 from steersman.dispatch import Loaded
 from steersman.journal import to_json
+from steersman.rails import Mode
 from steersman.ranking import Ranking
+from steersman.registry import Registry
 from steersman.run import Adjustment
 from steersman.strategies import restore_state, state_of
 
@@ -39,6 +41,13 @@ def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple
         except Exception as error:
             problems.append(f"{loaded.name} could not take back its state: {type(error).__name__}: {error}")
     return tuple(problems)
+
+
+def restore_values(registry: Registry, saved: Mapping[str, Mapping[str, float]], mode: Mode) -> tuple[str, ...]:
+    """Put changed values in force again, where the mode may change any; return a sentence for what is left out."""
+    if mode in ("ask", "act"):
+        return registry.restore(saved)
+    return (f"changes to {', '.join(saved)} are left out, because the mode is {mode}",) if saved else ()
 
 
 def ranking_state(ranking: Ranking) -> dict[str, Any]:

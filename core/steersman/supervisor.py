@@ -32,6 +32,7 @@ from steersman.saved_state import (
     ranking_state,
     restore_adjustments,
     restore_ranking,
+    restore_values,
     strategies_state,
 )
 from steersman.schedule import Due, RunPlan, cadence
@@ -98,8 +99,7 @@ class Supervisor:
         self._dropped: set[str] = set()
         self._judging, self._journals_records = True, not replaying
         self._settled = -1
-        self._undone: list[int] = []  # the steps at whose checks the run was rolled back
-        self._not_comparable = ""
+        self._undone, self._not_comparable = list[int](), ""  # the steps at whose checks the run was rolled back
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -130,7 +130,7 @@ class Supervisor:
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
         keep = [loaded for loaded in self.dispatch.strategies if not (changed and is_scorer(loaded))]
         problems = give_back(tuple(keep), saved.get("strategies", {}))
-        problems += self._restore_values(saved.get("hyperparameters", {}))
+        problems += restore_values(self.registry, saved.get("hyperparameters", {}), self.config.mode)
         restore_ranking(self.ranking, saved.get("ranking", {}))
         self.decider.restore(saved.get("decisions", {}))
         for adjustment in restore_adjustments(saved.get("adjustments", [])):
@@ -139,12 +139,6 @@ class Supervisor:
             self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
             self._forget_before(self.progress.step)
         return problems
-
-    def _restore_values(self, saved: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-        if self.config.mode in ("ask", "act"):
-            return self.registry.restore(saved)
-        names = ", ".join(saved)
-        return (f"changes to {names} are left out, because the mode is {self.config.mode}",) if saved else ()
 
     def go_on(self, step: int, rollbacks: int) -> None:
         """Hear, in a replay, that the run was resumed at `step`, having used so many rollbacks."""
