@@ -28,7 +28,8 @@ from transformers.utils import logging
 
 import steersman
 from steersman import Record, hookimpl
-from steersman.dispatch import Dispatch, Loaded
+from steersman.dispatch import Dispatch
+from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.supervisor import Supervisor
 

@@ -6,7 +6,8 @@ from attrs import define, field
 
 from steersman import Adjust, Checkpoint, Finding, Rollback, Save, Score, Stop, hookimpl
 from steersman.decisions import Proposal
-from steersman.dispatch import Dispatch, Loaded
+from steersman.dispatch import Dispatch
+from steersman.loaded import Loaded
 from steersman.loading import register
 
 

@@ -7,7 +7,7 @@ import re
 from attrs import define
 
 from steersman import Adjustment, Checkpoint, Score, TrainLoss, hookimpl, state
-from steersman.dispatch import Loaded
+from steersman.loaded import Loaded
 from steersman.ranking import Ranking
 from steersman.saved_state import (
     adjustments_state,
