@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from types import FunctionType
 from typing import Any, cast
 
 import pluggy
@@ -52,20 +53,19 @@ def hookspecs() -> type[Any]:
     return type("Hooks", (), {hook: _with_old_names(hook, getattr(Hooks, hook)) for hook in HOOKS})
 
 
-def _with_old_names(hook: str, spec: Callable[..., Any]) -> Callable[..., Any]:
+def _with_old_names(hook: str, spec: FunctionType) -> FunctionType:
     renamed = HOOK_ARGUMENTS.get(hook, ())
     if not renamed:
         return spec
 
-    def extended() -> None: ...
-
-    signature = inspect.signature(spec)
-    added = [inspect.Parameter(r.old, inspect.Parameter.POSITIONAL_OR_KEYWORD) for r in renamed]
-    cast("Any", extended).__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])
-    told: Mapping[str, Warning] = {
-        r.old: SteersmanDeprecationWarning(r.told(f"the argument of the hook {hook}")) for r in renamed
-    }
-    return pluggy.HookspecMarker("steersman")(warn_on_impl_args=told)(extended)
+    code = spec.__code__
+    names = (*code.co_varnames[: code.co_argcount], *(r.old for r in renamed))
+    code = code.replace(co_argcount=len(names), co_nlocals=len(names), co_varnames=names)
+    extended = FunctionType(code, spec.__globals__, hook)
+    extended.__qualname__ = spec.__qualname__
+    told = {r.old: SteersmanDeprecationWarning(r.told(f"the argument of the hook {hook}")) for r in renamed}
+    marker = pluggy.HookspecMarker("steersman")
+    return marker(warn_on_impl_args=told)(extended)
 
 
 def with_new_names(cls: type[Any], options: Mapping[str, Any], path: str) -> dict[str, Any]:

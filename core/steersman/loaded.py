@@ -36,7 +36,7 @@ class Loaded:
 
     name: str
     strategy: object | None
-    source: Source = field(converter=lambda given: Source(given) if isinstance(given, str) else given)
+    source: Source
     target: str = ""
     options: dict[str, Any] = field(factory=dict[str, Any])
     on_error: OnError = "quarantine"

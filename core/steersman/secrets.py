@@ -12,7 +12,7 @@ _MASK = "***"
 _revealed: set[str] = set()
 
 
-def _is_a_name(_: object, __: object, value: object) -> None:
+def _is_a_name(_: object, __: object, value: Any) -> None:
     if not isinstance(value, str) or not value or "=" in value:
         raise ValueError("expected the name of an environment variable")
 
@@ -42,9 +42,9 @@ def from_config(value: object, _: object) -> Secret:
     """Return the secret that a config names; raises ValueError, never with what was given, which may be one."""
     if isinstance(value, Secret):
         return value
-    given = cast("Mapping[object, object]", value) if isinstance(value, Mapping) else {}
-    name = given.get("env")
-    if len(given) != 1 or not isinstance(name, str) or not name:
+    given = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else {}
+    name = given.pop("env", None)
+    if given or not isinstance(name, str) or not name:
         raise ValueError("is a secret: give the environment variable that holds it, {env: NAME}, not the secret itself")
     secret = Secret(name)
     secret.reveal()

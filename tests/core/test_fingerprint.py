@@ -7,7 +7,7 @@ from attrs import define
 
 from steersman import Score, fingerprint, hookimpl, state
 from steersman.journal import from_json, to_json
-from steersman.loaded import Loaded
+from steersman.loaded import Loaded, Source
 from steersman.scoring import Scoring
 
 
@@ -41,8 +41,8 @@ FACTS = {"the evaluation set": "64 rows", "the batch": 8}
 def test_it_holds_facts_and_scorers():
     """Facts as text, and each scorer with its options; a strategy that scores nothing is no part of it."""
     loaded = (
-        Loaded("best", Best(), "here", "test:Best", {"weight": 2.0}, hooks=frozenset({"score_checkpoint"})),
-        Loaded("counts", Counts(), "here"),
+        Loaded("best", Best(), Source("here"), "test:Best", {"weight": 2.0}, hooks=frozenset({"score_checkpoint"})),
+        Loaded("counts", Counts(), Source("here")),
     )
 
     assert fingerprint.of(FACTS, loaded) == {

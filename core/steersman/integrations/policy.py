@@ -45,15 +45,11 @@ class Policy:
         config is read here, and ConfigError is raised here, on every rank.
         """
         ranks = current_ranks()
-        mine = self._strategies if ranks.is_main else tuple
-        if ranks.size == 1:
-            strategies = mine()
-            return self.config, strategies
         strategies: tuple[Loaded, ...] = ()
 
         def told() -> tuple[Config, tuple[Loaded, ...]]:
             nonlocal strategies
-            strategies = mine()
+            strategies = self._strategies()
             return _sendable(self.config), tuple(loaded.elsewhere() for loaded in strategies)
 
         config, elsewhere = ranks.agree(told)
