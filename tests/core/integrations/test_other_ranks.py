@@ -65,7 +65,7 @@ def test_rank_0_brings_config_and_strategies(on_two_ranks: Callable[[str], list[
 
     assert zero["scores"] == one["scores"] == [3.0, 5.0, 7.0]
     assert (zero["mode"], one["mode"]) == ("act", "act")
-    assert zero["factor"] == one["factor"] == 1.0
+    assert zero["factor"] == one["factor"] == 0.5
     assert (zero["asked"], one["asked"]) == (["Mine", "eval-loss"], [])
 
 
