@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ _COMMANDS = {
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
+    "config": ("steersman.cli.config:config", "Check a config, show what is in force, print its schema."),
     "approve": ("steersman.cli.control:approve", "Say yes to a proposal of a run in mode ask."),
     "revert": ("steersman.cli.control:revert", "Undo every change of a running run at its next check."),
     "off": ("steersman.cli.control:off", "Let a run go on without any further change."),
@@ -35,26 +37,28 @@ class Problem(click.ClickException):
 class LazyGroup(click.Group):
     """A group whose subcommands are imported when needed, and whose expected errors are sentences."""
 
+    lazy: Mapping[str, tuple[str, str]] = _COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.lazy:
             return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        module, _, name = self.lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, says) for name, (_, says) in _COMMANDS.items()])
+            formatter.write_dl([(name, says) for name, (_, says) in self.lazy.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = nearest(args[0], _COMMANDS)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(_COMMANDS)}."
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
+            near = nearest(args[0], self.lazy)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(self.lazy)}."
             ctx.fail(f"No such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
