@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -104,11 +105,15 @@ def _load(
         use.target,
         options,
         on_error=use.on_error or cast("OnError | None", getattr(cls, "on_error", None)) or config.on_error,
-        time_budget=config.time_budget if use.time_budget is None else use.time_budget,
+        time_budget=_finite(config.time_budget if use.time_budget is None else use.time_budget),
         effects=_has_effects(cls),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
         hooks=hooks_of(cls),
     )
+
+
+def _finite(budget: float | None) -> float | None:
+    return None if budget is None or math.isinf(budget) else budget
 
 
 def _faulty(cls: type[Any], path: str, who: str, problems: list[str]) -> bool:

@@ -43,6 +43,7 @@ def supervise(saved: dict[str, Any] | None = None, past: tuple[Record, ...] = ()
             strategies,
             plan=RunPlan(40, evaluates=True, eval_every=10, steps_per_epoch=10),
             registry=Registry([Entry("learning_rate", OnPaper(0.01), "live", safer="down")]),
+            facts={"the number of ranks": 1},
             journal=journal,
         )
     assert problems == []
