@@ -225,3 +225,10 @@ def test_the_reference_has_a_section_with_the_exact_signature(hook: str) -> None
     source = inspect.getsource(getattr(Hooks, hook)).splitlines()
     declared = next(line.strip() for line in source if "def " in line)
     assert declared.rstrip(":") in section
+
+
+def test_every_hook_has_a_test_of_its_own() -> None:
+    """Somewhere under tests/ each hook has a `test_hook_NAME`, and no other name has one."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert {name for text in texts for name in re.findall(r"^def test_hook_(\w+)\(", text, re.M)} == set(HOOKS)

@@ -104,8 +104,8 @@ def test_a_state_that_is_not_finite_is_not_kept(run):
     assert told.supervisor.recovery.taken_at == 20
 
 
-def test_a_rollback_is_made_at_the_step_that_is_nan(run):
-    """The state of the last healthy check is put back, the rate is halved, and the strategy is told."""
+def test_hook_on_rolled_back(run):
+    """It is called once where a loss is NaN: the state of the last healthy check was put back, and the rate is halved."""
     strategy = RollsBack()
     told, kept = run(strategy, broken=(25,), steps=30)
 

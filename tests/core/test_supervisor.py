@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from steersman import (
     Adjust,
     Check,
-    Finding,
     Hyperparameter,
     Record,
     Rollback,
@@ -22,7 +21,6 @@ from steersman import (
     Score,
     Stop,
     Supervisor,
-    TrainLoss,
     hookimpl,
     state,
 )
@@ -319,16 +317,6 @@ def test_modes_that_change_nothing(mode, supervise):
     assert run.supervisor.registry.view("learning_rate").value == 1.0
 
 
-def test_stop_and_save_in_act(supervise):
-    """In act a Stop and a Save take effect at the next step, under the name of who asked."""
-    run = supervise(Proposes([Stop("enough"), Save("good")]), config=ACT, plan=PLAN)
-    run.evaluate(10, eval_loss=1.0)
-    run.supervisor.settle()
-    actions = run.supervisor.actions
-    assert (actions.stop_because, actions.save_because) == ("proposes: enough", "proposes: good")
-    assert {e.data["verdict"] for e in run.of("proposal")} == {"accepted"}
-
-
 def test_a_write_that_fails(supervise):
     """A hyperparameter whose setter has no effect is given up, with the reason, and refused from then on."""
     run = supervise(Halves(), config=ACT, plan=PLAN)
@@ -354,63 +342,6 @@ def test_a_getter_that_raises(supervise):
     run.evaluate(10, eval_loss=1.0)
     run.supervisor.end()
     assert [entry.data["verdict"] for entry in run.of("proposal")] == ["unknown"]
-
-
-def test_a_veto_is_journaled(supervise, every_hook, companion):
-    """A veto keeps the value and is journaled with who objected."""
-    run = supervise(
-        every_hook(),
-        companion(answers_in="veto_adjustment", answer="our policy"),
-        config=ACT,
-        plan=PLAN,
-        values={"learning_rate": 1.0},
-    )
-    run.evaluate(10, eval_loss=1.0)
-    run.supervisor.settle()
-    assert [(e.data["strategy"], e.data["verdict"]) for e in run.of("proposal")] == [
-        ("every-hook", "vetoed"), ("companion", "lost"),
-    ]  # fmt: skip
-    assert run.of("proposal")[0].data["reason"] == "companion: our policy"
-    assert run.supervisor.registry.view("learning_rate").value == 1.0
-
-
-def test_a_strategy_sees_its_own_findings_apart(supervise):
-    """When proposing, `findings` are the strategy's own and `all_findings` everybody's, in config order."""
-    seen = {}
-
-    class Finds:
-        @hookimpl
-        def diagnose(self):
-            return Finding(f"of-{type(self).__name__.lower()}", "seen")
-
-        @hookimpl
-        def propose_adjustments(self, check):
-            own = [finding.name for finding in check.findings]
-            seen[type(self).__name__] = own, [(name, finding.name) for name, finding in check.all_findings]
-
-    class One(Finds):
-        pass
-
-    class Two(Finds):
-        pass
-
-    run = supervise(One(), Two(), plan=PLAN)
-    run.evaluate(10, eval_loss=1.0)
-    run.supervisor.settle()
-    everybody = [("one", "of-one"), ("two", "of-two")]
-    assert seen == {"One": (["of-one"], everybody), "Two": (["of-two"], everybody)}
-
-
-def test_a_score_and_its_train_loss(supervise):
-    """Each score is journaled with its terms, who decides, and where the train loss came from."""
-    run = supervise(Highest(), EvalLoss(), plan=PLAN)
-    run.train(5, loss=1.5)
-    checkpoint = run.evaluate(12, eval_loss=2.0)
-    assert checkpoint.train_loss == TrainLoss(1.5, "recent", 7)
-    first, second = [entry.data for entry in run.of("score")]
-    assert (first["strategy"], first["value"], first["decides"]) == ("highest", -12.0, True)
-    assert (second["strategy"], second["value"], second["decides"]) == ("eval-loss", 2.0, False)
-    assert first["train_loss"] == {"value": 1.5, "source": "recent", "age_steps": 7}
 
 
 def test_no_scorer_with_an_opinion(supervise):
@@ -566,28 +497,11 @@ def test_disagreement(supervise, tmp_path):
     assert [shown["step"] for shown in told["ranking"]] == [20]
 
 
-def test_a_saved_checkpoint_that_was_not_evaluated(supervise, tmp_path):
-    """Evaluated and saved are different facts: a checkpoint saved without an evaluation has a path and no metrics."""
-    told = []
-
-    class Hears:
-        @hookimpl
-        def on_checkpoint_saved(self, checkpoint):
-            told.append(checkpoint)
-
-    run = supervise(Hears())
-    run.train(5, loss=1.0)
-    run.supervisor.saved(5, str(tmp_path))
-    assert (told[0].step, told[0].path, told[0].metrics) == (5, str(tmp_path), {})
-    assert run.of("checkpoint_saved")[0].data == {"path": str(tmp_path), "evaluated": False}
-
-
 def test_replaying_tells_nobody(supervise, every_hook, forty_steps):
-    """In replay `on_journaled` is not called, records are not journaled again, and strategies may know."""
+    """In replay records are not journaled again, and strategies may know."""
     strategy = every_hook()
     run = supervise(strategy, plan=PLAN, replaying=True)
     forty_steps(run)
-    assert "on_journaled" not in strategy.calls
     assert run.of("record") == []
     assert run.supervisor.run.replaying
 
