@@ -42,6 +42,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 SLOW = {"tutorial.md"}
 """Pages that train a model."""
+QUOTED = ("contrib/", "docs/")
+"""Where the files lie that a page shows whole, instead of code of its own."""
 
 
 @frozen
@@ -52,8 +54,13 @@ class Block:
     @property
     def file(self) -> str | None:
         """The file that a block stands for: the path in the comment of its first line."""
-        match = re.match(r"# (\S+\.(?:py|yaml))\n", self.text)
+        match = re.match(r"# (\S+\.(?:py|yaml|toml))\n", self.text)
         return match[1] if match else None
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether the block shows a file of this repository."""
+        return self.file is not None and self.file.startswith(QUOTED)
 
 
 def blocks(page: str) -> list[Block]:
@@ -63,7 +70,7 @@ def blocks(page: str) -> list[Block]:
 
 def write_files(page: str) -> None:
     for block in blocks(page):
-        if block.file is not None:
+        if block.file is not None and not block.is_quoted:
             path = Path(block.file)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
@@ -84,12 +91,21 @@ def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.
     namespace: dict[str, Any] = {"__name__": "docs"}
 
     for block, after in zip(found, [*found[1:], None], strict=True):
-        if block.language == "python":
+        if block.language == "python" and not block.is_quoted:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 exec(compile(block.text, page, "exec"), namespace)
             if after is not None and after.language == "output":
                 assert printed.getvalue() == after.text
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_quoted for block in blocks(page))])
+def test_a_file_of_the_repository_is_shown_as_it_is(page: str) -> None:
+    """A block whose first line names a file under contrib/ or docs/ is that file, whole."""
+    for block in blocks(page):
+        if block.is_quoted and block.file is not None:
+            source = (ROOT / block.file).read_text(encoding="utf-8")
+            assert block.text.partition("\n")[2] == source, block.file
 
 
 @pytest.mark.parametrize("page", [*with_block("yaml")])
