@@ -160,11 +160,12 @@ def test_every_page_can_be_found() -> None:
     assert [page for page in PAGES if f"({page})" not in text] == ["index.md"]
 
 
-def test_the_reference_of_hooks_is_not_stale() -> None:
-    """docs/reference/hooks.md is what docs/generate_hooks.py writes today."""
-    generator = runpy.run_path(str(DOCS / "generate_hooks.py"))
+@pytest.mark.parametrize("page", ["hooks", "contrib"])
+def test_a_generated_page_is_not_stale(page: str) -> None:
+    """docs/reference/PAGE.md is what docs/generate_PAGE.py writes today."""
+    generator = runpy.run_path(str(DOCS / f"generate_{page}.py"))
 
-    assert (DOCS / "reference" / "hooks.md").read_text(encoding="utf-8") == generator["render"]()
+    assert (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8") == generator["render"]()
 
 
 def sections(page: str) -> dict[str, str]:
