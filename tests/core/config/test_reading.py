@@ -455,3 +455,19 @@ def test_a_number_that_cannot_be_meant(raw, path):
     """A number no rail or rollback can work with is a sentence with its path."""
     with pytest.raises(ConfigError, match=re.escape(f"{path}: must be")):
         read(raw)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        ("AdaptiveKL", "adaptive-kl"),
+        ("LayerwiseLR", "layerwise-lr"),
+        ("KLWatch", "kl-watch"),
+        ("Quota", "quota"),
+        ("Top2Loss", "top2-loss"),
+    ],
+)
+def test_the_name_of_an_object(cls, name):
+    """An object given in Python is called by its class in small letters, with an acronym kept whole."""
+    made = type(cls, (), {})()
+    assert [use.name for use in read({"use": [made]}).use] == [name]
