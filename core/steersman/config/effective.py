@@ -107,7 +107,7 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
         as_said = (old.get(path[0], path[0]), *path[1:])
         return origin_of_entry(config.layers, use.name, *as_said) if held(given, path)[0] else None
 
-    tree = _Tree(origin_in, f"default of {use.target}", given, whole)
+    tree = _Tree(origin_in, f"default of {use.target.rpartition(':')[2]}", given, whole)
     options = _children(strategy) or {}
     ours = {name: getattr(use, name) for name in OURS if name in given}
     if ours.get("time_budget") == math.inf:
