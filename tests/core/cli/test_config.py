@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -356,3 +358,19 @@ def test_help_imports_nothing_heavy():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("imported: []\n")
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "configure.md"
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S))
+def test_the_page_shows_what_is_printed(command, monkeypatch, tmp_path, block):
+    """The page on configs shows what its commands print, in that order, but for the lines it leaves out as `...`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steersman.yaml").write_text("mode: act\nwithout: [token-accounting]\n")
+    typed, *shown = block.splitlines()
+    words = typed.removeprefix("$ ").split()
+    for name, value in (word.split("=") for word in words if "=" in word):
+        monkeypatch.setenv(name, value)
+    printed = iter(command(*[word for word in words if "=" not in word][1:]).stdout.splitlines())
+    assert [line for line in shown if line != "..." and line not in printed] == []
