@@ -117,8 +117,8 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
     return Entry(str(key), use.name, Table(origin, {n: v for n, v in shown.items() if n not in empty}, empty))
 
 
-def _children(value: Any) -> dict[str, Any] | None:
-    cls: Any = type(value)
+def _children(value: object) -> dict[str, Any] | None:
+    cls = type(value)
     if attrs.has(cls):
         return {name: getattr(value, option.name) for name, option in options_of(cls).items()}
     if isinstance(value, Mapping) and value:

@@ -90,6 +90,15 @@ def test_the_fault_of_a_parent_names_the_parent(write):
     ]
 
 
+def test_a_parent_on_two_ways(write):
+    """A parent that two others extend has its faults told once."""
+    base = write("base.yaml", "mode: atc\n")
+    write("a.yaml", "extends: base.yaml\n")
+    write("b.yaml", "extends: base.yaml\n")
+    [problem] = problems_of(write("steersman.yaml", "extends: [a.yaml, b.yaml]\n"))
+    assert problem.startswith(f"{base}: $.mode: ")
+
+
 def test_a_config_that_extends_itself(write):
     """A file that extends itself is told without a way round."""
     path = write("steersman.yaml", "extends: ./steersman.yaml\n")
@@ -100,9 +109,29 @@ def test_a_long_way_round(write):
     """A circle below the config is told with the way round it, by the names that were written."""
     write("a.yaml", "extends: sub/b.yaml\n")
     write("sub/b.yaml", "extends: c.yaml\n")
-    write("sub/c.yaml", "extends: ../a.yaml\n")
+    last = write("sub/c.yaml", "extends: ../a.yaml\n")
     path = write("steersman.yaml", "extends: a.yaml\n")
-    assert problems_of(path) == ["$.extends: '../a.yaml' extends itself through 'sub/b.yaml', 'c.yaml'"]
+    assert problems_of(path) == [f"{last}: $.extends: '../a.yaml' extends itself through 'sub/b.yaml', 'c.yaml'"]
+
+
+@pytest.mark.parametrize(
+    ("extends", "expected"),
+    [
+        ("[3]", "expected a name or a path, got 3"),
+        ("orign", "no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin."),
+        (
+            "./broken.yaml",
+            "{folder}/sub/broken.yaml: it does not parse: line 1, column 5: mapping values are not allowed",
+        ),
+        ("../gone.yaml", "{folder}/gone.yaml: it cannot be read: No such file or directory"),
+    ],
+)
+def test_a_parent_that_extends_what_cannot_be_had(write, tmp_path, extends, expected):
+    """What is wrong two levels down names the file that says it."""
+    write("sub/broken.yaml", "a: b: c\n")
+    base = write("sub/base.yaml", f"extends: {extends}\n")
+    [problem] = problems_of(write("steersman.yaml", "extends: sub/base.yaml\n"))
+    assert problem.startswith(f"{base}: $.extends: {expected.format(folder=tmp_path)}")
 
 
 def test_two_files_of_one_name_are_no_circle(write):
@@ -116,6 +145,7 @@ def test_two_files_of_one_name_are_no_circle(write):
 
 def test_in_house_files_over_several_levels(write, tmp_path, monkeypatch):
     """Each in-house file is found from the config that names it, from wherever the run is started."""
+    write("pyproject.toml", "")
     for folder in ("", "team/", "team/org/"):
         write(f"{folder}quiet.py", HOUSE)
     write("team/org/base.yaml", "use: [./quiet.py:Quiet as org]\n")
