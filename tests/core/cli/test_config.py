@@ -286,6 +286,40 @@ def test_shown_as_an_object(printed_json, write):
     assert read(told["config"], environment={}).mode == "act"
 
 
+SECRETIVE = """
+from attrs import define, field
+from steersman import Secret, hookimpl
+
+
+@define(eq=False)
+class Hook:
+    token: Secret
+    other: Secret = field(factory=lambda: Secret("STEERSMAN_TEST_OTHER"))
+
+    @hookimpl
+    def on_log(self, run, log):
+        pass
+"""
+
+
+def test_a_secret_is_never_shown(command, write, monkeypatch):
+    """A secret is shown as the variable that holds it, and what was given in place of one is not told either."""
+    pytest.importorskip("steersman.secrets")
+    for name in ("TOKEN", "OTHER"):
+        monkeypatch.setenv(f"STEERSMAN_TEST_{name}", "hunter2")
+    write("hook.py", SECRETIVE)
+    path = write("steersman.yaml", "use: [./hook.py:Hook: {token: {env: STEERSMAN_TEST_TOKEN}}]\n")
+    shown = command("config", "show", path)
+    as_object = command("config", "show", path, "--json")
+    assert shown_lines(shown.stdout)["env: STEERSMAN_TEST_TOKEN"] == str(path)
+    assert shown_lines(shown.stdout)["env: STEERSMAN_TEST_OTHER"] == "default of Hook"
+    assert loads(shown.stdout)["use"][0]["./hook.py:Hook"]["token"] == {"env": "STEERSMAN_TEST_TOKEN"}
+    monkeypatch.setenv("STEERSMAN__USE__HOOK__TOKEN", "hunter2")
+    wrong = command("config", "check", path)
+    assert "environment variable STEERSMAN__USE__HOOK__TOKEN: $.use[0].Hook.token: " in wrong.stderr
+    assert not any("hunter2" in text for text in (shown.output, as_object.output, wrong.output))
+
+
 def test_a_config_that_holds_an_object(command, distribution, write):
     """A config of a distribution may hold an object: it is named, as it has no form in YAML."""
     source = HOUSE + "\nOWN = {'use': ['eval-loss', Quota(hours=2)]}\n"
