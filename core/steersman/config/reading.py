@@ -44,7 +44,8 @@ def read(
     for layer in stacked(own, found):
         said = _faults(layer.values)
         laid = laid.under(anchored(layer.values, layer.folder, own.folder), said)
-        found += said if layer is own else [f"{layer.name}: {fault}" for fault in said]
+        told = said if layer is own else [f"{layer.name}: {fault}" for fault in said]
+        found += [fault for fault in told if fault not in found]
         layers += [layer] if layer is not own or source is not None else []
     for variable, text in variables(os.environ if environment is None else environment):
         said = list[str]()

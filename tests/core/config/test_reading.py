@@ -313,9 +313,9 @@ def test_extends_nothing():
 
 def test_extends_in_circles(write):
     """Files that extend each other are told, with the way round, and reading ends."""
-    write("b.yaml", "extends: steersman.yaml\n")
+    other = write("b.yaml", "extends: steersman.yaml\n")
     (problem,) = problems_of(write("steersman.yaml", "extends: b.yaml\n"))
-    assert problem == "$.extends: 'steersman.yaml' extends itself through 'b.yaml'"
+    assert problem == f"{other}: $.extends: 'steersman.yaml' extends itself through 'b.yaml'"
 
 
 def test_extends_the_unknown(tmp_path):
