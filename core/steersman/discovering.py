@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -40,13 +39,7 @@ class Found(NamedTuple):
 def installed() -> list[Found]:
     """Return every installed strategy by name; a name that two distributions claim is there twice."""
     outlines = Outlines()
-    is_collecting = gc.isenabled()
-    gc.disable()  # syntax trees are many small objects, and none of them is garbage before the end
-    try:
-        found = [_outlined(point, outlines) for point in entry_points(GROUP)]
-    finally:
-        if is_collecting:
-            gc.enable()
+    found = [_outlined(point, outlines) for point in entry_points(GROUP)]
     return list(_with_rivals(sorted(found, key=lambda each: (each.name, each.origin))))
 
 

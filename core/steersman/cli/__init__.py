@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ _COMMANDS = {
     "revert": ("steersman.cli.control:revert", "Undo every change of a running run at its next check."),
     "off": ("steersman.cli.control:off", "Let a run go on without any further change."),
     "on": ("steersman.cli.control:on", "Let a run that was switched off be changed again."),
+    "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),
     "resume": ("steersman.cli.control:resume", "Let a run that a strategy stopped go on."),
 }
 """Each subcommand: where it is and what it does, so that `steersman --help` imports none."""
@@ -35,26 +37,28 @@ class Problem(click.ClickException):
 class LazyGroup(click.Group):
     """A group whose subcommands are imported when needed, and whose expected errors are sentences."""
 
+    lazy: Mapping[str, tuple[str, str]] = _COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.lazy:
             return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        module, _, name = self.lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, says) for name, (_, says) in _COMMANDS.items()])
+            formatter.write_dl([(name, says) for name, (_, says) in self.lazy.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = nearest(args[0], _COMMANDS)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(_COMMANDS)}."
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
+            near = nearest(args[0], self.lazy)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(self.lazy)}."
             ctx.fail(f"No such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
