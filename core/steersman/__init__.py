@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from steersman.checks import Check
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
+    from steersman.deprecations import SteersmanDeprecationWarning
     from steersman.hyperparameters import Hyperparameter
     from steersman.integrations.lightning import LightningCallback
     from steersman.integrations.torch.loop import Loop, attach
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from steersman.replaying import Replay, replay
     from steersman.run import Adjustment, Run
     from steersman.schedule import RunPlan
+    from steersman.secrets import Secret
     from steersman.snapshots import RolledBack
     from steersman.strategies import hookimpl, state
     from steersman.supervisor import Supervisor
@@ -59,7 +61,9 @@ __all__ = [
     "RunPlan",
     "Save",
     "Score",
+    "Secret",
     "SteersmanCallback",
+    "SteersmanDeprecationWarning",
     "Stop",
     "Supervisor",
     "TrainLoss",
@@ -78,6 +82,7 @@ _MODULES = {
     "checks": ("Check",),
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
+    "deprecations": ("SteersmanDeprecationWarning",),
     "hyperparameters": ("Hyperparameter",),
     "integrations.lightning": ("LightningCallback",),
     "integrations.torch.loop": ("Loop", "attach"),
@@ -90,6 +95,7 @@ _MODULES = {
     "replaying": ("Replay", "replay"),
     "run": ("Adjustment", "Run"),
     "schedule": ("RunPlan",),
+    "secrets": ("Secret",),
     "snapshots": ("RolledBack",),
     "strategies": ("hookimpl", "state"),
     "supervisor": ("Supervisor",),

@@ -9,28 +9,19 @@ from time import perf_counter_ns
 from typing import Any, cast
 
 import pluggy
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from steersman.decisions import Adjust, Finding, Proposal, Score
+from steersman.deprecations import arguments_of
+from steersman.loaded import Loaded
 from steersman.run import Run
+from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
-OnError = Callable[["Failure"], None]
 
 
 class StrategyError(Exception):
     """A strategy failed and `on_error` is `raise`; the cause is its own exception."""
-
-
-@frozen
-class Loaded:
-    """A strategy ready to run: its name in this run, the object, and where it came from."""
-
-    name: str
-    strategy: object
-    origin: str
-    target: str = ""
-    options: dict[str, Any] = field(factory=dict[str, Any])
 
 
 @frozen
@@ -44,24 +35,41 @@ class Failure:
     quarantined: bool
 
 
-@define
+@define(eq=False)
 class _Call:
+    hook: str
     loaded: Loaded
     function: Callable[[Run, Any], Any]
     calls: int = 0
     sampled: int = 0
     nanoseconds: int = 0
 
+    @property
+    def time_budget(self) -> float | None:
+        return self.loaded.time_budget
+
 
 class Dispatch:
-    """The frozen calls of every hook. `on_failure` hears of each failure; after `tolerance` of them it rests."""
+    """The frozen calls of every hook. `on_failure` hears of each failure; after `tolerance` of them a strategy rests.
+
+    Where it is watched, `on_overrun` hears, from another thread, of a strategy and a hook that outlast their time
+    budget while they still run; the strategy rests once it has returned, and what it returned is left out.
+    """
 
     def __init__(
-        self, plugins: pluggy.PluginManager, strategies: tuple[Loaded, ...], on_failure: OnError, *, tolerance: int = 3
+        self,
+        plugins: pluggy.PluginManager,
+        strategies: tuple[Loaded, ...],
+        on_failure: Callable[[Failure], None],
+        *,
+        on_overrun: Callable[[Loaded, str], None] = lambda loaded, hook: None,
+        tolerance: int = 3,
     ) -> None:
         self.strategies = strategies
-        self._on_failure = on_failure
+        self._on_failure, self._on_overrun = on_failure, on_overrun
         self._tolerance = tolerance
+        self._current: list[_Call | None] = [None]
+        self._late: list[_Call] = []
         self._failures: dict[str, int] = {}
         self._ticks = 0
         self._is_telling = False
@@ -70,9 +78,8 @@ class Dispatch:
         for hook, caller in plugins.hook.__dict__.items():
             if isinstance(caller, pluggy.HookCaller):
                 impls = sorted(caller.get_hookimpls(), key=lambda impl: order[impl.plugin_name])
-                names = caller.spec.argnames if caller.spec else ()
                 self._calls[hook] = tuple(
-                    _Call(strategies[order[impl.plugin_name]], _positional(impl.function, names)) for impl in impls
+                    _Call(hook, strategies[order[impl.plugin_name]], _positional(impl.function, hook)) for impl in impls
                 )
         self._freeze()
 
@@ -90,15 +97,25 @@ class Dispatch:
             for call in self._calls[hook]:
                 self._timed(hook, call, run, value)
             return
+        current = self._current
         for function, call in self._fast[hook]:
+            current[0] = call
             try:
                 function(run, value)
             except Exception as error:
-                self._failed(hook, call, error)
+                self._fail(call.loaded, hook, error)
+        current[0] = None
+        if self._late:
+            self._rest_the_late()
+
+    def watch(self) -> Watchdog | None:
+        """Return a watchdog over the calls, not yet started; None where no strategy has a time budget."""
+        budgets = [loaded.time_budget for loaded in self.strategies if loaded.time_budget is not None]
+        return Watchdog(self._running, self._overran, min(budgets)) if budgets else None
 
     def tell_journaled(self, run: Run, entry: object) -> None:
-        """Call every `on_journaled`; what is journaled meanwhile is told to none."""
-        if self._is_telling:
+        """Call every `on_journaled`; what is journaled while a hook runs is told to none."""
+        if self._is_telling or self._current[0] is not None:
             return
         self._is_telling = True
         try:
@@ -140,11 +157,20 @@ class Dispatch:
         return collected
 
     def veto(self, run: Run, adjust: Adjust) -> str | None:
-        """Return the first objection to a change, with the strategy that objects."""
-        for loaded, answer in self.ask("veto_adjustment", run, adjust):
+        """Return the first objection to a change, with the strategy that objects.
+
+        One that fails objects where its `on_error` is `stop`: a guard must not fail open.
+        """
+        for call in self._calls["veto_adjustment"]:
+            name, failures = call.loaded.name, self._failures.get(call.loaded.name, 0)
+            answer = self._timed("veto_adjustment", call, run, adjust)
             if isinstance(answer, str):
-                return f"{loaded.name}: {answer}"
-            self._wrong(loaded, "veto_adjustment", f"returned {_named(answer)}; expected the reason as text, or None")
+                return f"{name}: {answer}"
+            if answer is not None:
+                expected = "expected the reason as text, or None"
+                self._wrong(call.loaded, "veto_adjustment", f"returned {_named(answer)}; {expected}")
+            if call.loaded.on_error == "stop" and self._failures.get(name, 0) > failures:
+                return f"{name} failed, and its `on_error` is stop"
         return None
 
     def seconds(self) -> dict[str, float]:
@@ -157,15 +183,41 @@ class Dispatch:
         return total
 
     def _timed(self, hook: str, call: _Call, run: Run, value: object) -> Any:
+        answer: Any = None
+        self._ticks += 1
+        self._current[0] = call
         begin = perf_counter_ns()
         try:
-            return call.function(run, value)
+            answer = call.function(run, value)
+            if inspect.isgenerator(answer):
+                answer = list(cast("Iterable[object]", answer))  # its body runs now, and is timed and watched
         except Exception as error:
-            self._failed(hook, call, error)
-            return None
+            answer = None
+            self._fail(call.loaded, hook, error)
         finally:
+            self._current[0] = None
             call.sampled += 1
             call.nanoseconds += perf_counter_ns() - begin
+        if self._late:
+            answer = None if call in self._late else answer
+            self._rest_the_late()
+        return answer
+
+    def _running(self) -> tuple[Running, object] | None:
+        call = self._current[0]
+        return None if call is None else (call, (self._ticks, id(call)))
+
+    def _overran(self, running: Running) -> None:
+        """Hear, in the watchdog's thread, of a call that goes on beyond its budget."""
+        call = cast("_Call", running)
+        self._late.append(call)
+        self._on_overrun(call.loaded, call.hook)
+
+    def _rest_the_late(self) -> None:
+        late, self._late = self._late, []
+        for call in late:
+            error = TimeoutError(f"took longer than its time budget of {call.time_budget:g} s")
+            self._fail(call.loaded, call.hook, error, at_once=True)
 
     def _items(self, loaded: Loaded, hook: str, answer: Any) -> list[Any]:
         if answer is None or isinstance(answer, Finding | Proposal):
@@ -182,12 +234,12 @@ class Dispatch:
     def _wrong(self, loaded: Loaded, hook: str, message: str) -> None:
         self._fail(loaded, hook, TypeError(message))
 
-    def _failed(self, hook: str, call: _Call, error: Exception) -> None:
-        self._fail(call.loaded, hook, error)
-
-    def _fail(self, loaded: Loaded, hook: str, error: Exception) -> None:
+    def _fail(self, loaded: Loaded, hook: str, error: Exception, *, at_once: bool = False) -> None:
+        self._current[0] = None
         count = self._failures[loaded.name] = self._failures.get(loaded.name, 0) + 1
-        quarantined = count == self._tolerance
+        quarantined = count == self._tolerance or (at_once and count < self._tolerance)
+        if at_once:
+            self._failures[loaded.name] = max(count, self._tolerance)
         if quarantined:
             self._calls = {
                 name: tuple(c for c in calls if c.loaded.name != loaded.name) for name, calls in self._calls.items()
@@ -196,10 +248,15 @@ class Dispatch:
         self._on_failure(Failure(loaded, hook, error, count, quarantined))
 
 
-def _positional(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[[Run, Any], Any]:
-    """Return `function` as one that takes (run, value), whatever arguments it asks for, in whatever order."""
-    wanted = tuple(p for p in inspect.signature(function).parameters if p in names)
-    first, second = names[0], names[1] if len(names) > 1 else ""
+def _positional(function: Callable[..., Any], hook: str) -> Callable[[Run, Any], Any]:
+    """Return `function` as one that takes (run, value), whatever arguments it asks for, in whatever order.
+
+    It may ask for an argument by a name that it had in an earlier release.
+    """
+    today = arguments_of(hook)
+    wanted = tuple(today[p] for p in inspect.signature(function).parameters if p in today)
+    first, *rest = dict.fromkeys(today.values())
+    second = rest[0] if rest else ""
     if wanted == (first, second):
         return function
     if wanted == (first,):

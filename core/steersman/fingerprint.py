@@ -7,17 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from steersman.dispatch import Loaded
 from steersman.journal import to_json
-from steersman.saved_state import is_scorer
+from steersman.loaded import Loaded
 
 
 def of(facts: Mapping[str, object], strategies: tuple[Loaded, ...]) -> dict[str, str]:
     """Return the fingerprint of a run: its `facts` (evaluation sets, batch, precision, ranks) and its scorers."""
     scorers = {
-        f"the scorer {loaded.name}": f"{loaded.target} {_text(loaded.options)}"
+        f"the scorer {loaded.name}": f"{loaded.target} {_text(loaded.options)}{_hash(loaded)}"
         for loaded in strategies
-        if is_scorer(loaded)
+        if loaded.is_scorer
     }
     return {name: _text(value) for name, value in facts.items()} | scorers
 
@@ -37,6 +36,11 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         if before.get(name) != now.get(name)
     ]
     return "; ".join(told)
+
+
+def _hash(loaded: Loaded) -> str:
+    """Return the hash of a strategy's own file: what is edited there scores something else."""
+    return f" {loaded.source.sha256[:12]}" if loaded.source.sha256 else ""
 
 
 def _text(value: Any) -> str:

@@ -19,6 +19,8 @@ from typing import Any, cast
 import orjson
 from attrs import frozen
 
+from steersman.secrets import masked
+
 VERSION = 1
 
 
@@ -72,7 +74,7 @@ class Journal:
 
     def write(self, kind: str, step: int, **data: Any) -> None:
         """Append one entry."""
-        entry = JournalEntry(kind, step, data, self._clock())
+        entry = JournalEntry(kind, step, masked(data), self._clock())
         if self._file is not None:
             line = _line(entry)
             try:

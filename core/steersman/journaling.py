@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from attrs import asdict
@@ -14,6 +15,7 @@ from steersman.checks import Check, Outcome, Ruled
 from steersman.decisions import Adjust
 from steersman.dispatch import Failure
 from steersman.journal import Journal
+from steersman.loaded import Loaded
 from steersman.outcomes import Judged
 from steersman.records import Record
 from steersman.run import Adjustment
@@ -186,10 +188,27 @@ def journal_failure(journal: Journal, step: int, failure: Failure) -> None:
         strategy=failure.loaded.name,
         hook=failure.hook,
         origin=failure.loaded.origin,
+        distribution=failure.loaded.source.distribution,
+        version=failure.loaded.source.version,
         error=f"{type(failure.error).__name__}: {failure.error}",
         count=failure.count,
         quarantined=failure.quarantined,
         trace="".join(traceback.format_exception(failure.error)[-4:]),
+    )
+
+
+def journal_overrun(journal: Journal, step: int, loaded: Loaded, hook: str) -> None:
+    """Write, while it still runs, that a hook outlasts its time budget."""
+    source = loaded.source
+    journal.write(
+        "overrun",
+        step,
+        strategy=loaded.name,
+        hook=hook,
+        origin=source.text,
+        distribution=source.distribution,
+        version=source.version,
+        budget=loaded.time_budget,
     )
 
 
@@ -203,6 +222,8 @@ def journal_own_failure(
         strategy="steersman",
         hook=event,
         origin="Steersman itself",
+        distribution="steersman",
+        version=version("steersman"),
         error=f"{type(error).__name__}: {error}",
         count=count,
         quarantined=gives_up,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -41,3 +42,18 @@ class OneProcess:
 
     def same(self, value: object) -> bool:
         return True
+
+
+_RANKS = ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK")
+_PARTS = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
+
+
+def expected_rank(environment: Mapping[str, str] | None = None) -> int:
+    """Return the global rank that this process will probably have, from what launchers tell it; 0 where none does.
+
+    Where only parts of it are told (Lightning's own launcher), any that is not 0 is returned. It is known for certain
+    once the processes have met: see `Ranks.is_main`.
+    """
+    told = os.environ if environment is None else environment
+    whole = next((int(told[name]) for name in _RANKS if told.get(name, "").isdigit()), None)
+    return whole if whole is not None else max(int(told[n]) if told.get(n, "").isdigit() else 0 for n in _PARTS)

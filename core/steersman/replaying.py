@@ -11,10 +11,10 @@ from attrs import define, evolve, field, frozen
 from steersman.config import Config, ConfigError, read
 from steersman.config.reading import Source
 from steersman.control import Recorded
-from steersman.dispatch import Loaded
 from steersman.history import History, WritableHistory
 from steersman.hyperparameters import SAFER, Entry, OnPaper, base_of
 from steersman.journal import Journal, JournalEntry
+from steersman.loaded import Loaded
 from steersman.loading import load
 from steersman.readers import Recording
 from steersman.readers import read as read_run
@@ -50,18 +50,20 @@ def replay(
     values: Mapping[str, float] | None = None,
     watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
     folder: Path | None = None,
+    effects: bool = False,
 ) -> Replay:
     """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
 
     `values` are hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
     records it is given, and may show how far it is. In-house files of a config given as a mapping are looked for from
     `folder`, by default the working directory.
-    Without `config` a supervised run is looked at with its own, any other with the default.
+    Without `config` a supervised run is looked at with its own, any other with the default. Strategies that act
+    outside the run are left out, and named in a note, unless `effects` asks for them.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    asked = _load(config, folder) if config is not None else None
+    asked = _load(config, folder, effects=effects) if config is not None else None
     recording = read_run(Path(path))
-    settings, strategies = asked or _as_it_was(recording)
+    settings, strategies = asked or _as_it_was(recording, effects=effects)
     recording = _renamed(recording, settings.metrics)
     entries: list[JournalEntry] = []
     journal = Journal(None)
@@ -80,7 +82,12 @@ def replay(
         history=history,
         progress=progress,
         replaying=True,
+        effects=effects,
     )
+    for name in left_out(settings, strategies):
+        supervisor.note(
+            f"{name} acts outside the run, so it is left out of the replay; --effects asks it", severity="info"
+        )
     supervisor.begin()
     resumes = list(recording.resumes)
     for record in watch(recording.records):
@@ -94,25 +101,31 @@ def replay(
     return Replay(recording, settings, tuple(entries), told)
 
 
-def _load(config: Source, folder: Path | None = None) -> tuple[Config, tuple[Loaded, ...]]:
+def left_out(config: Config, strategies: tuple[Loaded, ...]) -> tuple[str, ...]:
+    """Return the names of the strategies that the config names and that were not loaded, because of their effects."""
+    loaded = {strategy.name for strategy in strategies}
+    return tuple(use.name for use in config.use if use.name not in loaded)
+
+
+def _load(config: Source, folder: Path | None = None, *, effects: bool) -> tuple[Config, tuple[Loaded, ...]]:
     """Return a config and its strategies. Raises ConfigError with every fault of both."""
     problems: list[str] = []
     settings = read(config, problems, folder=folder)
-    strategies = load(settings, problems)
+    strategies = load(settings, problems, effects=effects)
     if problems:
         raise ConfigError(settings.source, problems)
     return settings, strategies
 
 
-def _as_it_was(recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
+def _as_it_was(recording: Recording, *, effects: bool) -> tuple[Config, tuple[Loaded, ...]]:
     """Return the run's own config, or the default where it has none or one that cannot be loaded here."""
     if recording.config is None:
-        return _load(None)
+        return _load(None, effects=effects)
     try:
-        settings, strategies = _load(recording.config, recording.config_folder)
+        settings, strategies = _load(recording.config, recording.config_folder, effects=effects)
         source = "the run's own"
     except ConfigError as error:
-        settings, strategies = _load(None)
+        settings, strategies = _load(None, effects=effects)
         source = f"the default, because the run's own cannot be loaded here: {error.problems[0]}"
     return evolve(settings, source=source), strategies
 

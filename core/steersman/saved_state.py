@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cattrs
 
 from steersman.checkpoints import Checkpoint
-from steersman.dispatch import Loaded
 from steersman.journal import to_json
+from steersman.loaded import Loaded
 from steersman.rails import Mode
 from steersman.ranking import Ranking
 from steersman.registry import Registry
@@ -17,25 +17,39 @@ from steersman.run import Adjustment
 from steersman.strategies import restore_state, state_of
 
 VERSION = 1
+"""The version of the state; what an older one holds is brought up to it by `UPGRADES`."""
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""What makes a state of each older version one of the next."""
 _converter = cattrs.Converter()
 _CHECKPOINTS = 64
 
 
+def readable(saved: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the state as this version reads it, and why nothing is taken over, if so: a newer Steersman wrote it."""
+    state = dict(saved)
+    version = int(state.get("version", VERSION))
+    if version > VERSION:
+        return {}, (
+            f"this checkpoint was written by a newer Steersman (state {version}, this one reads up to {VERSION}): "
+            "nothing of it is taken over, and scores, factors and counts begin anew"
+        )
+    for older in range(version, VERSION):
+        state = UPGRADES[older](state)
+    return state, ""
+
+
 def strategies_state(strategies: tuple[Loaded, ...]) -> dict[str, Any]:
     """Return the state of each strategy that has some, by its name in this run."""
-    states = {loaded.name: to_json(state_of(loaded.strategy)) for loaded in strategies}
+    states = {s.name: to_json(state_of(s.strategy)) for s in strategies if s.strategy is not None}
     return {name: state for name, state in states.items() if state}
-
-
-def is_scorer(loaded: Loaded) -> bool:
-    """Whether a strategy scores: what it remembers is worth nothing once scores cannot be compared."""
-    return hasattr(loaded.strategy, "score_checkpoint")
 
 
 def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple[str, ...]:
     """Give each strategy its state; return a sentence for each that could not take it."""
     problems: list[str] = []
     for loaded in strategies:
+        if loaded.strategy is None:
+            continue
         try:
             restore_state(loaded.strategy, saved.get(loaded.name, {}))
         except Exception as error:

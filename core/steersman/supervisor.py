@@ -13,11 +13,12 @@ from steersman.checks import Check, Reason
 from steersman.config import Config
 from steersman.control import Control, Nobody
 from steersman.deciding import Decider
-from steersman.dispatch import Dispatch, Loaded
+from steersman.dispatch import Dispatch
 from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_check, journal_dropped, journal_record
+from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
@@ -28,7 +29,6 @@ from steersman.saved_state import VERSION as STATE_VERSION
 from steersman.saved_state import (
     adjustments_state,
     give_back,
-    is_scorer,
     ranking_state,
     restore_adjustments,
     restore_ranking,
@@ -46,6 +46,7 @@ class Supervisor:
 
     `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
     should stop or save at its next step. `steps_begin_late` is whether a step has its gradients when it begins here.
+    Hooks with effects outside the run are called in a replay only with `effects`. `close` it in the end.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Supervisor:
         progress: Progress | None = None,
         replaying: bool = False,
         steps_begin_late: bool = False,
+        effects: bool = False,
     ) -> None:
         self.steps_begin_late = steps_begin_late
         self.config, self.plan = config, plan or RunPlan()
@@ -74,9 +76,14 @@ class Supervisor:
         self.alarms = Alarms()
         self.due = Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
-        self.failures = Failures(config.on_error, self.journal, self.progress)
+        self.failures = Failures(self.journal, self.progress, is_told=config.console or replaying)
+        self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
-        self.dispatch = Dispatch(register(asked), asked, self.failures.hear, tolerance=config.quarantine_after)
+        self.dispatch = Dispatch(
+            register(asked), asked, self.failures.hear, on_overrun=self.failures.overrun,
+            tolerance=config.quarantine_after,
+        )  # fmt: skip
+        self.watchdog = None if replaying else self.dispatch.watch()
         self.run = WritableRun(
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
             replaying=replaying,
@@ -92,7 +99,7 @@ class Supervisor:
             self.run, self.history, self.ranking, self.dispatch, self.ranks, self.journal,
             Evaluations(self.plan.evaluation_sets), fingerprint.short(self.fingerprint),
         )  # fmt: skip
-        if not replaying and self.dispatch.has("on_journaled"):
+        if self.dispatch.has("on_journaled") and (not replaying or effects):
             self.journal.subscribers.append(lambda entry: self.dispatch.tell_journaled(self.run, entry))
         self._open: int | None = None
         self._evaluated = False
@@ -114,6 +121,8 @@ class Supervisor:
         if self._not_comparable:
             self.journal.write("restart", self.progress.step, because=self._not_comparable)
         self.recovery.take(self.progress.step)
+        if self.watchdog is not None:
+            self.watchdog.start()
         self.dispatch.notify("on_train_begin", self.run)
 
     def restore(
@@ -128,7 +137,7 @@ class Supervisor:
         self._hear_again(past, settled=int(saved.get("settled", -1)), restarted=int(saved.get("restarted", -1)))
         self.progress.step = max(self.progress.step, step)
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
-        keep = [loaded for loaded in self.dispatch.strategies if not (changed and is_scorer(loaded))]
+        keep = [loaded for loaded in self.dispatch.strategies if not (changed and loaded.is_scorer)]
         problems = give_back(tuple(keep), saved.get("strategies", {}))
         problems += restore_values(self.registry, saved.get("hyperparameters", {}), self.config.mode)
         restore_ranking(self.ranking, saved.get("ranking", {}))
@@ -225,7 +234,7 @@ class Supervisor:
         self.alarms.silence()
         if step in self._undone and not self._judging:
             self._leave_undone(step)
-        if self.config.on_error == "stop" and self._judging:
+        if self._may_stop and self._judging:
             because = self.ranks.agree(self.failures.take)
             if because is not None:
                 self.actions.stop(because)
@@ -256,6 +265,11 @@ class Supervisor:
         }
         self.journal.write("end", self.progress.step, **told)
         return told
+
+    def close(self) -> None:
+        """Watch the strategies no more."""
+        if self.watchdog is not None:
+            self.watchdog.stop()
 
     def save(self) -> dict[str, Any]:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""

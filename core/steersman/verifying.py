@@ -44,6 +44,8 @@ class Verified:
 def verify(path: Path) -> Verified:
     """Return whether the journal of the run at `path` holds what its strategies decide of its records.
 
+    Strategies that act outside the run are not asked again, and what they said is not compared.
+
     Raises UnreadableRun where there is no journal, or its own config cannot be loaded here.
     """
     recording = read_run(path)
@@ -57,9 +59,10 @@ def verify(path: Path) -> Verified:
         again = replay(recording.path, recording.config or {}, folder=recording.config_folder)
     except ConfigError as error:
         raise UnreadableRun(path, f"its own config cannot be loaded here: {'; '.join(error.problems)}") from None
+    ignored = {s["name"] for s in begin.data["strategies"] if s.get("effects")}
     until = next((resumed.step for resumed in recording.resumes if resumed.is_other), None)
     was, now = (
-        [decision for decision in _decisions(entries) if until is None or decision["step"] < until]
+        [d for d in _decisions(entries) if (until is None or d["step"] < until) and d.get("strategy") not in ignored]
         for entries in (recording.decisions, again.entries)
     )
     return Verified(recording.path, len(was), tuple(_differences(was, now)), until)

@@ -28,7 +28,8 @@ from transformers.utils import logging
 
 import steersman
 from steersman import Record, hookimpl
-from steersman.dispatch import Dispatch, Loaded
+from steersman.dispatch import Dispatch
+from steersman.loaded import Loaded, Source
 from steersman.loading import register
 from steersman.supervisor import Supervisor
 
@@ -53,7 +54,7 @@ class DoNothing(TrainerCallback):
 
 def dispatch() -> tuple[float, float]:
     """Return nanoseconds of one direct loop over four strategies and of one dispatch to them."""
-    strategies = tuple(Loaded(f"s{i}", Listener(), "here") for i in range(4))
+    strategies = tuple(Loaded(f"s{i}", Listener(), Source("here")) for i in range(4))
     supervisor = Supervisor(steersman.Config(), ())
     asked = Dispatch(register(strategies), strategies, lambda failure: None)
     record, run = Record(1, "train", {"loss": 1.0}), supervisor.run

@@ -6,7 +6,8 @@ from attrs import define, field
 
 from steersman import Adjust, Checkpoint, Finding, Rollback, Save, Score, Stop, hookimpl
 from steersman.decisions import Proposal
-from steersman.dispatch import Dispatch, Loaded
+from steersman.dispatch import Dispatch
+from steersman.loaded import Loaded, Source
 from steersman.loading import register
 
 
@@ -47,7 +48,7 @@ class Answers:
 def dispatch_of(*strategies, tolerance=3, **named):
     """A dispatch over strategies called a, b, c, and the list its failures go to."""
     pairs = {**{"abcdef"[i]: strategy for i, strategy in enumerate(strategies)}, **named}
-    loaded = tuple(Loaded(name, strategy, f"from {name}") for name, strategy in pairs.items())
+    loaded = tuple(Loaded(name, strategy, Source(f"from {name}")) for name, strategy in pairs.items())
     failures = []
     return Dispatch(register(loaded), loaded, failures.append, tolerance=tolerance), failures
 

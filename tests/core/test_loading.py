@@ -1,3 +1,4 @@
+import hashlib
 import sys
 
 import pytest
@@ -355,3 +356,106 @@ def test_a_notification_hook_that_yields():
     problems: list[str] = []
     load(read({"use": [Yields()]}), problems)
     assert "on_log is a generator, so its body would never run" in problems[0]
+
+
+def test_a_relative_file_outside_the_project(tmp_path, write):
+    """A path that climbs out of the project is refused, with the absolute path that would say it is meant."""
+    write("shared/quota.py", SOURCE)
+    write("project/pyproject.toml", "")
+    path = write("project/runs/steersman.yaml", "use: ['../../shared/quota.py:Quota']")
+    problems = []
+
+    assert load(read(path, problems), problems) == ()
+
+    assert problems == [
+        f"$.use[0]: '../../shared/quota.py:Quota' lies outside the project {tmp_path / 'project'}; copy it there, make "
+        f"it a package, or name it by its absolute path, {tmp_path / 'shared' / 'quota.py'}"
+    ]
+
+
+@pytest.mark.parametrize("name", ["../hooks/quota.py", "{absolute}"])
+def test_a_file_elsewhere_in_the_project_or_named_whole(tmp_path, write, name):
+    """What lies beside the config's folder in one project is found, and what is named by its absolute path."""
+    write("project/pyproject.toml", "")
+    file = write("project/hooks/quota.py", SOURCE) if name.startswith("..") else write("elsewhere/quota.py", SOURCE)
+    path = write("project/runs/steersman.yaml", f"use: ['{name.format(absolute=file)}:Quota']")
+
+    (loaded,) = load(read(path), [])
+
+    assert (loaded.source.file, loaded.source.distribution) == (str(file), None)
+    assert loaded.source.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_what_a_class_declares(write):
+    """Effects, snapshots and the answer to a failure are declared by the class; a config's own answer wins."""
+    path = write("guard.py", GUARD)
+    own = {"use": [f"{path}:Guard", {f"{path}:Guard as lenient": {"on_error": "quarantine", "time_budget": 2}}]}
+    problems = []
+
+    strict, lenient = load(read(own, problems), problems)
+
+    assert problems == []
+    assert (strict.on_error, strict.effects, strict.needs_snapshots, strict.time_budget) == ("stop", True, True, 10.0)
+    assert (lenient.on_error, lenient.time_budget) == ("quarantine", 2.0)
+    assert strict.hooks == {"diagnose"}
+
+
+@pytest.mark.parametrize("declared", ["on_error: str = 'stop'", "time_budget: float = 1.0"])
+def test_an_option_with_a_name_of_ours(write, declared):
+    """An option called like a key that stands beside all options is refused."""
+    path = write("bad.py", GUARD.replace('on_error: ClassVar[str] = "stop"', declared))
+    problems = []
+    load(read({"use": [f"{path}:Guard"]}), problems)
+    (problem,) = problems
+    name = declared.partition(":")[0]
+    assert f"its option {name!r} has the name of a key that stands beside every strategy's options" in problem
+
+
+def test_a_declaration_that_is_none(write):
+    """An `on_error` that is none of the three is refused with the three."""
+    path = write("bad.py", GUARD.replace('"stop"', '"explode"'))
+    problems = []
+    load(read({"use": [f"{path}:Guard"]}), problems)
+    assert problems[0].endswith("its `on_error` is 'explode'; expected one of 'quarantine', 'raise', 'stop'")
+
+
+def test_effects_are_not_even_made(write):
+    """Without effects a class that has some is not instantiated; with them it is."""
+    path = write("guard.py", GUARD)
+    config = read({"use": [f"{path}:Guard", "eval-loss"]})
+    assert [loaded.name for loaded in load(config, [], effects=False)] == ["eval-loss"]
+    assert not (path.parent / "made").exists()
+    assert [loaded.name for loaded in load(config, [])] == ["Guard", "eval-loss"]
+    assert (path.parent / "made").exists()
+
+
+SOURCE = """
+from attrs import define
+from steersman import hookimpl
+
+@define(eq=False)
+class Quota:
+    @hookimpl
+    def on_log(self):
+        pass
+"""
+
+GUARD = """
+from pathlib import Path
+from typing import ClassVar
+from attrs import define
+from steersman import hookimpl
+
+@define(eq=False)
+class Guard:
+    on_error: ClassVar[str] = "stop"
+    effects: ClassVar[bool] = True
+    needs_snapshots: ClassVar[bool] = True
+
+    def __attrs_post_init__(self):
+        (Path(__file__).parent / "made").touch()
+
+    @hookimpl
+    def diagnose(self):
+        pass
+"""

@@ -1,11 +1,13 @@
 import json
 import math
 import shutil
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from attrs import asdict
+from attrs import asdict, define, field
 
-from steersman import Adjust, ConfigError, Record, RunPlan, Score, hookimpl, replay
+from steersman import Adjust, ConfigError, JournalEntry, Record, Run, RunPlan, Score, hookimpl, replay
 from steersman.journal import Journal, to_json
 from steersman.readers import UnreadableRun
 
@@ -222,3 +224,31 @@ def test_an_unsupervised_log_is_watched_record_by_record(runs):
 
     replay(runs / "roberta" / "checkpoint-500" / "trainer_state.json", watch=watch)
     assert seen == [500, 500]
+
+
+@define(eq=False)
+class Tells:
+    """Acts outside the run: it tells a list of everything journaled."""
+
+    effects: ClassVar[bool] = True
+    told: list[tuple[str, bool]] = field(init=False, factory=list)
+
+    @hookimpl
+    def on_journaled(self, run: Run, entry: JournalEntry) -> None:
+        self.told.append((entry.kind, run.replaying))
+
+
+def test_effects_are_left_out_unless_asked_for(runs: Path) -> None:
+    """A replay tells nobody outside, and says so; with `effects` it does, and the strategy knows that it replays."""
+    path = runs / "trainer_state" / "merilion-01.json"
+    tells = Tells()
+
+    without = replay(path, {"use": [tells, "eval-loss"]})
+
+    assert tells.told == []
+    assert [e.data["message"] for e in without.of("note") if "effects" in e.data["message"]] == [
+        "tells acts outside the run, so it is left out of the replay; --effects asks it"
+    ]
+    with_effects = replay(path, {"use": [tells, "eval-loss"]}, effects=True)
+    assert {replaying for _, replaying in tells.told} == {True}
+    assert [kind for kind, _ in tells.told] == [entry.kind for entry in with_effects.entries]

@@ -7,7 +7,7 @@ import re
 from attrs import define
 
 from steersman import Adjustment, Checkpoint, Score, TrainLoss, hookimpl, state
-from steersman.dispatch import Loaded
+from steersman.loaded import Loaded, Source
 from steersman.ranking import Ranking
 from steersman.saved_state import (
     adjustments_state,
@@ -44,10 +44,12 @@ def test_state_by_name():
     """Each strategy's state is kept under its name in this run, so that two of a kind do not mix."""
     one, two = Counter(), Counter()
     one.seen, one.worst, two.seen = 3, math.inf, 4
-    saved = strategies_state((Loaded("one", one, ""), Loaded("two", two, ""), Loaded("none", Stateless(), "")))
+    saved = strategies_state(
+        (Loaded("one", one, Source("")), Loaded("two", two, Source("")), Loaded("none", Stateless(), Source("")))
+    )
     assert saved == {"one": {"seen": 3, "worst": "Infinity"}, "two": {"seen": 4, "worst": 0.0}}
     fresh, other = Counter(), Counter()
-    assert give_back((Loaded("two", fresh, ""), Loaded("new", other, "")), through_json(saved)) == ()
+    assert give_back((Loaded("two", fresh, Source("")), Loaded("new", other, Source(""))), through_json(saved)) == ()
     assert (fresh.seen, other.seen) == (4, 0)
 
 
@@ -55,7 +57,7 @@ def test_state_that_is_not_taken_back_is_said():
     """A strategy that cannot take its state back is one sentence; the others get theirs."""
     one, two = Counter(), Counter()
     (problem,) = give_back(
-        (Loaded("one", one, ""), Loaded("two", two, "")), {"one": {"seen": "many"}, "two": {"seen": 5}}
+        (Loaded("one", one, Source("")), Loaded("two", two, Source(""))), {"one": {"seen": "many"}, "two": {"seen": 5}}
     )
     assert re.match(r"one could not take back its state: \w+: ", problem)
     assert two.seen == 5

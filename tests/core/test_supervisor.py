@@ -257,7 +257,9 @@ def test_on_error_stop(supervise, every_hook):
     assert run.supervisor.actions.stop_because is None
     run.train(5, loss=1.0)
     run.supervisor.settle()
-    assert run.supervisor.actions.stop_because == ("every-hook failed in on_log and `on_error` is stop: broken on_log")
+    assert run.supervisor.actions.stop_because == (
+        "every-hook failed in on_log and its `on_error` is stop: broken on_log"
+    )
 
 
 def test_quarantine_after(supervise, every_hook):

@@ -31,8 +31,11 @@ from steersman.verifying import verify as verified
     help="A hyperparameter that the log does not hold. May be repeated.",
 )
 @click.option("--verify", is_flag=True, help="Recompute the decisions of a supervised run; exit 1 on any difference.")
+@click.option("--effects", is_flag=True, help="Ask strategies that act outside the run (webhooks ...) too.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
-def replay(path: Path, config: Path | None, settings: tuple[str, ...], verify: bool, as_object: bool) -> None:
+def replay(
+    path: Path, config: Path | None, settings: tuple[str, ...], verify: bool, effects: bool, as_object: bool
+) -> None:
     """Feed the logs of a finished run through the strategies and say which checkpoint each scorer would keep, what the
     health checks find, and what would be proposed. PATH is a trainer_state.json of the Hugging Face Trainer (or TRL,
     LLaMA-Factory, Axolotl ...), a run directory with checkpoints, or a journal. Nothing is written.
@@ -45,8 +48,10 @@ def replay(path: Path, config: Path | None, settings: tuple[str, ...], verify: b
       steersman replay out --verify
     """
     if verify:
-        if config is not None or settings:
-            raise click.UsageError("--verify uses the run's own config and values; leave out --config and --set")
+        if config is not None or settings or effects:
+            raise click.UsageError(
+                "--verify uses the run's own config and values; leave out --config, --set and --effects"
+            )
         show_verified(verified(path), as_object=as_object)
         return
     values = dict(parsed(setting) for setting in settings)
@@ -55,7 +60,7 @@ def replay(path: Path, config: Path | None, settings: tuple[str, ...], verify: b
         if near:
             click.echo(f"Note: {name!r} is not a name that Steersman knows{near}", err=True)
     try:
-        view = view_of(replayed(path, config, values=values, watch=with_bar), values)
+        view = view_of(replayed(path, config, values=values, watch=with_bar, effects=effects), values)
     except UnreadableRun as error:
         if as_object:
             print_json(unreadable(path, error))

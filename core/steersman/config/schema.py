@@ -29,6 +29,8 @@ class Use:
     options: Mapping[str, Any] = field(factory=dict[str, Any])
     instance: object | None = None
     index: int = 0
+    on_error: Literal["quarantine", "raise", "stop"] | None = None
+    time_budget: float | None = None
 
 
 @frozen
@@ -81,6 +83,7 @@ class Config:
     recovery: RecoverySettings = field(factory=RecoverySettings)
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
     quarantine_after: int = field(default=3, validator=_positive)
+    time_budget: float | None = field(default=10.0, validator=within(0.0, open_below=True))
     force_logs: Literal["auto", "always", "never"] = "auto"
     keep_both_bests: bool = False
     journal: str | None = None

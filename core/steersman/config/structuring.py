@@ -14,6 +14,8 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError
 from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import transform_error
 
+from steersman import secrets
+from steersman.secrets import Secret
 from steersman.spelling import did_you_mean
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(str, lambda v, _: _exactly(v, str, "text"))
     converter.register_structure_hook(int, lambda v, _: _integer(v))
     converter.register_structure_hook(float, lambda v, _: _float(v))
+    converter.register_structure_hook(Secret, secrets.from_config)
     converter.register_structure_hook_func(_is_literal, _literal)
     for predicate, factory in ((_is_union, _union_hook), (attrs.has, _attrs_class), (_is_mapping, _mapping)):
         converter.register_structure_hook_factory(predicate, functools.partial(factory, converter=converter))

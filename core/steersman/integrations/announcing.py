@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import asdict
 
 from steersman.config import Config
-from steersman.dispatch import Loaded
+from steersman.loaded import Loaded
 from steersman.registry import Registry
 from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
@@ -46,7 +46,7 @@ def announce(
         config_source=config.source,
         config=config.raw,
         mode=config.mode,
-        strategies=[{"name": s.name, "target": s.target, "origin": s.origin, "options": s.options} for s in strategies],
+        strategies=[_told(strategy) for strategy in strategies],
         check_every=str(every) if config.logging.epoch_health_check_enabled else "off, but for one at the end",
         checks_ahead=checks_ahead(every, supervisor.plan, step=begin.step)
         if config.logging.epoch_health_check_enabled
@@ -71,6 +71,23 @@ def announce(
         journal=str(supervisor.journal.path) if supervisor.journal.is_open else None,
         versions={name: version(name) for name in ("steersman", *begin.packages)},
     )
+
+
+def _told(strategy: Loaded) -> dict[str, object]:
+    source = strategy.source
+    return {
+        "name": strategy.name,
+        "target": strategy.target,
+        "origin": source.text,
+        "distribution": source.distribution,
+        "version": source.version,
+        "file": source.file,
+        "sha256": source.sha256,
+        "options": strategy.options,
+        "on_error": strategy.on_error,
+        "time_budget": strategy.time_budget,
+        "effects": strategy.effects,
+    }
 
 
 def will_not_change(registry: Registry, config: Config) -> Iterator[str]:

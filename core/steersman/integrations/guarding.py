@@ -23,11 +23,14 @@ class Guarded:
     """What stands between a trainer and a session. `failures` counts errors of Steersman's own in this run."""
 
     failures: int = 0
-    says_itself: bool = True
-    """Whether the session's console tells of failures."""
     may_give_up: bool = True
     must_give_up: bool = False
     """Whether the session is to be given up as soon as it may be."""
+
+    @property
+    def says_itself(self) -> bool:
+        """Whether the session's console tells of failures."""
+        return True
 
     def watched(self) -> _Session | None:
         """Return the session that runs now, if any does."""

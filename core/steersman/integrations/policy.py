@@ -1,14 +1,18 @@
-"""What a config asks for, read and loaded once, fresh for each run."""
+"""What a config asks for, read and loaded once, fresh for each run; on several ranks it is rank 0 that reads it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
-from steersman.config import ConfigError, read
+from attrs import evolve
+
+from steersman.config import Config, ConfigError, read
 from steersman.config.reading import Source
-from steersman.dispatch import Loaded
 from steersman.hyperparameters import SAFER, Hyperparameter, base_of
+from steersman.integrations.torch.ranks import current_ranks, is_probably_main
+from steersman.journal import to_json
+from steersman.loaded import Loaded
 from steersman.loading import load
 from steersman.logs import logger
 from steersman.spelling import did_you_mean
@@ -18,18 +22,45 @@ OFF_SWITCH = "STEERSMAN_DISABLED"
 
 
 class Policy:
-    """A config and its strategies.
+    """A config and its strategies. Only rank 0 needs either: the others hear of it when a run begins.
 
-    Raises ConfigError at construction, with every fault at once.
+    `config` is the default on another rank until then. Raises ConfigError at construction, with every fault at once.
     """
 
     def __init__(self, config: Source, own: Sequence[Hyperparameter] = ()) -> None:
-        problems: list[str] = []
-        self.config = read(config, problems)
         self.own = tuple(own)
         strangers = [h for h in self.own if not isinstance(h, Hyperparameter)]  # pyright: ignore[reportUnnecessaryIsInstance]
         if strangers:
             raise TypeError(f"`hyperparameters` takes steersman.Hyperparameter(name, get, set), got {strangers[0]!r}")
+        self._source = config
+        self._first: tuple[Loaded, ...] | None = None
+        self.config = Config()
+        if is_probably_main():
+            self._load()
+
+    def begin(self) -> tuple[Config, tuple[Loaded, ...]]:
+        """Return the config and the strategies of a new run, with the state they begin with.
+
+        Every rank must call it at the same point. Where the process is rank 0 against what its launcher told, the
+        config is read here, and ConfigError is raised here, on every rank.
+        """
+        ranks = current_ranks()
+        strategies: tuple[Loaded, ...] = ()
+
+        def told() -> tuple[Config, tuple[Loaded, ...]]:
+            nonlocal strategies
+            strategies = self._strategies()
+            return _sendable(self.config), tuple(loaded.elsewhere() for loaded in strategies)
+
+        config, elsewhere = ranks.agree(told)
+        if ranks.is_main:
+            return self.config, strategies
+        self.config = config
+        return config, elsewhere
+
+    def _load(self) -> tuple[Loaded, ...]:
+        problems: list[str] = []
+        self.config = read(self._source, problems)
         names = [h.name for h in self.own]
         problems += [
             f"two hyperparameters of your own are called {n!r}" for n in sorted({*names}) if names.count(n) > 1
@@ -42,19 +73,23 @@ class Policy:
         if problems:
             raise ConfigError(self.config.source, problems)
         self._fresh = {loaded.name: state_of(loaded.strategy) for loaded in self._first}
+        return self._first
 
-    def strategies(self) -> tuple[Loaded, ...]:
-        """Return the strategies for a new run, with the state they begin with."""
-        strategies = load(self.config, []) if any(u.instance is None for u in self.config.use) else self._first
+    def _strategies(self) -> tuple[Loaded, ...]:
+        first = self._load() if self._first is None else self._first
+        strategies = load(self.config, []) if any(u.instance is None for u in self.config.use) else first
         for loaded in strategies:
             restore_state(loaded.strategy, self._fresh[loaded.name])
         return strategies
 
 
+def _sendable(config: Config) -> Config:
+    """Return a config as another process can read it: without strategies, which run on rank 0 only."""
+    return evolve(config, use=(), raw=to_json(config.raw))
+
+
 def is_switched_off() -> bool:
     """Whether the environment switches Steersman off; said in the log. On several ranks that of rank 0 counts."""
-    from steersman.integrations.torch.ranks import current_ranks
-
     if not current_ranks().agree(lambda: os.environ.get(OFF_SWITCH, "") not in ("", "0")):
         return False
     logger().warning("steersman is switched off", variable=OFF_SWITCH)

@@ -89,6 +89,9 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
             "critical",
             f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}",
         )
+    elif entry.kind == "overrun":
+        told = f"strategy {data['strategy']} ({data['origin']}) still runs in {data['hook']} after {data['budget']:g} s"
+        yield "critical", f"{told}, its time budget; once it returns it is quarantined"
     elif entry.kind == "note":
         yield data["severity"], data["message"]
     elif entry.kind == "finding":
@@ -269,6 +272,10 @@ def _end(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, nearest in data["never_came"].items():
         near = f"; the nearest that came is {nearest!r}" if nearest else ""
         yield "warning", f"the metric {name!r} was asked for and never came{near}"
+    took = {name: seconds for name, seconds in data["strategy_seconds"].items() if seconds >= 0.005}
+    if took:
+        each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in sorted(took.items(), key=lambda item: -item[1]))
+        yield "", f"time spent in strategies: {each}"
     if data.get("journal"):
         yield "", f"{data['changes']} changes; journal: {data['journal']}"
 

@@ -72,6 +72,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
     def _begin(self, trainer: Any, pl_module: Any) -> None:
         if is_switched_off():
             return
+        config, strategies = self.policy.begin()
         self._fresh.mark(trainer)
         plan = plan_of(trainer)
         saved: Mapping[str, Any] = self._state if trainer.global_step > 0 else {}
@@ -86,7 +87,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
             packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
         )  # fmt: skip
-        self.session = Session(self.policy.config, self.policy.strategies(), begin)
+        self.session = Session(config, strategies, begin)
         self._saves_to = folder / "steersman" / "checkpoints"
         self._watch_saves(trainer)
 

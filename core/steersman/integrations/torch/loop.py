@@ -135,12 +135,13 @@ class Loop(Supervised):
     def _begin(self) -> None:
         if self._closed or is_switched_off():
             return
+        config, strategies = self.policy.begin()
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
             steps_begin_late=True,
         )  # fmt: skip
-        self.session = Session(self.policy.config, self.policy.strategies(), begin)
+        self.session = Session(config, strategies, begin)
 
     def _step_begins(self, *_: object) -> None:
         with self._inside_a_hook():

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import torch.distributed as dist
 
-from steersman.ranks import OneProcess, Ranks
+from steersman.ranks import OneProcess, Ranks, expected_rank
 
 T = TypeVar("T")
 _dist: Any = dist  # its collectives are typed in part
@@ -70,3 +70,9 @@ def current_ranks() -> Ranks:
     """Return the process group if one is initialised, else one process; initialises nothing."""
     many = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     return TorchRanks() if many else OneProcess()
+
+
+def is_probably_main() -> bool:
+    """Whether this process is rank 0, or, where no process group is initialised yet, will probably be."""
+    known = dist.is_available() and dist.is_initialized()
+    return (dist.get_rank() if known else expected_rank()) == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from steersman.config import Config
-from steersman.dispatch import Loaded
 from steersman.integrations.torch.snapshots import Snapshot, finite, size_of, why_unsupported
+from steersman.loaded import Loaded
 from steersman.ranks import Ranks
 from steersman.snapshots import Recovery
 
@@ -51,7 +51,7 @@ def recovery_of(
 ) -> Recovery:
     """Return the recovery of a run: with snapshots, or with the reason why there are none."""
     settings, place = config.recovery, config.recovery.snapshots
-    asked = place in ("memory", "disk") or any(getattr(s.strategy, "needs_snapshots", False) for s in strategies)
+    asked = place in ("memory", "disk") or any(s.needs_snapshots for s in strategies)
     if place == "off":
         return Recovery(settings, why_not="`recovery.snapshots` is off", is_asked_for=asked)
     if not asked:

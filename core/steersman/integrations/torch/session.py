@@ -17,7 +17,6 @@ from steersman.alarms import WATCHED_STEPS
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
-from steersman.dispatch import Loaded
 from steersman.integrations.announcing import announce, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.torch.nonfinite import NonFinite
@@ -26,12 +25,14 @@ from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, JournalEntry, from_json, to_json
 from steersman.journaling import journal_own_failure
+from steersman.loaded import Loaded
 from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
 from steersman.registry import Registry
 from steersman.reporters.console import Console
 from steersman.reporters.isolation import isolated
+from steersman.saved_state import readable
 from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
@@ -92,7 +93,8 @@ class Session:
             raise
 
     def _start(self, strategies: tuple[Loaded, ...], begin: Begin) -> None:
-        config, saved = self.config, from_json(begin.saved)
+        config = self.config
+        saved, too_new = readable(from_json(begin.saved))
         self.ranks = current_ranks()
         self.values = saved.get("values") or begin.registry.values()
         path = Path(config.journal) if config.journal else begin.folder / JOURNAL
@@ -120,6 +122,7 @@ class Session:
             facts=self.facts,
             steps_begin_late=begin.steps_begin_late,
         )
+        self._held.callback(self.supervisor.close)
         self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
         self._held.callback(self.tokens.release)
         self.tokens.resume(saved.get("tokens") or {})
@@ -131,7 +134,7 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = [*begin.notes, *will_not_change(begin.registry, config)]
+        warned = [*begin.notes, *will_not_change(begin.registry, config), *([too_new] if too_new else [])]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))

@@ -33,13 +33,16 @@ class Supervised(Guarded):
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.says_itself = policy.config.console
         self.session: Session | None = None
         self.summary: dict[str, Any] = {}
         self.step = 0
         self._state: Mapping[str, Any] = {}
         self._said = Evaluated()
         self._lowest = math.inf
+
+    @property
+    def says_itself(self) -> bool:
+        return self.policy.config.console
 
     def watched(self) -> Session | None:
         return self.session

@@ -46,7 +46,6 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, config: Source = None, *, hyperparameters: Sequence[Hyperparameter] = ()) -> None:
         self.policy = Policy(config, hyperparameters)
-        self.says_itself = self.policy.config.console
         self._trainer: Callable[[], Any] = lambda: None
         self._misplaced = (
             "give the trainer to steersman.supervise(trainer, ...): as a plain callback Steersman stands behind "
@@ -71,6 +70,10 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
             session.note(f"training ended at step {session.step} by {type(error).__name__}, before its end")
             session.give_up()
 
+    @property
+    def says_itself(self) -> bool:
+        return self.policy.config.console
+
     def watched(self) -> TrainerSession | None:
         return self.session
 
@@ -89,8 +92,9 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
         if is_switched_off():
             return
         notes = tuple(note for note in (self._misplaced, self._directed) if note)
-        strategies = self.policy.strategies()
-        self.session = TrainerSession(self.policy, strategies, self._trainer(), args, state, kwargs, notes, self.failed)
+        config, strategies = self.policy.begin()
+        own = self.policy.own
+        self.session = TrainerSession(config, strategies, own, self._trainer(), args, state, kwargs, notes, self.failed)
 
     @guarded
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

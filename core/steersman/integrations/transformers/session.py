@@ -9,14 +9,15 @@ from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from steersman.dispatch import Loaded
-from steersman.integrations.policy import Policy
+from steersman.config import Config
+from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Begin, Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
 from steersman.journal import JournalEntry
 from steersman.keeping import Keeper
+from steersman.loaded import Loaded
 from steersman.readers.run_directory import KEPT
 from steersman.readers.trainer_state import OWN_STATE, own_state
 from steersman.records import is_other_evaluation, kind_of, record_from_logs
@@ -28,8 +29,9 @@ class TrainerSession(Session):
 
     def __init__(
         self,
-        policy: Policy,
+        config: Config,
         strategies: tuple[Loaded, ...],
+        own: tuple[Hyperparameter, ...],
         trainer: Any | None,
         args: Any,
         state: Any,
@@ -37,7 +39,7 @@ class TrainerSession(Session):
         notes: tuple[str, ...],
         failed: Callable[[str, Exception], None],
     ) -> None:
-        config, output = policy.config, Path(args.output_dir)
+        output = Path(args.output_dir)
         self.args, self._state, self._trainer = args, state, trainer
         self.forces_logs = config.mode != "observe" and (
             config.force_logs == "always" or (config.force_logs == "auto" and config.mode in ("ask", "act"))
@@ -59,7 +61,7 @@ class TrainerSession(Session):
         begin = Begin(
             output,
             plan,
-            registry_of(args, kwargs.get("optimizer"), trainer, policy.own),
+            registry_of(args, kwargs.get("optimizer"), trainer, own),
             step=state.global_step,
             saved=saved,
             past=past,

@@ -1,0 +1,66 @@
+"""A secret option: the name of an environment variable, and never what it holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from attrs import field, frozen
+
+_MASK = "***"
+_revealed: set[str] = set()
+
+
+def _is_a_name(_: object, __: object, value: Any) -> None:
+    if not isinstance(value, str) or not value or "=" in value:
+        raise ValueError("expected the name of an environment variable")
+
+
+@frozen
+class Secret:
+    """An option that comes from the environment: `{env: NAME}` in a config, `Secret("NAME")` in Python.
+
+    It holds the name alone, so that it may be printed, pickled and journaled. Raises ValueError for an empty name.
+    """
+
+    env: str = field(validator=_is_a_name)
+
+    def reveal(self) -> str:
+        """Return the text of the environment variable; it is masked wherever the journal would write it.
+
+        Raises ValueError where the variable is not set or empty.
+        """
+        text = os.environ.get(self.env, "")
+        if not text:
+            raise ValueError(f"the environment variable {self.env} is not set")
+        _revealed.add(text)
+        return text
+
+
+def from_config(value: object, _: object) -> Secret:
+    """Return the secret that a config names; raises ValueError, never with what was given, which may be one."""
+    if isinstance(value, Secret):
+        return value
+    given = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else {}
+    name = given.pop("env", None)
+    if given or not isinstance(name, str) or not name:
+        raise ValueError("is a secret: give the environment variable that holds it, {env: NAME}, not the secret itself")
+    secret = Secret(name)
+    secret.reveal()
+    return secret
+
+
+def masked(value: Any) -> Any:
+    """Return `value` with every secret that was revealed so far masked, in whatever text it holds."""
+    if not _revealed:
+        return value
+    if isinstance(value, str):
+        for secret in _revealed:
+            value = value.replace(secret, _MASK)
+        return value
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in cast("list[object]", value)]
+    return value
