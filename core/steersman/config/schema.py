@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from steersman.config.layers import Layer
+from steersman.config.structuring import options_of
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
 from steersman.snapshots import RecoverySettings
@@ -22,7 +24,10 @@ def _positive(_: object, attribute: Any, value: int | str) -> None:
 
 @frozen
 class Use:
-    """One strategy the config names: an installed name, `path.py:Class`, or an object; under a name of its own."""
+    """One strategy the config names: an installed name, `path.py:Class`, or an object; under a name of its own.
+
+    `on_error` and `time_budget` (seconds; infinite: no limit) hold for this one alone; None is what holds for all.
+    """
 
     target: str
     name: str
@@ -72,7 +77,11 @@ class LoggingConfig:
 
 @frozen
 class Config:
-    """A whole config. `use` is in the order in which strategies are asked."""
+    """A whole config. `use` is in the order in which strategies are asked.
+
+    `time_budget` is how many seconds a hook of a strategy may take; None is no limit. `layers` are what it was made of,
+    the lowest first; `raw` is what they come to, which read alone gives the same config again.
+    """
 
     mode: Mode = "advise"
     check_every: Literal["auto", "epoch", "eval"] | int = field(default="auto", validator=_positive)
@@ -93,8 +102,13 @@ class Config:
     source: str = field(default="no config", metadata={"steersman.structure": False})
     folder: Path = field(factory=Path.cwd, metadata={"steersman.structure": False})
     raw: Mapping[str, Any] = field(factory=dict[str, Any], metadata={"steersman.structure": False})
+    layers: tuple[Layer, ...] = field(default=(), metadata={"steersman.structure": False})
 
     @property
     def allowed(self) -> dict[str, Bounds]:
         """The hyperparameters that may be written in `act`, with their bounds."""
         return {name: settings.bounds() for name, settings in self.hyperparameters.items()}
+
+
+KEYS = (*options_of(Config), "use", "without", "score", "extends")
+"""Every key a config may have at its top."""

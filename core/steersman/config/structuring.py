@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 import cattrs
 from cattrs.errors import AttributeValidationNote, ClassValidationError
-from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import transform_error
 
 from steersman import secrets
@@ -47,6 +46,7 @@ def options_of(cls: type[Any]) -> dict[str, attrs.Attribute[Any]]:
     }
 
 
+@functools.cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     converter.register_structure_hook(bool, lambda v, _: _exactly(v, bool, "true or false"))
@@ -72,30 +72,45 @@ def _union_hook(type_: Any, converter: cattrs.Converter) -> Any:
 
 
 def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
-    attrs.resolve_types(cls)
+    # cattrs would compile a function for each class, which takes a millisecond; a config names each class once
+    options = options_of(attrs.resolve_types(cls))
 
-    def checked(attribute: attrs.Attribute[Any]) -> Any:
-        def hook(value: Any, type_: Any) -> Any:
-            value = converter.structure(value, attribute.type) if attribute.type is not None else value
-            if attribute.validator is not None:
-                attribute.validator(None, attribute, value)
-            return value
-
-        return hook
-
-    overrides = {
-        a.name: override(struct_hook=checked(a), omit=not a.metadata.get("steersman.structure", True))
-        for a in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
-        if a.init
-    }
-    inner = make_dict_structure_fn(cls, converter, _cattrs_use_alias=True, **overrides)  # type: ignore[arg-type]
-
-    def outer(value: Any, type_: Any) -> Any:
+    def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected a table of options, got {_shown(value)}")
-        return inner(cast("Mapping[str, Any]", value), type_)
+        given = cast("Mapping[str, Any]", value)
+        made: dict[str, Any] = {}
+        faults: list[Exception] = []
+        for name, option in options.items():
+            try:
+                if name in given:
+                    made[name] = _option(given[name], option, converter)
+                elif option.default is attrs.NOTHING:
+                    raise ValueError("is required")
+            except Exception as error:
+                faults.append(_at(error, name, option.type))
+        if strangers := {name for name in given if name not in options}:
+            faults.append(cattrs.ForbiddenExtraKeysError("", cls, strangers))
+        try:
+            if not faults:
+                return cls(**made)
+        except Exception as error:
+            faults.append(error)
+        raise ClassValidationError(f"structuring {cls.__name__}", faults, cls)  # pyright: ignore[reportCallIssue]
 
-    return outer
+    return hook
+
+
+def _option(value: Any, option: attrs.Attribute[Any], converter: cattrs.Converter) -> Any:
+    value = converter.structure(value, option.type) if option.type is not None else value
+    if option.validator is not None:
+        option.validator(None, option, value)
+    return value
+
+
+def _at(error: Exception, name: str, type_: Any) -> Exception:
+    error.add_note(AttributeValidationNote(f"structuring {name!r}", name, type_))
+    return error
 
 
 def _is_union(type_: Any) -> bool:
@@ -125,8 +140,7 @@ def _mapping(type_: Any, converter: cattrs.Converter) -> Any:
             try:
                 made[name if is_named else key_type(name)] = converter.structure(item, inner)
             except Exception as error:
-                error.add_note(AttributeValidationNote(f"structuring {name!r}", str(name), inner))
-                faults.append(error)
+                faults.append(_at(error, str(name), inner))
         if faults:
             raise ClassValidationError("structuring a table of names", faults, dict)  # pyright: ignore[reportCallIssue]
         return made
@@ -188,9 +202,8 @@ def _union(value: object, type_: Any, converter: cattrs.Converter) -> object:
 def _explain(error: BaseException, type_: type | None) -> str:
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         known = options_of(error.cl)
-        return "; ".join(f"unknown option {n!r}{did_you_mean(n, known)}" for n in sorted(error.extra_fields))
-    if isinstance(error, KeyError):
-        return "is required"
+        strangers = sorted(cast("set[object]", error.extra_fields), key=str)
+        return "; ".join(f"unknown option {name!r}{did_you_mean(str(name), known)}" for name in strangers)
     if isinstance(error, cattrs.StructureHandlerNotFoundError):
         return f"has the type {typing.cast(Any, error).type_!r}, which a config cannot give"
     return str(error)

@@ -315,7 +315,7 @@ def test_extends_in_circles(write):
     """Files that extend each other are told, with the way round, and reading ends."""
     write("b.yaml", "extends: steersman.yaml\n")
     (problem,) = problems_of(write("steersman.yaml", "extends: b.yaml\n"))
-    assert problem == "$.extends: 'b.yaml' extends itself through 'b.yaml', 'steersman.yaml'"
+    assert problem == "$.extends: 'steersman.yaml' extends itself through 'b.yaml'"
 
 
 def test_extends_the_unknown(tmp_path):
@@ -337,11 +337,30 @@ def test_extends_an_installed_config(distribution):
     assert (config.mode, names(config)) == ("observe", [])
 
 
-def test_the_raw_config_is_kept():
-    """What the user wrote is kept as it was, for the journal."""
-    raw = {"extends": "origin", "mode": "advise"}
-    assert read(raw).raw == raw
-    assert raw == {"extends": "origin", "mode": "advise"}
+def test_the_raw_config_is_what_all_layers_come_to(write):
+    """What is kept for the journal stands alone: it extends nothing, so a changed parent changes no replay."""
+    base = write("base.yaml", "mode: act\nrails: {budget: 3, cooldown: 2}\nuse: [eval-loss]\n")
+    path = write("steersman.yaml", "extends: base.yaml\nrails: {budget: 5}\ncheck_every: 50 steps\n")
+    config = read(path)
+    base.unlink()
+    assert config.raw == {
+        "extends": [],
+        "mode": "act",
+        "rails": {"budget": 5, "cooldown": 2},
+        "use": ["eval-loss"],
+        "check_every": "50 steps",
+    }
+    again = read(config.raw)
+    assert (again.mode, again.rails, again.use, again.check_every) == ("act", config.rails, config.use, 50)
+
+
+def test_what_is_read_is_not_changed():
+    """A mapping that is read stays as it was."""
+    raw = {"extends": "origin", "mode": "advise", "without": ["eval-loss"]}
+    read(raw, environment={"STEERSMAN__USE__TREND_HEALTH__PRESET": "guarded"})
+    assert raw == {"extends": "origin", "mode": "advise", "without": ["eval-loss"]}
+    origin = {use.name: dict(use.options) for use in read({"extends": "origin"}).use}
+    assert origin == {"multi-metric": {}, "eval-loss": {}, "trend-health": {"preset": "seed"}, "token-accounting": {}}
 
 
 @pytest.mark.parametrize("written", ["50 steps", 50])

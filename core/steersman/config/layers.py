@@ -1,0 +1,141 @@
+"""The layers of a config: what each source says, what it extends, and which lies over which."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from attrs import field, frozen
+
+from steersman.config.errors import ConfigError
+from steersman.config.yaml_text import loads, told
+from steersman.spelling import did_you_mean
+
+Source = str | Path | Mapping[str, Any] | None
+SHIPPED = "steersman.configs"
+"""The entry-point group of named configs that `extends` may name."""
+_DEFAULT = "default"
+
+
+@frozen
+class Layer:
+    """What one source says: a file, a shipped config, a mapping, an environment variable.
+
+    The files that it names are looked for from `folder`.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    folder: Path = field(factory=Path.cwd)
+
+
+def stacked(own: Layer, problems: list[str]) -> tuple[Layer, ...]:
+    """Return everything that `own` extends, the lowest first, and `own` at the end."""
+    layers = [*_below(own, {Path(own.name).expanduser().resolve(): own.name}, problems), own]
+    implied = any("extends" not in layer.values and not _is_default(layer) for layer in layers)
+    if implied and not _is_default(layers[0]):
+        layers[:0] = [layer for layer in [_shipped(_DEFAULT, own.folder, problems)] if layer is not None]
+    return tuple(layers)
+
+
+def _below(layer: Layer, seen: Mapping[Path | str, str], problems: list[str]) -> Iterator[Layer]:
+    """Yield what a layer extends in so many words; what it extends by saying nothing is `stacked`'s to add, once."""
+    parents: object = layer.values.get("extends", [])
+    for parent in cast("list[object]", parents) if isinstance(parents, list | tuple) else [parents]:
+        if not isinstance(parent, str):
+            problems.append(f"$.extends: expected a name or a path, got {parent!r}")
+            continue
+        is_path = parent.endswith((".yaml", ".yml", ".toml")) or "/" in parent
+        which = (layer.folder / Path(parent).expanduser()).resolve() if is_path else parent
+        if which in seen:
+            way = ", ".join(map(repr, [*seen.values()][[*seen].index(which) + 1 :]))
+            problems.append(f"$.extends: {parent!r} extends itself{way and f' through {way}'}")
+            continue
+        found = _file(parent, layer.folder, problems) if is_path else _shipped(parent, layer.folder, problems)
+        if found is not None:
+            yield from _below(found, {**seen, which: parent}, problems)
+            yield found
+
+
+def _file(name: str, folder: Path, problems: list[str]) -> Layer | None:
+    try:
+        return load(folder / Path(name).expanduser())
+    except ConfigError as error:
+        problems.extend(f"$.extends: {error.source}: {problem}" for problem in error.problems)
+        return None
+
+
+def _shipped(name: str, folder: Path, problems: list[str]) -> Layer | None:
+    shipped = {point.name: point for point in entry_points(group=SHIPPED)}
+    if name not in shipped:
+        known = ", ".join(sorted(shipped))
+        problems.append(f"$.extends: no config named {name!r}{did_you_mean(name, shipped)} Installed: {known}.")
+        return None
+    try:
+        values = dict(cast("Mapping[str, Any]", shipped[name].load()))
+    except Exception as error:
+        problems.append(f"$.extends: the config {name!r} cannot be loaded: {type(error).__name__}: {error}")
+        return None
+    return Layer(f"{name} ({_whose(shipped[name])})", values, folder)
+
+
+def _is_default(layer: Layer) -> bool:
+    return layer.name.startswith(f"{_DEFAULT} (") and layer.name.endswith(")")
+
+
+def _whose(point: EntryPoint) -> str:
+    dist = point.dist
+    return "shipped" if dist is None or dist.name == "steersman" else f"{dist.name} {dist.version}"
+
+
+def load(source: Source) -> Layer:
+    """Return what a source says by itself. Raises ConfigError where it cannot be read."""
+    if source is None:
+        return Layer("no config", {})
+    if isinstance(source, Mapping):
+        return Layer("the config given in Python", _section(dict(source)))
+    path = Path(source).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(str(path), [f"it cannot be read: {reason}"]) from None
+    try:
+        loaded: object = tomllib.loads(text) if path.suffix == ".toml" else loads(text)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), [told(error)]) from None
+    if loaded is None:
+        loaded = {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(str(path), [f"expected a table of options, got {type(loaded).__name__}"])
+    document = cast("dict[str, Any]", loaded)
+    tool: object = document.get("tool")
+    if path.name == "pyproject.toml" and not (isinstance(tool, Mapping) and "steersman" in tool):
+        raise ConfigError(str(path), ["it has no section [tool.steersman]"])
+    return Layer(str(path), _section(document), path.resolve().parent)
+
+
+def _section(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the part that is ours: `[tool.steersman]`, a top-level `steersman:`, else all of it."""
+    tool = document.get("tool")
+    for holder in (cast("object", tool), cast("object", document)):
+        ours = (
+            cast("Mapping[str, object]", holder).get("steersman", document) if isinstance(holder, Mapping) else document
+        )
+        if ours is not document and (ours is None or isinstance(ours, Mapping)):
+            return dict(cast("Mapping[str, Any]", ours or {}))
+    return document
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `above` laid over `below`: tables are merged, all else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both_tables = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", value)) if both_tables else value
+    return merged
