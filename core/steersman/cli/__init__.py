@@ -17,12 +17,12 @@ _COMMANDS = {
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
+    "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),
     "config": ("steersman.cli.config:config", "Check a config, show what is in force, print its schema."),
     "approve": ("steersman.cli.control:approve", "Say yes to a proposal of a run in mode ask."),
     "revert": ("steersman.cli.control:revert", "Undo every change of a running run at its next check."),
     "off": ("steersman.cli.control:off", "Let a run go on without any further change."),
     "on": ("steersman.cli.control:on", "Let a run that was switched off be changed again."),
-    "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),
     "resume": ("steersman.cli.control:resume", "Let a run that a strategy stopped go on."),
 }
 """Each subcommand: where it is and what it does, so that `steersman --help` imports none."""

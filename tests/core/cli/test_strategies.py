@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -40,10 +41,8 @@ def test_the_list_names_what_ships(command):
     result = command("strategies")
     assert result.exit_code == 0
     said = " ".join(result.stdout.split())
-    assert (
-        "eval-loss Score a checkpoint by its eval loss, whenever that is finite. steersman 0.1.0 score_checkpoint"
-        in said
-    )
+    row = f"score Score a checkpoint by a weighted sum of metrics. steersman {version('steersman')} score_checkpoint"
+    assert row in said
     assert "diagnose, propose_adjustments" in said
     assert "active" not in said.lower()
     assert "not known" not in said
@@ -59,7 +58,7 @@ def test_the_list_as_json(printed_json):
         "hooks": ["on_log", "on_epoch_end", "diagnose"],
         "effects": False,
         "distribution": "steersman",
-        "distribution_version": "0.1.0",
+        "distribution_version": version("steersman"),
         "target": "steersman_plugins.token_accounting:TokenAccounting",
         "active": None,
         "problem": None,
