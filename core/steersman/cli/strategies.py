@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def strategies(context: click.Context, config: str | None, as_object: bool) -> N
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _uncollected() -> Generator[None]:
     """Look for no garbage meanwhile: syntax trees are many small objects, and looking took a tenth of the time."""
     is_collecting = gc.isenabled()
     gc.disable()
