@@ -91,7 +91,7 @@ class Config:
     outcomes: OutcomeSettings = field(factory=OutcomeSettings)
     recovery: RecoverySettings = field(factory=RecoverySettings)
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
-    quarantine_after: int = field(default=3, validator=_positive)
+    quarantine_after: int = field(default=3, validator=within(1))
     time_budget: float | None = field(default=10.0, validator=within(0.0, open_below=True))
     force_logs: Literal["auto", "always", "never"] = "auto"
     keep_both_bests: bool = False
