@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import runpy
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -278,6 +279,14 @@ class Busy:
         names = ("learning_rate", "temperature")
         return [*(Adjust(name, scale=0.5, because="a test") for name in names), Rollback("a test"), Stop("a test")]
 
+    @hookimpl
+    def on_train_end(self) -> None:
+        assert OVERRUN.wait(30)
+
+
+OVERRUN = threading.Event()
+"""Set once the journal says that a hook overruns its time budget."""
+
 
 @attrs.define(eq=False)
 class NextGeneration(OnPaper):
@@ -305,10 +314,13 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
             "hyperparameters": {"learning_rate": {}, "temperature": {}},
             "rails": {"restart_baselines": True},
             "outcomes": {"judge_after": 1},
+            "time_budget": 0.05,
         }
     )
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
+    OVERRUN.clear()
+    journal.subscribers.append(lambda entry: OVERRUN.set() if entry.kind == "overrun" else None)
     handles = {"learning_rate": OnPaper(1.0), "temperature": NextGeneration(1.0)}
     supervisor = Supervisor(
         config,
@@ -326,6 +338,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
         supervisor.saved(step, f"checkpoint-{step}")
     supervisor.note("a note")
     supervisor.end()
+    supervisor.close()
     journal.close()
     found: defaultdict[str, set[str]] = defaultdict(set)
     for entry in entries_of(journal.path or tmp_path):

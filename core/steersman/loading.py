@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ import pluggy
 
 from steersman import in_house
 from steersman.config import Config, Use
+from steersman.config.origins import blamed
 from steersman.config.structuring import structure
 from steersman.deprecations import hookspecs, with_new_names
 from steersman.inspecting import faults_of, hooks_of
@@ -39,7 +41,9 @@ def load(config: Config, problems: list[str], *, effects: bool = True) -> tuple[
     """
     named = any(use.instance is None and not in_house.is_in_house(use.target) for use in config.use)
     known = installed() if named else {}
-    loaded = (_load(use, known, config, problems, effects=effects) for use in config.use)
+    found: list[str] = []
+    loaded = [_load(use, known, config, found, effects=effects) for use in config.use]
+    problems += blamed(found, config.layers)
     return tuple(strategy for strategy in loaded if strategy is not None)
 
 
@@ -104,11 +108,15 @@ def _load(
         use.target,
         options,
         on_error=use.on_error or cast("OnError | None", getattr(cls, "on_error", None)) or config.on_error,
-        time_budget=config.time_budget if use.time_budget is None else use.time_budget,
+        time_budget=_finite(config.time_budget if use.time_budget is None else use.time_budget),
         effects=_has_effects(cls),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
         hooks=hooks_of(cls),
     )
+
+
+def _finite(budget: float | None) -> float | None:
+    return None if budget is None or math.isinf(budget) else budget
 
 
 def _faulty(cls: type[Any], path: str, who: str, problems: list[str]) -> bool:
@@ -175,5 +183,6 @@ def _make(
 def _source(point: EntryPoint) -> Source:
     if point.dist is None:
         return Source(f"an unknown distribution ({point.value})")
-    name, version = point.dist.name, point.dist.version
+    metadata = point.dist.metadata  # read from disk each time it is asked for
+    name, version = metadata["Name"], metadata["Version"]
     return Source(f"{name} {version} ({point.value})", name, version)

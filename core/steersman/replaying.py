@@ -51,6 +51,7 @@ def replay(
     watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
     folder: Path | None = None,
     effects: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Replay:
     """Return what the strategies of `config` say of the run at `path`, a file or a run directory.
 
@@ -58,10 +59,11 @@ def replay(
     records it is given, and may show how far it is. In-house files of a config given as a mapping are looked for from
     `folder`, by default the working directory.
     Without `config` a supervised run is looked at with its own, any other with the default. Strategies that act
-    outside the run are left out, and named in a note, unless `effects` asks for them.
+    outside the run are left out, and named in a note, unless `effects` asks for them. The variables STEERSMAN__KEY of
+    `environment`, by default that of the process, lie over a `config` that is given, never over a run's own.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    asked = _load(config, folder, effects=effects) if config is not None else None
+    asked = _load(config, folder, effects=effects, environment=environment) if config is not None else None
     recording = read_run(Path(path))
     settings, strategies = asked or _as_it_was(recording, effects=effects)
     recording = _renamed(recording, settings.metrics)
@@ -107,10 +109,12 @@ def left_out(config: Config, strategies: tuple[Loaded, ...]) -> tuple[str, ...]:
     return tuple(use.name for use in config.use if use.name not in loaded)
 
 
-def _load(config: Source, folder: Path | None = None, *, effects: bool) -> tuple[Config, tuple[Loaded, ...]]:
+def _load(
+    config: Source, folder: Path | None = None, *, effects: bool, environment: Mapping[str, str] | None = None
+) -> tuple[Config, tuple[Loaded, ...]]:
     """Return a config and its strategies. Raises ConfigError with every fault of both."""
     problems: list[str] = []
-    settings = read(config, problems, folder=folder)
+    settings = read(config, problems, folder=folder, environment=environment)
     strategies = load(settings, problems, effects=effects)
     if problems:
         raise ConfigError(settings.source, problems)
@@ -122,7 +126,7 @@ def _as_it_was(recording: Recording, *, effects: bool) -> tuple[Config, tuple[Lo
     if recording.config is None:
         return _load(None, effects=effects)
     try:
-        settings, strategies = _load(recording.config, recording.config_folder, effects=effects)
+        settings, strategies = _load(recording.config, recording.config_folder, effects=effects, environment={})
         source = "the run's own"
     except ConfigError as error:
         settings, strategies = _load(None, effects=effects)

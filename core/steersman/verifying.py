@@ -56,7 +56,7 @@ def verify(path: Path) -> Verified:
     if given:
         raise UnreadableRun(path, f"{', '.join(given)} was given as a Python object, which no journal can name again")
     try:
-        again = replay(recording.path, recording.config or {}, folder=recording.config_folder)
+        again = replay(recording.path, recording.config or {}, folder=recording.config_folder, environment={})
     except ConfigError as error:
         raise UnreadableRun(path, f"its own config cannot be loaded here: {'; '.join(error.problems)}") from None
     ignored = {s["name"] for s in begin.data["strategies"] if s.get("effects")}

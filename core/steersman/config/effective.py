@@ -107,7 +107,7 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
         as_said = (old.get(path[0], path[0]), *path[1:])
         return origin_of_entry(config.layers, use.name, *as_said) if held(given, path)[0] else None
 
-    tree = _Tree(origin_in, f"default of {use.target}", given, whole)
+    tree = _Tree(origin_in, f"default of {use.target.rpartition(':')[2]}", given, whole)
     options = _children(strategy) or {}
     ours = {name: getattr(use, name) for name in OURS if name in given}
     if ours.get("time_budget") == math.inf:
@@ -117,8 +117,8 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
     return Entry(str(key), use.name, Table(origin, {n: v for n, v in shown.items() if n not in empty}, empty))
 
 
-def _children(value: Any) -> dict[str, Any] | None:
-    cls: Any = type(value)
+def _children(value: object) -> dict[str, Any] | None:
+    cls = type(value)
     if attrs.has(cls):
         return {name: getattr(value, option.name) for name, option in options_of(cls).items()}
     if isinstance(value, Mapping) and value:

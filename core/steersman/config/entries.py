@@ -27,6 +27,10 @@ class Handling:
 OURS = (*options_of(Handling),)
 
 
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of a class name; an acronym is one word."""
+
+
 def used(values: Mapping[str, Any], problems: list[str]) -> tuple[Use, ...]:
     """Return the strategies of a config in the order in which they are asked: `score` first, then those of `use`."""
     entries: object = values.get("use", [])
@@ -72,7 +76,7 @@ def _use(entry: object, index: int, problems: list[str]) -> Use | None:
         if options:
             problems.append(f"{path}: an object takes no options here; give them to {type(entry).__qualname__} itself")
             return None
-        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(entry).__name__).lower()
+        name = _WORDS.sub("-", type(entry).__name__).lower()
         return Use(target=type(entry).__qualname__, name=name, instance=entry, index=index)
     if not isinstance(options, Mapping):
         problems.append(f"{path}.{entry}: expected a table of options, got {options!r}")
