@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from steersman.attribute_docs import meanings_of
 from steersman.config.entries import Handling
 from steersman.config.json_types import Schema, Types, or_null
 from steersman.config.layers import SHIPPED

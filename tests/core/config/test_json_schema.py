@@ -353,3 +353,18 @@ def test_in_house_strategies_take_anything(shipped):
     """A file of one's own may stand anywhere a name may; its options are not known here."""
     assert shipped.is_valid({"use": ["./hooks/a.py:Mine", {"b.py:Mine as other": {"x": 1}}, {"c.py:Mine": None}]})
     assert not shipped.is_valid({"use": ["./hooks/a.py"]})
+
+
+def test_every_key_says_what_it_means(shipped):
+    """Each key of a config, of its tables and of Steersman's own beside a strategy's options has a description."""
+    tables = {name: table for name, table in shipped.schema["$defs"].items() if name.startswith("steersman.")}
+    assert set(tables) == {
+        "steersman.config.schema.HyperparameterConfig",
+        "steersman.config.schema.LoggingConfig",
+        "steersman.rails.Limits",
+        "steersman.outcomes.Settings",
+        "steersman.snapshots.RecoverySettings",
+    }
+    for name, table in {**tables, "top": shipped.schema, "eval-loss": shipped.schema["$defs"]["use.eval-loss"]}.items():
+        silent = [key for key, value in table["properties"].items() if not value.get("description")]
+        assert silent == [], name
