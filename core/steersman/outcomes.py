@@ -39,8 +39,11 @@ class Settings:
     """
 
     judge_after: int = field(default=3, validator=within(1))
+    """Scheduled checks after a change at which it is judged, and windows on each side that are compared."""
     revert_risky: bool = True
+    """Whether a change that raised risk is then taken back unless it is clearly better."""
     release_after: int = field(default=2, validator=within(0))
+    """Healthy checks in a row after which a cut is released, twice as many each further time; 0 is never."""
 
 
 @frozen

@@ -38,10 +38,15 @@ class MultiMetric:
     """
 
     eval_loss_weight: float = 0.5
+    """Weight of the eval loss itself; half of the whole, as what is asked about is held-out loss."""
     gap_weight: float = 0.3
+    """Weight of abs(train - eval) / eval; it favours early checkpoints, and 0 leaves overfitting out of the score."""
     perplexity_weight: float = 0.1
+    """Weight of exp(eval loss) / 20, at most 1; small, because it says again what the eval loss says."""
     improvement_weight: float = 0.1
+    """What an evaluation that beats the one it must beat is better by, in units of the score."""
     improvement: Literal["previous", "best"] = "previous"
+    """What must be beaten for that bonus: the `previous` evaluation, as in the origin, or the `best` so far."""
 
     @hookimpl
     def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:

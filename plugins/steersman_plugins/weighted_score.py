@@ -16,7 +16,9 @@ class Weight:
     """The weight of a metric and which way it is better."""
 
     weight: float = 1.0
+    """What the metric is multiplied by, above 0; only the ratio between weights matters."""
     direction: Literal["lower", "higher"] = "lower"
+    """Which way the metric is better; one that is better `higher` is subtracted."""
 
 
 @define(eq=False)
@@ -28,6 +30,7 @@ class WeightedScore:
     """
 
     metrics: Mapping[str, float | Weight] = field(factory=dict[str, float | Weight])
+    """Metrics as they are logged, each with its weight or `{weight: 0.3, direction: higher}`; at least one."""
 
     def __attrs_post_init__(self) -> None:
         if not self.metrics:

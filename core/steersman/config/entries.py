@@ -21,7 +21,9 @@ class Handling:
     """The keys that are Steersman's own beside a strategy's options."""
 
     on_error: Literal["quarantine", "raise", "stop"] | None = None
+    """What its failure leads to, in place of what holds for all: `quarantine`, `raise` or `stop`."""
     time_budget: float | None = field(default=None, validator=within(0.0, open_below=True))
+    """Seconds that a hook of it may take, in place of what holds for all; null is no limit."""
 
 
 OURS = (*options_of(Handling),)
