@@ -82,6 +82,16 @@ def with_new_names(cls: type[Any], options: Mapping[str, Any], path: str) -> dic
     return named
 
 
+def with_new_keys(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return what a config says under the keys of today, warning of each old one with the config's name."""
+    named = dict(values)
+    for renamed in CONFIG_KEYS:
+        if renamed.old in named and renamed.new not in named:
+            named[renamed.new] = named.pop(renamed.old)
+            warnings.warn_explicit(renamed.told(f"{source}: the key"), SteersmanDeprecationWarning, source, 1)
+    return named
+
+
 def _warn_at(cls: type[Any], message: str) -> None:
     try:
         file, line = inspect.getsourcefile(cls) or "unknown", inspect.getsourcelines(cls)[1]

@@ -13,6 +13,7 @@ import pluggy
 
 from steersman import in_house
 from steersman.config import Config, Use
+from steersman.config.origins import blamed
 from steersman.config.structuring import structure
 from steersman.deprecations import hookspecs, with_new_names
 from steersman.inspecting import faults_of, hooks_of
@@ -40,7 +41,9 @@ def load(config: Config, problems: list[str], *, effects: bool = True) -> tuple[
     """
     named = any(use.instance is None and not in_house.is_in_house(use.target) for use in config.use)
     known = installed() if named else {}
-    loaded = (_load(use, known, config, problems, effects=effects) for use in config.use)
+    found: list[str] = []
+    loaded = [_load(use, known, config, found, effects=effects) for use in config.use]
+    problems += blamed(found, config.layers)
     return tuple(strategy for strategy in loaded if strategy is not None)
 
 
@@ -180,5 +183,6 @@ def _make(
 def _source(point: EntryPoint) -> Source:
     if point.dist is None:
         return Source(f"an unknown distribution ({point.value})")
-    name, version = point.dist.name, point.dist.version
+    metadata = point.dist.metadata  # read from disk each time it is asked for
+    name, version = metadata["Name"], metadata["Version"]
     return Source(f"{name} {version} ({point.value})", name, version)

@@ -39,8 +39,11 @@ class Settings:
     """
 
     judge_after: int = field(default=3, validator=within(1))
+    """Scheduled checks after a change at which it is judged, and windows on each side that are compared."""
     revert_risky: bool = True
+    """Whether a change that raised risk is then taken back unless it is clearly better."""
     release_after: int = field(default=2, validator=within(0))
+    """Healthy checks in a row after which a cut is released, twice as many each further time; 0 is never."""
 
 
 @frozen
@@ -142,9 +145,10 @@ class Outcomes:
         up = new > old
         risky = (entry.safer == "down" and up) or (entry.safer == "up" and not up)
         scaled = adjust.scale is not None
+        cut = entry.safer is not None and not risky and not adjust.lasting
         self.trials.append(
             Trial(
-                entry.name, strategy, step, risky, entry.safer is not None and not risky,
+                entry.name, strategy, step, risky, cut,
                 ratio if scaled else None, None if scaled else new - old,
             )
         )  # fmt: skip

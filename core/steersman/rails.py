@@ -56,12 +56,19 @@ class Limits:
     """
 
     largest_change: float | None = field(default=0.5, validator=within(0.0, math.inf, open_below=True))
+    """One change moves a value by at most this share of itself, a larger one is shortened; null: by any."""
     cooldown: int = field(default=1, validator=within(0))
+    """Scheduled checks that pass between two changes of one hyperparameter."""
     budget: int | None = field(default=20, validator=within(0))
+    """Changes a run may have; null: any number."""
     warmup: bool = False
+    """Whether changes are made while the learning rate warms up."""
     last_share: float = field(default=0.2, validator=within(0.0, 1.0))
+    """The last share of the steps, in which no change is made; 0 is none."""
     adaptive_scheduler: bool = False
+    """Whether the learning rate is changed beside a scheduler that adapts it by itself."""
     restart_baselines: bool = True
+    """Whether ranking and baselines begin anew after a change that moves the metrics themselves."""
 
 
 @frozen

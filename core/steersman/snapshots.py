@@ -38,10 +38,15 @@ class RecoverySettings:
     """
 
     snapshots: Literal["auto", "memory", "disk", "off"] = "auto"
+    """Where snapshots are kept; `auto`: in memory, where a strategy may roll back and one takes at most `largest`."""
     largest: float = field(default=2.0, validator=within(0.0))
+    """GB that a snapshot may take under `auto`."""
     max_rollbacks: int = field(default=3, validator=within(0))
+    """Rollbacks a run may have; at the next proposal it stops."""
     factor: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))
+    """What the learning rate is multiplied by at a rollback."""
     sync: bool = False
+    """Whether NaN is looked for at each step at once, at the price of one wait for the device."""
 
 
 @frozen

@@ -22,18 +22,31 @@ class GuardedRules:
     """Thresholds, factors and bounds of the `guarded` preset."""
 
     lr_factor: float = 0.5
+    """What the learning rate is multiplied by on divergence: one strong cut, not many weak ones."""
     lr_min: float = 1e-7
+    """The learning rate below which no rule goes."""
     clip_multiple: float = 10.0
+    """How many times the gradient clip a mean gradient norm must exceed to be an explosion."""
     kl_ceiling_seen: float = 5.0
+    """KL, as the trainer logs it, above which a run with rewards has run away from its reference."""
     kl_jump: float = 2.0
+    """Rise of KL since the last check that is a runaway too."""
     windows_needed: int = 4
+    """Windows before a setback can be seen: fewer give no measure of noise."""
     noise_multiple: float = 6.0
+    """How many times its noise a mean must lie off its best; noise is the median deviation of its steps."""
     progress_share: float = 0.12
+    """Share of the progress so far that must be lost, too: it keeps runs without noise silent."""
     kl_factor: float = 1.05
+    """What the KL penalty is multiplied by when KL runs away or the reward falls; small, as it acts for long."""
     kl_max: float = 0.3
+    """The KL penalty above which no rule goes."""
     variance_multiple: float = 3.0
+    """How many times its median the reward variance of a window must be to be high."""
     temperature_factor: float = 0.95
+    """What the sampling temperature is multiplied by when the reward variance is high."""
     temperature_min: float = 0.5
+    """The temperature below which no rule goes: colder, samples are all alike."""
 
 
 def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:

@@ -34,14 +34,19 @@ class MultiMetric:
     """Score a checkpoint by eval loss, overfitting gap, perplexity and an improvement bonus (lower is better).
 
     `improvement` says what an evaluation must beat to earn the bonus: the `previous` one or the `best` so far.
-    Where there is no finite eval loss it has no opinion.
+    Where there is no finite eval loss, or a loss so large that the terms are not finite, it has no opinion.
     """
 
     eval_loss_weight: float = 0.5
+    """Weight of the eval loss itself; half of the whole, as what is asked about is held-out loss."""
     gap_weight: float = 0.3
+    """Weight of abs(train - eval) / eval; it favours early checkpoints, and 0 leaves overfitting out of the score."""
     perplexity_weight: float = 0.1
+    """Weight of exp(eval loss) / 20, at most 1; small, because it says again what the eval loss says."""
     improvement_weight: float = 0.1
+    """What an evaluation that beats the one it must beat is better by, in units of the score."""
     improvement: Literal["previous", "best"] = "previous"
+    """What must be beaten for that bonus: the `previous` evaluation, as in the origin, or the `best` so far."""
 
     @hookimpl
     def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
@@ -59,7 +64,8 @@ class MultiMetric:
             "improvement": self.improvement_weight,
         }
         weighted = {name: weights[name] * value for name, value in terms(loss, train, stale).items()}
-        return Score(sum(weighted.values()), weighted)
+        total = sum(weighted.values())
+        return Score(total, weighted) if math.isfinite(total) else None
 
 
 def _has_loss(checkpoint: Checkpoint) -> bool:

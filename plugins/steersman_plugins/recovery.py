@@ -22,10 +22,15 @@ class Recovery:
     """
 
     noise_multiple: float = 6.0
+    """How many times its noise a mean loss must lie above its best; noise is the median deviation of its steps."""
     progress_share: float = 0.12
+    """Share of its progress so far that the loss must have lost, too: it keeps runs without noise silent."""
     windows_needed: int = 3
+    """Windows before a divergence can be seen: fewer give no measure of noise."""
     confirm: int = 2
+    """Checks in a row that confirm a divergence where no eval loss can; 1 trusts a single check."""
     severe: float = 4.0
+    """How many times further above its best than is explained a loss must be to need no confirmation."""
 
     since: int = state(0)
 

@@ -26,32 +26,59 @@ class SeedRules:
     """Thresholds, factors and bounds of the `seed` preset. Losses and rewards are means of a window."""
 
     spike_rise: float = 0.2
+    """Rise of the mean loss between two windows, in units of the loss, above which it is a spike."""
     high_loss: float = 0.5
+    """Mean loss above which it is high, whatever it does; nearly every language model is above it."""
     lr_factor: float = 0.8
+    """What the learning rate is multiplied by when the loss spikes, rises or is high."""
     lr_min: float = 1e-7
+    """The learning rate below which no rule goes."""
     spike_kl_factor: float = 1.2
+    """What the KL penalty is multiplied by after a spike."""
     spike_kl_max: float = 0.3
+    """The KL penalty above which a spike does not raise it."""
     clip_factor: float = 0.8
+    """What the gradient clip is multiplied by after a spike."""
     clip_min: float = 0.1
+    """The gradient clip below which no rule goes."""
     reward_weight_factor: float = 1.15
+    """What the reward weight is multiplied by when the reward falls or stands still."""
     reward_weight_max: float = 3.0
+    """The reward weight above which no rule goes."""
     declining_kl_factor: float = 0.9
+    """What the KL penalty is multiplied by when the reward falls while the loss is low."""
     declining_kl_min: float = 0.05
+    """The KL penalty below which a falling reward does not lower it."""
     declining_kl_below_loss: float = 0.4
+    """Mean loss below which a falling reward lowers the KL penalty."""
     stagnant_change: float = 0.01
+    """Movement of the mean reward over two windows below which it stands still."""
     stagnant_below: float = 0.3
+    """Mean reward below which standing still counts: above it, it may have arrived."""
     variance_threshold: float = 0.08
+    """Variance of the reward above which the reward threshold rises."""
     threshold_step: float = 0.02
+    """What is added to the reward threshold then."""
     threshold_max: float = 0.3
+    """The reward threshold above which no rule goes."""
     overfitting_reward_rise: float = 0.01
+    """Rise of the mean reward between two windows that may be overfitting to it."""
     overfitting_loss_rise: float = 0.05
+    """Rise of the mean loss between the same two windows that makes it so."""
     overfitting_kl_factor: float = 1.1
+    """What the KL penalty is multiplied by then."""
     overfitting_kl_max: float = 0.25
+    """The KL penalty above which overfitting does not raise it."""
     exploration_loss_fall: float = 0.05
+    """Fall of the mean loss between two windows that asks for exploration."""
     exploration_reward_rise: float = 0.01
+    """Rise of the mean reward below which it does."""
     exploration_below_loss: float = 0.3
+    """Mean loss below which it does."""
     temperature_factor: float = 1.1
+    """What the sampling temperature is multiplied by to explore."""
     temperature_max: float = 1.5
+    """The temperature above which no rule goes."""
 
 
 def seed_rules(r: SeedRules, t: Trend) -> Iterator[Fired]:

@@ -24,9 +24,13 @@ class TrendHealth:
     """
 
     preset: Literal["guarded", "seed"] = "guarded"
+    """The rules: `guarded` moves the learning rate on divergence only; `seed` is the origin's, to the digit."""
     loss_rules: Literal["auto", "on", "off"] = "auto"
+    """Whether rules look at the loss; `auto` is all trainers but GRPO and RLOO, whose loss is no measure of health."""
     seed: SeedRules = field(factory=SeedRules)
+    """Thresholds, factors and bounds of the preset `seed`."""
     guarded: GuardedRules = field(factory=GuardedRules)
+    """Thresholds, factors and bounds of the preset `guarded`."""
 
     @hookimpl
     def diagnose(self, run: Run, check: Check) -> list[Finding]:

@@ -16,7 +16,9 @@ class Weight:
     """The weight of a metric and which way it is better."""
 
     weight: float = 1.0
+    """What the metric is multiplied by, above 0; only the ratio between weights matters."""
     direction: Literal["lower", "higher"] = "lower"
+    """Which way the metric is better; one that is better `higher` is subtracted."""
 
 
 @define(eq=False)
@@ -24,10 +26,11 @@ class WeightedScore:
     """Score a checkpoint by a weighted sum of metrics.
 
     `metrics` names them: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`. Where one of
-    the metrics is missing or not finite it has no opinion.
+    the metrics is missing or not finite, or the sum is not, it has no opinion.
     """
 
     metrics: Mapping[str, float | Weight] = field(factory=dict[str, float | Weight])
+    """Metrics as they are logged, each with its weight or `{weight: 0.3, direction: higher}`; at least one."""
 
     def __attrs_post_init__(self) -> None:
         if not self.metrics:
@@ -51,4 +54,5 @@ class WeightedScore:
             if not math.isfinite(value):
                 return None
             weighted[name] = weight.weight * (value if weight.direction == "lower" else -value)
-        return Score(sum(weighted.values()), weighted)
+        total = sum(weighted.values())
+        return Score(total, weighted) if math.isfinite(total) else None

@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field
 
 import steersman
-from steersman import SteersmanDeprecationWarning, hookimpl
+from steersman import SteersmanDeprecationWarning, deprecations, hookimpl
 from steersman.config import read
 from steersman.deprecations import CONFIG_KEYS, HOOK_ARGUMENTS, Renamed
 from steersman.hookspecs import HOOKS
@@ -77,6 +77,19 @@ def test_both_names_at_once_is_a_fault(renamed):
     problems = []
     load(read({"use": [{f"{__file__}:Old": {"windows": 5, "window": 4}}]}), problems)
     assert problems == ["$.use[0].Old: unknown option 'windows', did you mean 'window'?"]
+
+
+def test_a_renamed_key_of_a_config_still_works(monkeypatch, write):
+    """An old key at the top of a config is taken under its new name, and the warning names the config."""
+    monkeypatch.setattr(deprecations, "CONFIG_KEYS", (Renamed("manner", "mode", "0.2", "0.4"),))
+    path = write("steersman.yaml", "manner: observe")
+    with pytest.warns(SteersmanDeprecationWarning) as caught:
+        config = read(path)
+    assert config.mode == "observe"
+    assert str(caught[0].message) == (
+        f"{path}: the key 'manner' is called 'mode' since 0.2; the old name is gone in 0.4"
+    )
+    assert caught[0].filename == str(path)
 
 
 def version(text: str) -> tuple[int, int]:

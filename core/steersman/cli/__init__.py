@@ -17,6 +17,7 @@ _COMMANDS = {
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
+    "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),
     "config": ("steersman.cli.config:config", "Check a config, show what is in force, print its schema."),
     "approve": ("steersman.cli.control:approve", "Say yes to a proposal of a run in mode ask."),
     "revert": ("steersman.cli.control:revert", "Undo every change of a running run at its next check."),

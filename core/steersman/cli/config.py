@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from steersman.cli import LazyGroup
-from steersman.cli.terminal import print_json, printable
 
 if TYPE_CHECKING:
     from steersman.config import Config
@@ -53,6 +52,7 @@ def check(file: Path, as_object: bool) -> None:
       steersman config check steersman.yaml
       STEERSMAN__MODE=act steersman config check pyproject.toml --json | jq .problems
     """
+    from steersman.cli.terminal import print_json, printable
     from steersman.config import ConfigError
 
     try:
@@ -85,6 +85,7 @@ def show(file: Path | None, whole: bool, as_object: bool) -> None:
       steersman config show steersman.yaml --all
       STEERSMAN__RAILS__BUDGET=3 steersman config show --json | jq '.origins["$.rails.budget"]'
     """
+    from steersman.cli.terminal import print_json
     from steersman.config.effective import effective
     from steersman.config.listing import to_object, to_yaml
 

@@ -62,7 +62,7 @@ def _train(folder: Path, config: Path, seed: int, as_json: bool) -> dict[str, An
 
         settings: Any = config
         if as_json:
-            settings = {**read(config).raw, "console": False}
+            settings = {**read(config, environment={}).raw, "console": False}
         steersman.supervise(trainer, settings)
         progress.update(task, description="training", total=STEPS)
         trainer.train()

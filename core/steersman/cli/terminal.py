@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from steersman.journal import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +28,10 @@ def console() -> Console:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one strict JSON object; NaN and infinity are text."""
+    import json
+
+    from steersman.journal import to_json
+
     click.echo(json.dumps(to_json(value), ensure_ascii=False, allow_nan=False, indent=2))
 
 
@@ -49,6 +49,8 @@ def show_title(out: Console, title: str) -> None:
 
 def show_section(out: Console, title: str, sentences: Iterable[str], style: str = "") -> None:
     """Print sentences under a title; where there is none, nothing."""
+    import textwrap
+
     from rich.text import Text
 
     said = list(sentences)

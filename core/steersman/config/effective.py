@@ -71,7 +71,7 @@ class _Tree:
             return Leaf(given, origin)
         children = _children(value)
         if children is None:
-            return Leaf(_plain(value), origin)
+            return Leaf(plain(value), origin)
         is_long = sparse and not isinstance(value, Mapping) and len(children) > _LONG and not self.whole
         left_out = tuple(name for name in children if is_long and self.origin((*path, name)) is None)
         shown = {name: self.of(child, (*path, name)) for name, child in children.items() if name not in left_out}
@@ -107,7 +107,7 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
         as_said = (old.get(path[0], path[0]), *path[1:])
         return origin_of_entry(config.layers, use.name, *as_said) if held(given, path)[0] else None
 
-    tree = _Tree(origin_in, f"default of {use.target}", given, whole)
+    tree = _Tree(origin_in, f"default of {use.target.rpartition(':')[2]}", given, whole)
     options = _children(strategy) or {}
     ours = {name: getattr(use, name) for name in OURS if name in given}
     if ours.get("time_budget") == math.inf:
@@ -117,8 +117,8 @@ def _entry(use: Use, written: object, strategy: object, config: Config, *, whole
     return Entry(str(key), use.name, Table(origin, {n: v for n, v in shown.items() if n not in empty}, empty))
 
 
-def _children(value: Any) -> dict[str, Any] | None:
-    cls: Any = type(value)
+def _children(value: object) -> dict[str, Any] | None:
+    cls = type(value)
     if attrs.has(cls):
         return {name: getattr(value, option.name) for name, option in options_of(cls).items()}
     if isinstance(value, Mapping) and value:
@@ -126,15 +126,15 @@ def _children(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as text, number, truth value, None, list or table; all else as text."""
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in cast("list[Any]", value)]
+        return [plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, set | frozenset):
-        return sorted((_plain(item) for item in cast("set[Any]", value)), key=str)
+        return sorted((plain(item) for item in cast("set[Any]", value)), key=str)
     if isinstance(value, enum.Enum):
-        return _plain(value.value)
+        return plain(value.value)
     children = _children(value)
     if children is not None or isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in (children or {}).items()}
+        return {key: plain(item) for key, item in (children or {}).items()}
     return value if value is None or isinstance(value, str | int | float) else str(value)

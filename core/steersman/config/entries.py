@@ -21,10 +21,16 @@ class Handling:
     """The keys that are Steersman's own beside a strategy's options."""
 
     on_error: Literal["quarantine", "raise", "stop"] | None = None
+    """What its failure leads to, in place of what holds for all: `quarantine`, `raise` or `stop`."""
     time_budget: float | None = field(default=None, validator=within(0.0, open_below=True))
+    """Seconds that a hook of it may take, in place of what holds for all; null is no limit."""
 
 
 OURS = (*options_of(Handling),)
+
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of a class name; an acronym is one word."""
 
 
 def used(values: Mapping[str, Any], problems: list[str]) -> tuple[Use, ...]:
@@ -72,7 +78,7 @@ def _use(entry: object, index: int, problems: list[str]) -> Use | None:
         if options:
             problems.append(f"{path}: an object takes no options here; give them to {type(entry).__qualname__} itself")
             return None
-        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(entry).__name__).lower()
+        name = _WORDS.sub("-", type(entry).__name__).lower()
         return Use(target=type(entry).__qualname__, name=name, instance=entry, index=index)
     if not isinstance(options, Mapping):
         problems.append(f"{path}.{entry}: expected a table of options, got {options!r}")

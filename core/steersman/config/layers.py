@@ -38,47 +38,48 @@ def stacked(own: Layer, problems: list[str]) -> tuple[Layer, ...]:
     layers = [*_below(own, {Path(own.name).expanduser().resolve(): own.name}, problems), own]
     implied = any("extends" not in layer.values and not _is_default(layer) for layer in layers)
     if implied and not _is_default(layers[0]):
-        layers[:0] = [layer for layer in [_shipped(_DEFAULT, own.folder, problems)] if layer is not None]
+        layers[:0] = [layer for layer in [_shipped(_DEFAULT, own.folder, "$.extends", problems)] if layer is not None]
     return tuple(layers)
 
 
 def _below(layer: Layer, seen: Mapping[Path | str, str], problems: list[str]) -> Iterator[Layer]:
     """Yield what a layer extends in so many words; what it extends by saying nothing is `stacked`'s to add, once."""
+    at = "$.extends" if len(seen) == 1 else f"{layer.name}: $.extends"
     parents: object = layer.values.get("extends", [])
     for parent in cast("list[object]", parents) if isinstance(parents, list | tuple) else [parents]:
         if not isinstance(parent, str):
-            problems.append(f"$.extends: expected a name or a path, got {parent!r}")
+            problems.append(f"{at}: expected a name or a path, got {parent!r}")
             continue
         is_path = parent.endswith((".yaml", ".yml", ".toml")) or "/" in parent
-        which = (layer.folder / Path(parent).expanduser()).resolve() if is_path else parent
+        which: Path | str = (layer.folder / Path(parent).expanduser()).resolve() if is_path else parent
         if which in seen:
             way = ", ".join(map(repr, [*seen.values()][[*seen].index(which) + 1 :]))
-            problems.append(f"$.extends: {parent!r} extends itself{way and f' through {way}'}")
+            problems.append(f"{at}: {parent!r} extends itself{way and f' through {way}'}")
             continue
-        found = _file(parent, layer.folder, problems) if is_path else _shipped(parent, layer.folder, problems)
+        found = _file(which, at, problems) if isinstance(which, Path) else _shipped(which, layer.folder, at, problems)
         if found is not None:
             yield from _below(found, {**seen, which: parent}, problems)
             yield found
 
 
-def _file(name: str, folder: Path, problems: list[str]) -> Layer | None:
+def _file(path: Path, at: str, problems: list[str]) -> Layer | None:
     try:
-        return load(folder / Path(name).expanduser())
+        return load(path)
     except ConfigError as error:
-        problems.extend(f"$.extends: {error.source}: {problem}" for problem in error.problems)
+        problems.extend(f"{at}: {error.source}: {problem}" for problem in error.problems)
         return None
 
 
-def _shipped(name: str, folder: Path, problems: list[str]) -> Layer | None:
+def _shipped(name: str, folder: Path, at: str, problems: list[str]) -> Layer | None:
     shipped = {point.name: point for point in entry_points(group=SHIPPED)}
     if name not in shipped:
         known = ", ".join(sorted(shipped))
-        problems.append(f"$.extends: no config named {name!r}{did_you_mean(name, shipped)} Installed: {known}.")
+        problems.append(f"{at}: no config named {name!r}{did_you_mean(name, shipped)} Installed: {known}.")
         return None
     try:
         values = dict(cast("Mapping[str, Any]", shipped[name].load()))
     except Exception as error:
-        problems.append(f"$.extends: the config {name!r} cannot be loaded: {type(error).__name__}: {error}")
+        problems.append(f"{at}: the config {name!r} cannot be loaded: {type(error).__name__}: {error}")
         return None
     return Layer(f"{name} ({_whose(shipped[name])})", values, folder)
 

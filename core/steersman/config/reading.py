@@ -16,6 +16,7 @@ from steersman.config.layers import SHIPPED, Layer, Source, load, stacked
 from steersman.config.laying import Laid
 from steersman.config.schema import KEYS, Config, Use
 from steersman.config.structuring import options_of, structure
+from steersman.deprecations import with_new_keys
 from steersman.spelling import did_you_mean
 
 __all__ = ["KEYS", "SHIPPED", "Source", "read"]
@@ -42,10 +43,12 @@ def read(
     layers: list[Layer] = []
     laid = Laid()
     for layer in stacked(own, found):
+        layer = evolve(layer, values=with_new_keys(layer.values, layer.name))
         said = _faults(layer.values)
         laid = laid.under(anchored(layer.values, layer.folder, own.folder), said)
-        found += said if layer is own else [f"{layer.name}: {fault}" for fault in said]
-        layers += [layer] if layer is not own or source is not None else []
+        told = said if layer.name == own.name else [f"{layer.name}: {fault}" for fault in said]
+        found += [fault for fault in told if fault not in found]
+        layers += [layer] if layer.name != own.name or source is not None else []
     for variable, text in variables(os.environ if environment is None else environment):
         said = list[str]()
         override = layer_of(variable, text, laid.values, own.folder, said)

@@ -46,13 +46,21 @@ class HyperparameterConfig:
     """
 
     min: float | None = field(default=None, validator=within(-math.inf))
+    """The least value a change may lead to, in the unit of the hyperparameter."""
     max: float | None = field(default=None, validator=within(-math.inf))
+    """The greatest value a change may lead to, in the unit of the hyperparameter."""
     min_factor: float | None = field(default=None, validator=within(0.0))
+    """The least product of all changes, as a factor of your own value or schedule."""
     max_factor: float | None = field(default=None, validator=within(0.0, open_below=True))
+    """The greatest product of all changes, as a factor of your own value or schedule."""
     owner: str | None = None
+    """The one strategy that may change it, by its name in the run."""
     largest_change: float | None = field(default=None, validator=within(0.0, open_below=True))
+    """The share of itself by which one change moves it at most, in place of that under `rails`."""
     cooldown: int | None = field(default=None, validator=within(0))
+    """Scheduled checks between two changes of it, in place of those under `rails`."""
     budget: int | None = field(default=None, validator=within(0))
+    """Changes of it that a run may have, in place of those under `rails`."""
 
     def bounds(self) -> Bounds:
         """Return the bounds the arbiter keeps to."""
@@ -73,6 +81,7 @@ class LoggingConfig:
     """The origin's own switches."""
 
     epoch_health_check_enabled: bool = True
+    """Whether health is checked at all; without it scoring stays."""
 
 
 @frozen
@@ -84,20 +93,35 @@ class Config:
     """
 
     mode: Mode = "advise"
+    """What it may do: `observe` nothing, `advise` say, `ask` change once a person approves, `act` change by itself."""
     check_every: Literal["auto", "epoch", "eval"] | int = field(default="auto", validator=_positive)
+    """When health is looked at: each evaluation, each epoch, or so many steps; `auto` as often as there is reason."""
     metrics: Mapping[str, str] = field(factory=dict[str, str])
+    """Names of metrics in your logs, each with the name that strategies know it by: `{train/ce: loss}`."""
     hyperparameters: Mapping[str, HyperparameterConfig] = field(factory=dict[str, HyperparameterConfig])
+    """What may be changed in `ask` and `act`, and how far. What is not named here is never written."""
     rails: Limits = field(factory=Limits)
+    """What holds for every change of a run, whatever proposes it."""
     outcomes: OutcomeSettings = field(factory=OutcomeSettings)
+    """When a change is judged, taken back and released."""
     recovery: RecoverySettings = field(factory=RecoverySettings)
+    """Where the healthy states lie to which a rollback returns, and what it does."""
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
-    quarantine_after: int = field(default=3, validator=_positive)
+    """What the failure of a strategy leads to: it rests after some, the run ends with the error, or the run stops."""
+    quarantine_after: int = field(default=3, validator=within(1))
+    """After how many failures a strategy rests."""
     time_budget: float | None = field(default=10.0, validator=within(0.0, open_below=True))
+    """Seconds that a hook of a strategy may take; null is no limit."""
     force_logs: Literal["auto", "always", "never"] = "auto"
+    """Whether a log is made at each evaluation and save, so that train losses are fresh; `auto`: in `act` only."""
     keep_both_bests: bool = False
+    """Whether the best by score and the best by eval loss are both kept on disk."""
     journal: str | None = None
+    """Where the journal is written; null is steersman/journal.jsonl in the output directory."""
     console: bool = True
+    """Whether anything is printed."""
     logging: LoggingConfig = field(factory=LoggingConfig)
+    """The origin's own switches."""
     use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})
     source: str = field(default="no config", metadata={"steersman.structure": False})
     folder: Path = field(factory=Path.cwd, metadata={"steersman.structure": False})

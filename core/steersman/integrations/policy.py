@@ -85,7 +85,7 @@ class Policy:
 
 def _sendable(config: Config) -> Config:
     """Return a config as another process can read it: without strategies, which run on rank 0 only."""
-    return evolve(config, use=(), raw=to_json(config.raw))
+    return evolve(config, use=(), raw=to_json(config.raw), layers=())
 
 
 def is_switched_off() -> bool:

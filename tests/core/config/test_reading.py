@@ -313,9 +313,9 @@ def test_extends_nothing():
 
 def test_extends_in_circles(write):
     """Files that extend each other are told, with the way round, and reading ends."""
-    write("b.yaml", "extends: steersman.yaml\n")
+    other = write("b.yaml", "extends: steersman.yaml\n")
     (problem,) = problems_of(write("steersman.yaml", "extends: b.yaml\n"))
-    assert problem == "$.extends: 'steersman.yaml' extends itself through 'b.yaml'"
+    assert problem == f"{other}: $.extends: 'steersman.yaml' extends itself through 'b.yaml'"
 
 
 def test_extends_the_unknown(tmp_path):
@@ -455,3 +455,19 @@ def test_a_number_that_cannot_be_meant(raw, path):
     """A number no rail or rollback can work with is a sentence with its path."""
     with pytest.raises(ConfigError, match=re.escape(f"{path}: must be")):
         read(raw)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        ("AdaptiveKL", "adaptive-kl"),
+        ("LayerwiseLR", "layerwise-lr"),
+        ("KLWatch", "kl-watch"),
+        ("Quota", "quota"),
+        ("Top2Loss", "top2-loss"),
+    ],
+)
+def test_the_name_of_an_object(cls, name):
+    """An object given in Python is called by its class in small letters, with an acronym kept whole."""
+    made = type(cls, (), {})()
+    assert [use.name for use in read({"use": [made]}).use] == [name]

@@ -158,3 +158,55 @@ def test_one_value():
     with pytest.raises(Exception, match="expected a number") as caught:
         structure_value("x", float)
     assert isinstance(caught.value, ValueError)
+
+
+@define
+class Range:
+    low: float = 0.0
+    high: float = 1.0
+
+    def __attrs_post_init__(self):
+        if self.low > self.high:
+            raise ValueError("its low end is above its high end")
+
+
+@define
+class Nested:
+    ranges: Mapping[str, Range] = field(factory=dict)
+    path: Required = field(factory=lambda: Required("x"))
+
+
+def test_values_that_do_not_go_together():
+    """What a class refuses when it is made is told with the path of its table."""
+    assert problems_of(Range, low=2) == ["$: its low end is above its high end"]
+    assert problems_of(Nested, ranges={"a": {"low": 2}}) == ["$.ranges.a: its low end is above its high end"]
+
+
+def test_a_required_option_in_a_table():
+    """A table inside the options says what is missing in it, beside what is unknown there."""
+    assert sorted(problems_of(Nested, path={"pth": "x"})) == [
+        "$.path.path: is required",
+        "$.path: unknown option 'pth', did you mean 'path'?",
+    ]
+
+
+def test_unknown_options_that_are_no_text():
+    """A name that is no text is as unknown as any other."""
+    problems = []
+    assert structure({3: 1, "zzz": 2}, Required, "$", problems) is None
+    assert sorted(problems) == ["$.path: is required", "$: unknown option 3; unknown option 'zzz'"]
+
+
+def test_two_classes_of_one_name():
+    """A class that is made anew, as an in-house file is at each load, is structured by its own options."""
+
+    def of(type_):
+        @define
+        class Fresh:
+            value: type_
+
+        return Fresh
+
+    texts, numbers = of(str), of(float)
+    assert structure({"value": "3"}, texts, "$", []) == texts("3")
+    assert structure({"value": "3"}, numbers, "$", []) == numbers(3.0)

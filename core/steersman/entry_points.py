@@ -1,0 +1,101 @@
+"""The entry points of one group, as `importlib.metadata` finds them, read from the disk without its imports.
+
+The library takes longer to import than everything here takes to run. What is no plain folder (a zip, an `.egg`), and
+a process in which another finder of distributions is at work, are left to it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class EntryPoint(NamedTuple):
+    """A name, the `module:attribute` it stands for, and the distribution that says so."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """Return every entry point of a group; of two distributions of one name the first on the path counts."""
+    seen: set[str] = set()
+    if any(hasattr(finder, "find_distributions") and not _is_pythons_own(finder) for finder in sys.meta_path):
+        return list(_by_the_library(group, seen, None))
+    found: list[EntryPoint] = []
+    for folder in (entry or "." for entry in sys.path):
+        if folder.endswith(".egg") or os.path.isfile(folder):
+            found += _by_the_library(group, seen, [folder])
+            continue
+        for info in _infos(folder):
+            if _is_first(info.rpartition(".")[0].partition("-")[0], seen):
+                found += _points(os.path.join(folder, info), group)
+    return found
+
+
+def _is_pythons_own(finder: object) -> bool:
+    return getattr(finder, "__module__", "") in ("_frozen_importlib_external", "importlib._bootstrap_external")
+
+
+def _infos(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
+    except OSError:
+        return []
+
+
+def _is_first(distribution: str, seen: set[str]) -> bool:
+    name = distribution.lower().replace("-", "_").replace(".", "_")
+    if name in seen:
+        return False
+    seen.add(name)
+    return True
+
+
+def _points(info: str, group: str) -> Iterator[EntryPoint]:
+    text = _text(os.path.join(info, "entry_points.txt"))
+    if f"[{group}]" not in text:
+        return
+    name, version = _name_and_version(info)
+    is_ours = False
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            is_ours = line == f"[{group}]"
+        elif is_ours and line and not line.startswith("#"):
+            point, _, target = line.partition("=")
+            yield EntryPoint(point.strip(), target.strip(), name, version)
+
+
+def _name_and_version(info: str) -> tuple[str, str]:
+    """Return what the metadata says; where it says nothing, what the folder is called."""
+    folder = os.path.basename(info).rpartition(".")[0].split("-")
+    said = {"Name": folder[0], "Version": folder[1] if len(folder) > 1 else ""}
+    for line in (_text(os.path.join(info, "METADATA")) or _text(os.path.join(info, "PKG-INFO"))).splitlines():
+        key, colon, value = line.partition(":")
+        if not line:
+            break
+        if colon and key in said:
+            said[key] = value.strip()
+    return said["Name"], said["Version"]
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _by_the_library(group: str, seen: set[str], path: list[str] | None) -> Iterator[EntryPoint]:
+    from importlib import metadata
+
+    for dist in metadata.distributions() if path is None else metadata.distributions(path=path):
+        if _is_first(dist.name or "", seen):
+            for point in dist.entry_points:
+                if point.group == group:
+                    yield EntryPoint(point.name, point.value, dist.name, dist.version)
