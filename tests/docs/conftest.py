@@ -1,0 +1,58 @@
+"""Runs what a page shows: its files are written, its commands are run, and what they print is compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+class Page:
+    """A page of docs/, in the working directory."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (DOCS / name).read_text(encoding="utf-8")
+
+    @property
+    def consoles(self) -> list[str]:
+        """The text of each console block."""
+        return re.findall(r"^```console\n(.*?)^```$", self.text, re.M | re.S)
+
+    def write_files(self) -> None:
+        """Write each block whose first line is a comment with the path of a file of one's own."""
+        for body in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", self.text, re.M | re.S):
+            named = re.match(r"# (\S+\.(?:py|yaml))\n", body)
+            if named and not named[1].startswith(("docs/", "contrib/")):
+                path = Path(named[1])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(body, encoding="utf-8")
+
+    @staticmethod
+    def run(console: str) -> None:
+        """Run the commands of a console block; each prints what is shown, where `...` stands for any lines."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", console, re.M):
+            ran = subprocess.run(
+                command, shell=True, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+            )
+            assert prints(ran.stdout + ran.stderr, shown), f"{command}\n{ran.stdout}{ran.stderr}"
+
+
+def prints(printed: str, shown: str) -> bool:
+    """Whether a text is what is shown: lines without trailing blanks, `...` for any number of them."""
+    lines = [line.rstrip() for line in shown.splitlines()]
+    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in lines)
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed.splitlines())) is not None
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Page]:
+    """Return what makes a page by its name; the working directory is the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return Page
