@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import io
 import re
 import runpy
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -36,6 +38,7 @@ from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Limits, Mode
 from steersman.registry import Registry
 from steersman.snapshots import OnPaperSnapshots, Recovery, RecoverySettings
+from steersman.testing import CHECKS, Played, Story
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -68,12 +71,23 @@ def blocks(page: str) -> list[Block]:
     return [Block(language, body) for language, body in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)]
 
 
-def write_files(page: str) -> None:
-    for block in blocks(page):
-        if block.file is not None and not block.is_quoted:
-            path = Path(block.file)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
+def write_files(page: str) -> set[str]:
+    """Write the files that a page's blocks stand for; return the names under which Python imports them."""
+    files = [(Path(block.file), block.text) for block in blocks(page) if block.file and not block.is_quoted]
+    for path, text in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return {path.with_suffix("").parts[0] for path, _ in files}
+
+
+@contextlib.contextmanager
+def forgotten(names: set[str]) -> Iterator[None]:
+    """Forget the modules of these names afterwards: another page has files of the same name."""
+    try:
+        yield
+    finally:
+        for module in [module for module in sys.modules if module.partition(".")[0] in names]:
+            del sys.modules[module]
 
 
 def with_block(language: str) -> Iterator[Any]:
@@ -86,14 +100,15 @@ def with_block(language: str) -> Iterator[Any]:
 def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every python block runs, in order, and prints what the `output` block after it shows."""
     monkeypatch.chdir(tmp_path)
-    write_files(page)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = write_files(page)
     found = blocks(page)
     namespace: dict[str, Any] = {"__name__": "docs"}
 
     for block, after in zip(found, [*found[1:], None], strict=True):
         if block.language == "python" and not block.is_quoted:
             printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
+            with contextlib.redirect_stdout(printed), forgotten(names):
                 exec(compile(block.text, page, "exec"), namespace)
             if after is not None and after.language == "output":
                 assert printed.getvalue() == after.text
@@ -396,3 +411,14 @@ def test_every_label_is_explained() -> None:
     reference = sections("reference/journal.md")["outcome"]
 
     assert [label for label in get_args(Label) if f"| `{label}` |" not in table or f"`{label}`" not in reference] == []
+
+
+def test_the_testing_kit_is_listed() -> None:
+    """The page on tests has each method of a story, each field of what is played, and each check of the contract."""
+    told = sections("how-to/test-a-strategy.md")
+    stories, contract = told["Tell a run, and see what comes of it"], told["Keep the contract"]
+
+    public = [name for name, member in vars(Story).items() if inspect.isfunction(member) and not name.startswith("_")]
+    assert [name for name in public if f"| `.{name}(" not in stories] == []
+    assert [field.name for field in attrs.fields(Played) if f"| `{field.name}`" not in stories] == []
+    assert [*fields_of(contract)] == [check.__name__ for check in CHECKS]
