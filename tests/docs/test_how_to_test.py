@@ -10,10 +10,8 @@ from steersman.loading import find
 from steersman.testing import StrategyContract, a_run
 
 NAME = "how-to/test-a-strategy.md"
-DRAFT = """
-        now = check.windows[-1].mean("grad_norm") if check.windows else None
-        before = [window.mean("grad_norm") for window in check.windows[:-1]]
-"""
+SOUND = 'check.window.mean("kl") if check.window else None'
+DRAFT = 'check.windows[-1].mean("kl") if check.windows else None'
 
 
 def test_the_tests_of_the_page(page):
@@ -25,19 +23,15 @@ def test_the_tests_of_the_page(page):
     page.run(console)
 
 
-@pytest.mark.parametrize(("is_draft", "found"), [(False, [40]), (True, [40, 40])])
-def test_the_draft_finds_a_jump_twice(page, is_draft, found):
-    """What the page tells of its draft is so: the last check, without a window of its own, finds the jump again."""
+@pytest.mark.parametrize(("looks_at", "found"), [(SOUND, [30]), (DRAFT, [30, 30])])
+def test_the_draft_finds_it_twice(page, looks_at, found):
+    """What the page tells of its draft is so: the last check, without a window of its own, finds the same KL again."""
     page(NAME).write_files()
-    file = Path("hooks/gradient_watch.py")
-    text = file.read_text(encoding="utf-8")
-    begin, end = text.index("        now = check.window"), text.index("        before = [norm for")
-    file.write_text(text[:begin] + DRAFT.lstrip("\n") + text[end:] if is_draft else text, encoding="utf-8")
-    made = find("./hooks/gradient_watch.py:GradientWatch", Path.cwd(), [])
+    file = Path("hooks/kl_ceiling.py")
+    file.write_text(file.read_text(encoding="utf-8").replace(SOUND, looks_at), encoding="utf-8")
+    made = find("./hooks/kl_ceiling.py:KLCeiling", Path.cwd(), [])
     assert made is not None
-    story = (
-        a_run(learning_rate=1e-3).epoch(grad_norm=1.0).epoch(grad_norm=1.0).epoch(grad_norm=1.0).epoch(grad_norm=9.0)
-    )
+    story = a_run(kl_penalty=0.1).epoch(kl=2.0).epoch(kl=4.0).epoch(kl=12.0)
 
     assert [finding.step for finding in story.play(made[0]).findings] == found
 
