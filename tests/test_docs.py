@@ -77,17 +77,19 @@ def write_files(page: str) -> set[str]:
     for path, text in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return {path.with_suffix("").parts[0] for path, _ in files}
+    return {path.with_suffix("").parts[0] for path, _ in files if path.suffix == ".py"}
 
 
 @contextlib.contextmanager
 def forgotten(names: set[str]) -> Iterator[None]:
-    """Forget the modules of these names afterwards: another page has files of the same name."""
+    """Forget what is imported under these names meanwhile: another page has files of the same name."""
+    before = {*sys.modules}
     try:
         yield
     finally:
-        for module in [module for module in sys.modules if module.partition(".")[0] in names]:
-            del sys.modules[module]
+        for module in {*sys.modules} - before:
+            if module.partition(".")[0] in names:
+                del sys.modules[module]
 
 
 def with_block(language: str) -> Iterator[Any]:

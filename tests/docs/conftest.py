@@ -45,13 +45,13 @@ class Page:
 
 
 def prints(printed: str, shown: str) -> bool:
-    """Whether a text is what is shown: lines without trailing blanks, where ` ...` ends one early.
+    """Whether a text is what is shown: without trailing blanks and lines, where ` ...` ends a line early.
 
     A line of `...` alone stands for any number of them.
     """
     lines = [line.rstrip() for line in shown.splitlines()]
     pattern = "".join(r"(?:.*\n)*?" if line == "..." else _pattern(line) + r"\n" for line in lines)
-    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed.splitlines())) is not None
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed.rstrip().splitlines())) is not None
 
 
 def _pattern(line: str) -> str:
