@@ -19,14 +19,18 @@ class Page:
     def __init__(self, name: str) -> None:
         self.text = (DOCS / name).read_text(encoding="utf-8")
 
+    def blocks(self, language: str) -> list[str]:
+        """Return the text of each block in a language."""
+        return re.findall(rf"^```{language}\n(.*?)^```$", self.text, re.M | re.S)
+
     @property
     def consoles(self) -> list[str]:
         """The text of each console block."""
-        return re.findall(r"^```console\n(.*?)^```$", self.text, re.M | re.S)
+        return self.blocks("console")
 
     def write_files(self) -> None:
         """Write each block whose first line is a comment with the path of a file of one's own."""
-        for body in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", self.text, re.M | re.S):
+        for body in self.blocks("(?:python|yaml)"):
             named = re.match(r"# (\S+\.(?:py|yaml))\n", body)
             if named and not named[1].startswith(("docs/", "contrib/")):
                 path = Path(named[1])
