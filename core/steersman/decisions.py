@@ -84,7 +84,8 @@ class Adjust:
     """Propose to change a hyperparameter by a factor or a summand, applied once to the value in force.
 
     `at_least` and `at_most` are the bounds of the rule that proposes it. A bound never reverses a change: where the
-    value is already beyond it, the proposal is refused.
+    value is already beyond it, the proposal is refused. A cut is released by itself once the run is healthy again
+    (`outcomes.release_after`), unless it is `lasting`: that of a schedule or a controller, no remedy.
 
     Raises ValueError unless exactly one of `scale` (above 0) and `add` is given and both are finite.
     """
@@ -95,6 +96,7 @@ class Adjust:
     at_least: float | None = field(default=None, converter=_optional_number, kw_only=True)
     at_most: float | None = field(default=None, converter=_optional_number, kw_only=True)
     because: str = field(default="", converter=_one_line, kw_only=True)
+    lasting: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if (self.scale is None) == (self.add is None):

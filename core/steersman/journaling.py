@@ -128,6 +128,7 @@ def journal_verdict(
         at_least=proposal.at_least,
         at_most=proposal.at_most,
         because=proposal.because,
+        lasting=proposal.lasting,
         verdict=verdict.ruling,
         reason=verdict.reason,
         old=verdict.old,

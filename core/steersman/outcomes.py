@@ -145,9 +145,10 @@ class Outcomes:
         up = new > old
         risky = (entry.safer == "down" and up) or (entry.safer == "up" and not up)
         scaled = adjust.scale is not None
+        cut = entry.safer is not None and not risky and not adjust.lasting
         self.trials.append(
             Trial(
-                entry.name, strategy, step, risky, entry.safer is not None and not risky,
+                entry.name, strategy, step, risky, cut,
                 ratio if scaled else None, None if scaled else new - old,
             )
         )  # fmt: skip

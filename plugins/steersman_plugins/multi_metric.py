@@ -34,7 +34,7 @@ class MultiMetric:
     """Score a checkpoint by eval loss, overfitting gap, perplexity and an improvement bonus (lower is better).
 
     `improvement` says what an evaluation must beat to earn the bonus: the `previous` one or the `best` so far.
-    Where there is no finite eval loss it has no opinion.
+    Where there is no finite eval loss, or a loss so large that the terms are not finite, it has no opinion.
     """
 
     eval_loss_weight: float = 0.5
@@ -64,7 +64,8 @@ class MultiMetric:
             "improvement": self.improvement_weight,
         }
         weighted = {name: weights[name] * value for name, value in terms(loss, train, stale).items()}
-        return Score(sum(weighted.values()), weighted)
+        total = sum(weighted.values())
+        return Score(total, weighted) if math.isfinite(total) else None
 
 
 def _has_loss(checkpoint: Checkpoint) -> bool:

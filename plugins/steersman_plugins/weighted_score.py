@@ -26,7 +26,7 @@ class WeightedScore:
     """Score a checkpoint by a weighted sum of metrics.
 
     `metrics` names them: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`. Where one of
-    the metrics is missing or not finite it has no opinion.
+    the metrics is missing or not finite, or the sum is not, it has no opinion.
     """
 
     metrics: Mapping[str, float | Weight] = field(factory=dict[str, float | Weight])
@@ -54,4 +54,5 @@ class WeightedScore:
             if not math.isfinite(value):
                 return None
             weighted[name] = weight.weight * (value if weight.direction == "lower" else -value)
-        return Score(sum(weighted.values()), weighted)
+        total = sum(weighted.values())
+        return Score(total, weighted) if math.isfinite(total) else None

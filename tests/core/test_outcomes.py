@@ -186,6 +186,21 @@ def test_a_cut_is_released_after_healthy_checks(steer):
     assert made(told)[1:] == [(60, "steersman", 1.0, "release after 3 healthy checks")]
 
 
+def test_a_lasting_cut_is_not_released(steer):
+    """A cut that its strategy means to last stays in a healthy run, and is judged as any other."""
+    told = steer({20: Adjust("learning_rate", scale=0.5, lasting=True)}, [1.0] * 12)
+
+    assert made(told) == [(20, "steers", 0.5, "")]
+    assert [e.data["label"] for e in told.of("outcome")] == ["unclear"]
+
+
+def test_a_lasting_risk_is_no_less_a_risk(steer):
+    """What raises risk is taken back though its strategy means it to last: no strategy switches a rail off."""
+    told = steer({40: Adjust("learning_rate", scale=2.0, lasting=True)}, [1.0] * 12)
+
+    assert [new for _, _, new, _ in made(told)] == [2.0, 1.0]
+
+
 def test_each_further_release_waits_twice_as_long(steer):
     """The first cut is released after three healthy checks, the next after six."""
     cut = Adjust("learning_rate", scale=0.5)
