@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter_ns
 from typing import Any, cast
@@ -111,7 +112,7 @@ class Dispatch:
     def watch(self) -> Watchdog | None:
         """Return a watchdog over the calls, not yet started; None where no strategy has a time budget."""
         budgets = [loaded.time_budget for loaded in self.strategies if loaded.time_budget is not None]
-        return Watchdog(self._running, self._overran, min(budgets)) if budgets else None
+        return Watchdog(weakref.ref(self), min(budgets)) if budgets else None
 
     def tell_journaled(self, run: Run, entry: object) -> None:
         """Call every `on_journaled`; what is journaled while a hook runs is told to none."""
@@ -203,11 +204,12 @@ class Dispatch:
             self._rest_the_late()
         return answer
 
-    def _running(self) -> tuple[Running, object] | None:
+    def running(self) -> tuple[Running, object] | None:
+        """Return the call that runs, with a key that no other call has."""
         call = self._current[0]
         return None if call is None else (call, (self._ticks, id(call)))
 
-    def _overran(self, running: Running) -> None:
+    def overran(self, running: Running) -> None:
         """Hear, in the watchdog's thread, of a call that goes on beyond its budget."""
         call = cast("_Call", running)
         self._late.append(call)

@@ -264,6 +264,7 @@ class Supervisor:
             **facts,
         }
         self.journal.write("end", self.progress.step, **told)
+        self.close()
         return told
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import weakref
 from typing import Protocol
 
 from attrs import define, field
@@ -20,20 +20,28 @@ class Running(Protocol):
     def time_budget(self) -> float | None: ...
 
 
-@define(eq=False)
-class Watchdog:
-    """A thread that looks at what runs, and tells `overran` once of a call that outlasts its budget.
+class Watched(Protocol):
+    """What makes calls: `running` returns the one that runs with a key that no other has, or None between calls.
 
-    `running` returns the call and a key that no other call has, or None between calls. Time is counted in
-    looks: while the process is suspended nobody looks, so no call is blamed for it. C code that holds the interpreter's
-    lock is noticed when it lets go.
+    `overran` hears, in the watchdog's thread, of a call that goes on beyond its budget.
     """
 
-    running: Callable[[], tuple[Running, object] | None]
-    overran: Callable[[Running], None]
+    def running(self) -> tuple[Running, object] | None: ...
+    def overran(self, running: Running) -> None: ...
+
+
+@define(eq=False)
+class Watchdog:
+    """A thread that looks at what runs, and tells once of a call that outlasts its budget.
+
+    Time is counted in looks: while the process is suspended nobody looks, so no call is blamed for it. C code that
+    holds the interpreter's lock is noticed when it lets go. The thread ends with `stop`, or with what it watches.
+    """
+
+    watched: weakref.ref[Watched]
     shortest_budget: float
-    _stop: threading.Event = field(factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _stop: threading.Event = field(init=False, factory=threading.Event)
+    _thread: threading.Thread | None = field(init=False, default=None)
 
     def start(self) -> None:
         """Begin to look; twice is once."""
@@ -52,11 +60,15 @@ class Watchdog:
         seen: object = None
         looks = 0
         while not self._stop.wait(pause):
-            now = self.running()
+            watched = self.watched()
+            if watched is None:
+                return
+            now = watched.running()
             if now is None or now[1] != seen:
                 seen, looks = now and now[1], 0
-                continue
-            looks += 1
-            budget = now[0].time_budget
-            if budget is not None and (looks - 1) * pause < budget <= looks * pause:
-                self.overran(now[0])
+            else:
+                looks += 1
+                budget = now[0].time_budget
+                if budget is not None and (looks - 1) * pause < budget <= looks * pause:
+                    watched.overran(now[0])
+            del watched, now

@@ -1,4 +1,5 @@
 import math
+import time
 from typing import Any
 
 import pytest
@@ -267,3 +268,29 @@ def test_time_is_sampled():
     sampled = dispatch.seconds()["slow"]
     dispatch.collect("diagnose", None, None, Finding)
     assert 0.0 < sampled < dispatch.seconds()["slow"]
+
+
+def test_a_guard_fails_closed():
+    """A veto that raises objects where the strategy's `on_error` is stop, and is no objection where it is not."""
+    adjust = Adjust("learning_rate", scale=0.5)
+    for on_error, objection in (("stop", "guard failed, and its `on_error` is stop"), ("quarantine", None)):
+        hooks = frozenset({"veto_adjustment"})
+        guard = Loaded("guard", Answers(RuntimeError("no")), Source("here"), on_error=on_error, hooks=hooks)
+        dispatch = Dispatch(register((guard,)), (guard,), lambda failure: None)
+        assert dispatch.veto(None, adjust) == objection
+
+
+def test_the_body_of_a_generator_is_timed():
+    """A hook that yields is timed to its end, not to the moment that it returns a generator."""
+
+    class Yields:
+        @hookimpl
+        def diagnose(self):
+            spent = time.perf_counter_ns() + 20_000_000
+            while time.perf_counter_ns() < spent:
+                pass
+            yield Finding("a", "b")
+
+    dispatch, _ = dispatch_of(slow=Yields())
+    assert dispatch.collect("diagnose", None, None, Finding) == [("slow", Finding("a", "b"))]
+    assert dispatch.seconds()["slow"] >= 0.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
@@ -132,6 +133,16 @@ def test_the_watchdog_ends_with_the_run(supervise):
     run.supervisor.close()
     assert len(watchers) == 1
     assert not watchers[0].is_alive()
+
+
+def test_the_watchdog_ends_with_what_it_watches(supervise):
+    """A supervisor that is dropped without an end leaves no thread behind."""
+    supervise(Beside(), config={"time_budget": 0.05})
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name == "steersman-watchdog":
+            thread.join(PATIENCE)
+    assert [t.name for t in threading.enumerate() if t.name == "steersman-watchdog"] == []
 
 
 @pytest.mark.parametrize("replaying", [True, False])
