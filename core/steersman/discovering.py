@@ -58,10 +58,10 @@ def in_house(target: str, folder: str | os.PathLike[str] = ".") -> Found:
 
 def _outlined(point: EntryPoint, outlines: Outlines) -> Found:
     bare = Found(*point)
-    module, _, name = (part.strip() for part in point.target.partition("[")[0].partition(":"))
+    module, _, name = (part.strip() for part in point.value.partition("[")[0].partition(":"))
     try:
         if not all(part.isidentifier() for part in f"{module}.{name or 'Class'}".split(".")):
-            raise Unreadable(f"its entry point {point.target!r} does not read as module:Class")
+            raise Unreadable(f"its entry point {point.value!r} does not read as module:Class")
         if not name:
             raise Unreadable(f"{module} is a module; an entry point must name a class")
         return _told(bare, outlines.of(module, name))

@@ -6,20 +6,32 @@ distributions is at work are left to it.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.machinery import PathFinder
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class EntryPoint(NamedTuple):
     """A name, the `module:attribute` it stands for, and the distribution that says so."""
 
     name: str
-    target: str
+    value: str
     distribution: str
     version: str
+
+    @property
+    def origin(self) -> str:
+        """The distribution, its version, and what it says."""
+        return f"{self.distribution} {self.version} ({self.value})"
+
+    def load(self) -> Any:
+        """Import the module and return what the name stands for; raises whatever that raises."""
+        module, _, attribute = (part.strip() for part in self.value.partition("[")[0].partition(":"))
+        return functools.reduce(getattr, attribute.split(".") if attribute else (), import_module(module))
 
 
 def entry_points(group: str) -> list[EntryPoint]:
