@@ -143,9 +143,10 @@ class Outcomes:
     ) -> None:
         """Watch a change that was just made."""
         up = new > old
-        risky = (entry.safer == "down" and up) or (entry.safer == "up" and not up)
+        beyond = entry.factor > 1 + _ROUNDING if up else entry.factor < 1 - _ROUNDING  # of the user's own value
+        risky = beyond and ((entry.safer == "down" and up) or (entry.safer == "up" and not up))
         scaled = adjust.scale is not None
-        cut = entry.safer is not None and not risky and not adjust.lasting
+        cut = entry.safer == ("down" if not up else "up") and not adjust.lasting
         self.trials.append(
             Trial(
                 entry.name, strategy, step, risky, cut,
@@ -249,6 +250,7 @@ def _released(cut: Trial, factor: float) -> Adjust:
     return evolve(undo, scale=min(undo.scale, own) if cut.scale < 1 else max(undo.scale, own))
 
 
+_ROUNDING = 1e-9
 _WHY_UNDONE = "it raised risk and is not clearly better since"
 
 

@@ -201,6 +201,16 @@ def test_a_lasting_risk_is_no_less_a_risk(steer):
     assert [new for _, _, new, _ in made(told)] == [2.0, 1.0]
 
 
+def test_the_way_back_to_the_users_own_value_is_no_risk(steer):
+    """A strategy that takes back its own cut is left alone; one that goes beyond the user's own value is not."""
+    cut = Adjust("learning_rate", scale=0.5, lasting=True)
+    back = steer({20: cut, 40: Adjust("learning_rate", scale=2.0)}, [1.0] * 12)
+    beyond = steer({20: cut, 40: Adjust("learning_rate", scale=3.0)}, [1.0] * 12)
+
+    assert [new for _, _, new, _ in made(back)] == [0.5, 1.0]
+    assert [new for _, _, new, _ in made(beyond)] == [0.5, 1.5, 0.5]
+
+
 def test_each_further_release_waits_twice_as_long(steer):
     """The first cut is released after three healthy checks, the next after six."""
     cut = Adjust("learning_rate", scale=0.5)

@@ -234,21 +234,41 @@ def test_a_real_run_whose_kl_climbs_from_zero_is_left_alone_until_it_arrives():
     assert found.values[NAME] >= 0.004
 
 
+def readme_config():
+    """Return the YAML of the README as it is written."""
+    return yaml.safe_load((Path(__file__).parents[1] / "README.md").read_text().split("```yaml\n")[1].split("```")[0])
+
+
+def on_target(story):
+    """Return the story with twenty healthy checks on target behind it."""
+    for _ in range(20):
+        story = story.epoch(kl=0.05, loss=1.0)
+    return story
+
+
 def test_the_readme_config_reads():
     """The YAML of the README is a config without a fault, and its options are this strategy's."""
-    raw = yaml.safe_load((Path(__file__).parents[1] / "README.md").read_text().split("```yaml\n")[1].split("```")[0])
     problems: list[str] = []
-    (used,) = read(raw, problems).use
+    (used,) = read(readme_config(), problems).use
     assert used.target == "adaptive-kl"
     assert structure(used.options, AdaptiveKL, "$", problems) is not None and problems == []
 
 
-def test_the_outcomes_of_the_readme_keep_a_penalty_that_works():
-    """Raised once and on target ever after: Steersman releases the raise, with the outcomes of the README it stays."""
-    story = a_run(kl_penalty=0.04).epoch(kl=0.06, loss=1.0)
-    for _ in range(4):
-        story = story.epoch(kl=0.05, loss=1.0)
+def test_a_raise_lasts_however_long_the_run_is_healthy():
+    """Raised once by 1.02^10 and on target ever after: by default a remedy is released after two healthy checks, and
+    after twenty the penalty of the controller is still up."""
+    found = on_target(a_run(kl_penalty=0.04).epoch(kl=0.06, loss=1.0)).play(AdaptiveKL(target=0.05), rails=True)
+    assert [(c.step, c.strategy) for c in found.changes] == [(10, "adaptive-kl")]
+    assert found.values == {NAME: pytest.approx(0.0487598)}
+
+
+def test_a_lowering_is_a_risk_that_the_outcomes_of_the_readme_let_stand():
+    """Lowered by 0.98^10 and on target ever after: three checks later Steersman takes it back; the README says how
+    not to."""
+    story = on_target(a_run(kl_penalty=0.04).epoch(kl=0.025, loss=1.0).epoch(kl=0.025, loss=1.0))
     by_default = story.play(AdaptiveKL(target=0.05), rails=True)
-    assert [(c.step, c.new) for c in by_default.changes] == [(10, pytest.approx(0.0487598)), (30, pytest.approx(0.04))]
-    kept = story.play(AdaptiveKL(target=0.05), rails=True, outcomes={"revert_risky": False, "release_after": 0})
-    assert [(c.step, c.new) for c in kept.changes] == [(10, pytest.approx(0.0487598))]
+    assert [(c.step, c.strategy) for c in by_default.changes] == [(20, "adaptive-kl"), (50, "steersman")]
+    assert by_default.values == {NAME: pytest.approx(0.04)}
+    kept = story.play(AdaptiveKL(target=0.05), rails=True, outcomes=readme_config()["outcomes"])
+    assert [(c.step, c.strategy) for c in kept.changes] == [(20, "adaptive-kl")]
+    assert kept.values == {NAME: pytest.approx(0.0326829)}

@@ -201,10 +201,41 @@ def test_a_wrong_option_is_refused_with_its_name(options, says):
         LayerwiseLR(**options)
 
 
+def readme_config():
+    """Return the YAML of the README as it is written."""
+    return yaml.safe_load((Path(__file__).parents[1] / "README.md").read_text().split("```yaml\n")[1].split("```")[0])
+
+
+def healthy(epochs):
+    """Return a run in health with ratios of 4 and 1, which want factors above and below 1."""
+    story = run()
+    for _ in range(epochs):
+        story = story.epoch(loss=1.0, **logged(a=(4.0, 1.0), b=(1.0, 1.0)))
+    return story
+
+
+def test_a_lowered_rate_lasts_however_long_the_run_is_healthy():
+    """By default a remedy is released after two healthy checks; after twenty the rate of b is still a tenth lower."""
+    found = healthy(20).play(LayerwiseLR(min_factor=0.9, max_factor=1.0), rails=True)
+    assert [(c.step, c.strategy, c.hyperparameter) for c in found.changes] == [(10, "layerwise-lr", B)]
+    assert found.values[B] == pytest.approx(0.01 / 1.1)
+    assert found.values[A] == 0.01
+
+
+def test_a_raised_rate_is_a_risk_that_the_outcomes_of_the_readme_let_stand():
+    """Three checks after the raise Steersman takes it back, as the loss is no better; the README says how not to."""
+    options = {"min_factor": 1.0, "max_factor": 1.1}
+    by_default = healthy(4).play(LayerwiseLR(**options), rails=True)
+    assert [(c.step, c.strategy) for c in by_default.changes] == [(10, "layerwise-lr"), (40, "steersman")]
+    assert by_default.values[A] == pytest.approx(0.01)
+    kept = healthy(20).play(LayerwiseLR(**options), rails=True, outcomes=readme_config()["outcomes"])
+    assert [(c.step, c.strategy) for c in kept.changes] == [(10, "layerwise-lr")]
+    assert kept.values[A] == pytest.approx(0.011)
+
+
 def test_the_readme_config_reads():
     """The YAML of the README is a config without a fault, and its options are this strategy's."""
-    raw = yaml.safe_load((Path(__file__).parents[1] / "README.md").read_text().split("```yaml\n")[1].split("```")[0])
     problems: list[str] = []
-    (used,) = read(raw, problems).use
+    (used,) = read(readme_config(), problems).use
     assert used.target == "layerwise-lr"
     assert structure(used.options, LayerwiseLR, "$", problems) is not None and problems == []

@@ -89,24 +89,10 @@ def test_a_cut_that_is_only_advised_is_not_counted_as_made():
 
 def test_a_cut_that_is_refused_is_asked_for_again():
     """The rails let three checks pass between two changes: the cut due at 50 and at 60 is refused, and made at 70."""
-    played = evaluated(*[2.0] * 7).play(Plateau(patience=1), rails={"cooldown": 3}, outcomes={"release_after": 0})
+    played = evaluated(*[2.0] * 7).play(Plateau(patience=1), rails={"cooldown": 3})
 
     verdicts = [(30, "applied"), (50, "refused"), (60, "refused"), (70, "applied")]
     assert [(p.step, p.verdict) for p in played.proposals] == verdicts
-
-
-def test_a_release_is_told_with_the_option_that_keeps_the_cut():
-    """Steersman releases a cut after two healthy checks unless told not to, and what was counted goes with it."""
-    story = evaluated(*[2.0] * 8)
-    played = story.play(Plateau(patience=2), rails=True)
-    kept = story.play(Plateau(patience=2), rails=True, outcomes={"release_after": 0})
-
-    # bad at 20, 30 and 40: cut; released at 60; 70 and 80 are the first two that count at the rate it has again
-    assert [(c.step, c.strategy, c.new) for c in played.changes] == [(40, "plateau", 0.05), (60, "steersman", 0.1)]
-    assert [(f.step, f.message) for f in played.findings if f.name == "cut-released"] == [
-        (70, "the cut was released; `outcomes: {release_after: 0}` keeps it")
-    ]
-    assert [(c.step, c.strategy, c.new) for c in kept.changes] == [(40, "plateau", 0.05), (70, "plateau", 0.025)]
 
 
 @define(eq=False)
@@ -116,6 +102,17 @@ class CutsAt20:
     @hookimpl
     def propose_adjustments(self, check: Check) -> Adjust | None:
         return Adjust("learning_rate", scale=0.9) if check.step == 20 else None
+
+
+def test_a_cut_lasts_however_long_the_run_is_healthy():
+    """After the cut at 30 twenty healthy checks go by: it stays, where a remedy at 20 is released by default at 40."""
+    story = evaluated(2.0, 2.0, 2.0, *[1.9 - 0.01 * i for i in range(20)])
+    played = story.play(Plateau(patience=1), rails=True)
+    remedy = story.play(CutsAt20, rails=True)
+
+    assert [(c.step, c.strategy, c.new) for c in played.changes] == [(30, "plateau", 0.05)]
+    assert played.values == {"learning_rate": 0.05}
+    assert [(c.step, c.strategy) for c in remedy.changes] == [(20, "cuts-at20"), (40, "steersman")]
 
 
 def test_a_change_by_another_strategy_gives_patience_back():

@@ -15,11 +15,10 @@ from steersman.registry import Registry
 def told(plan: RunPlan, *losses: float, sets: int = 1, **options):
     """Return the steps of the cuts and the findings of a run of that plan, evaluated every 10 steps on `sets` sets."""
     rails = {"warmup": True, "adaptive_scheduler": True, "cooldown": 0, "last_share": 0}
-    allowed, outcomes = {"learning_rate": {}}, {"release_after": 0}
     config = read(
         {
             "extends": [], "mode": "act", "use": [Plateau(**options)], "check_every": "eval", "rails": rails,
-            "hyperparameters": allowed, "outcomes": outcomes,
+            "hyperparameters": {"learning_rate": {}},
         }
     )  # fmt: skip
     journal, entries = Journal(None), []

@@ -32,7 +32,7 @@ class AdaptiveKL:
     the penalty is not lowered while the KL still rises by itself, unless `lower_while_rising`: it would be at its
     lowest when the KL arrives. A window without the metric, with a value of it that is not finite, or with a mean below
     0, which no KL divergence can have, changes nothing. Where the penalty is 0 or not known, or cannot be changed, that
-    is said once.
+    is said once. A raised penalty lasts, a lowered one is a risk like any other (`outcomes.revert_risky`).
 
     Source: Ziegler et al. (2019), Fine-Tuning Language Models from Human Preferences, section 2.2
     """
@@ -108,7 +108,7 @@ class AdaptiveKL:
         )
         way = "above" if error > 0 else "below"
         because = f"{self.metric} {kl:.4g} is {abs(error):.0%} {way} its target {self.target:g}"
-        return Adjust(PENALTY, scale=scale, at_least=low, at_most=high, because=because)
+        return Adjust(PENALTY, scale=scale, at_least=low, at_most=high, because=because, lasting=True)
 
     def _mean(self, run: Run, check: Check) -> float | None:
         _ = run.history[self.metric].latest  # remembered, and named at the end of the run if it never comes

@@ -32,7 +32,8 @@ class LayerwiseLR:
     within `min_factor` and `max_factor` of the user's own rate, and the group's factor moves towards it by at most
     `largest_change` a check. Norms are `weight_norm/NAME` and `grad_norm/NAME`, or `update_norm/NAME` for optimizers
     that rescale the gradient (LAMB), averaged over the check's window; NAME is the NAME of `learning_rate[NAME]`. A
-    group with a norm of 0 keeps its factor. With norms of fewer than two groups that is said once.
+    group with a norm of 0 keeps its factor. With norms of fewer than two groups that is said once. A lowered factor
+    lasts, a raised one is a risk like any other (`outcomes.revert_risky`).
 
     Source: You, Gitman, Ginsburg (2017), Large Batch Training of Convolutional Networks (LARS)
     Source: You et al. (2019), Large Batch Optimization for Deep Learning: Training BERT in 76 minutes (LAMB)
@@ -87,7 +88,7 @@ class LayerwiseLR:
             if scale is not None:
                 n = norms[name]
                 because = f"weight norm {n.weight:.3g} to {n.step:.3g}: factor {rate.factor:.3g} towards {wanted:.3g}"
-                yield Adjust(rate.name, scale=scale, because=because)
+                yield Adjust(rate.name, scale=scale, because=because, lasting=True)
 
     def _norms(self, window: Window) -> dict[str, Norms]:
         """Return the mean norms of the groups that take part and have both."""

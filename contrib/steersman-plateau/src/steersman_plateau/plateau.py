@@ -27,6 +27,7 @@ class Plateau:
 
     It judges neither while the learning rate warms up, nor in the last share of the steps, nor beside a scheduler that
     adapts itself. A metric that only training logs hold is judged at each scheduled check, by its mean since the last.
+    A cut lasts, as in torch: it is not released when the run is healthy again.
     Source: PyTorch, torch.optim.lr_scheduler.ReduceLROnPlateau
     """
 
@@ -66,7 +67,6 @@ class Plateau:
     step: int = state(-1)
     comes_evaluated: bool = state(False)
     is_told: bool = state(False)
-    was_released: bool = state(False)
 
     def __attrs_post_init__(self) -> None:
         if self.mode == "min" and self.threshold_mode == "rel" and self.threshold >= 1:
@@ -90,7 +90,6 @@ class Plateau:
         # and so does the proposal. Whoever made the change, what was counted before tells nothing of the new rate.
         if adjustment.hyperparameter == _RATE:
             self._remember(after_change(self._counts, self.cooldown))
-            self.was_released = adjustment.strategy == "steersman" and adjustment.new > adjustment.old
 
     @hookimpl
     def on_rolled_back(self) -> None:
@@ -104,9 +103,6 @@ class Plateau:
             yield Finding(
                 "adaptive-scheduler", f"{scheduler} adapts the learning rate itself: nothing is judged", "info"
             )
-        if self.was_released:
-            self.was_released = False
-            yield Finding("cut-released", "the cut was released; `outcomes: {release_after: 0}` keeps it", "info")
         window = check.window
         if window is not None and check.reason == "scheduled" and not self.comes_evaluated:
             mean = math.nan if window.has_diverged(self.metric) else window.mean(self.metric)
@@ -126,7 +122,8 @@ class Plateau:
     def propose_adjustments(self, run: Run, check: Check) -> Adjust | None:
         if not (self._has_stalled(run) and self._may_cut(run)):
             return None
-        return Adjust(_RATE, scale=self.factor, at_least=self.min_lr, because=f"plateau of {self.metric}")
+        because = f"plateau of {self.metric}"
+        return Adjust(_RATE, scale=self.factor, at_least=self.min_lr, because=because, lasting=True)
 
     @property
     def _counts(self) -> Counts:
