@@ -11,8 +11,6 @@ from typing import Any, cast
 
 import attrs
 
-from steersman.source_modules import bound_by
-
 
 def meanings_of(cls: type[Any]) -> dict[str, str]:
     """Return what is said of each field, on one line: the text below it in the source, else `metadata["help"]`.
@@ -36,12 +34,13 @@ def _said_below(cls: type[Any]) -> Iterator[tuple[str, str]]:
     body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), list[ast.stmt]())
     for field, below in pairwise(body):
         text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else None
-        names = [name for name, _ in bound_by(field)] or _annotated(field)
-        if isinstance(text, str) and len(names) == 1:
-            yield names[0], text
+        name = _name_of(field)
+        if isinstance(text, str) and name:
+            yield name, text
 
 
-def _annotated(field: ast.stmt) -> list[str]:
-    """Return the name of a field that has a type and no default."""
-    target = field.target if isinstance(field, ast.AnnAssign) else None
-    return [target.id] if isinstance(target, ast.Name) else []
+def _name_of(field: ast.stmt) -> str:
+    """Return the one name that a statement of a class gives a value or a type, else an empty text."""
+    targets = field.targets if isinstance(field, ast.Assign) else []
+    targets = [field.target] if isinstance(field, ast.AnnAssign) else targets
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""

@@ -60,11 +60,11 @@ def describe(cls: type[Any]) -> Described:
 
 
 def _options(cls: type[Any], above: str = "", around: tuple[type[Any], ...] = ()) -> Iterator[Option]:
-    meanings = meanings_of(cls)
+    meanings, around = meanings_of(cls), (*around, cls)
     for name, option in resolved(cls).items():
         type_: Any = option.type
         if is_table(type_) and type_ not in around:
-            yield from _options(type_, f"{above}{name}.", (*around, cls))
+            yield from _options(type_, f"{above}{name}.", around)
             continue
         restriction = str(restriction_of(option.validator))
         default = default_of(option)

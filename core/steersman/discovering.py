@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from steersman.entry_points import EntryPoint, entry_points
+from steersman.module_sources import Unreadable
 from steersman.outlines import Outline, Outlines
-from steersman.source_modules import Unreadable
 
 GROUP = "steersman.strategies"
 """The entry-point group of strategies; the name is what users write in `use:`."""
@@ -17,8 +17,8 @@ GROUP = "steersman.strategies"
 class Found(NamedTuple):
     """A strategy as its source tells of it.
 
-    `target` is `module:Class` or `FILE:CLASS`. Distribution and version are empty for a file. `hooks` are in the order
-    of the source, inherited ones last. `problem` is a sentence where it could not be read, or where it cannot be used.
+    `target` is `module:Class` or `FILE:CLASS`; a file is of no distribution. `hooks` are in the order of the source,
+    inherited ones last. `problem` is a sentence where it cannot be read or used.
     """
 
     name: str
@@ -58,10 +58,10 @@ def in_house(target: str, folder: str | os.PathLike[str] = ".") -> Found:
 
 def _outlined(point: EntryPoint, outlines: Outlines) -> Found:
     bare = Found(*point)
-    module, _, name = (part.strip() for part in point.target.partition("[")[0].partition(":"))
+    module, _, name = (part.strip() for part in point.value.partition("[")[0].partition(":"))
     try:
         if not all(part.isidentifier() for part in f"{module}.{name or 'Class'}".split(".")):
-            raise Unreadable(f"its entry point {point.target!r} does not read as module:Class")
+            raise Unreadable(f"its entry point {point.value!r} does not read as module:Class")
         if not name:
             raise Unreadable(f"{module} is a module; an entry point must name a class")
         return _told(bare, outlines.of(module, name))
@@ -83,9 +83,6 @@ def _with_rivals(found: Iterable[Found]) -> Iterator[Found]:
     for claims in by_name.values():
         for each in claims:
             rivals = [other for other in claims if other is not each]
-            if not rivals:
-                yield each
-                continue
             others = " and ".join(f"{other.origin} ({other.target})" for other in rivals)
-            claim = f"{others} provides {each.name!r} too; uninstall one of them"
+            claim = f"{others} provides {each.name!r} too; uninstall one of them" if rivals else ""
             yield each._replace(problem="; ".join(part for part in (claim, each.problem) if part))

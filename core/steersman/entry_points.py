@@ -1,59 +1,68 @@
 """The entry points of one group, as `importlib.metadata` finds them, read from the disk without its imports.
 
-The library takes longer to import than everything here takes to run. What is no plain folder (a zip, an `.egg`), and
-a process in which another finder of distributions is at work, are left to it.
+The library takes longer to import than all of this to run. A zip, an `.egg`, and a process in which another finder of
+distributions is at work are left to it.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from importlib import import_module
+from importlib.machinery import PathFinder
+from typing import Any, NamedTuple
 
 
 class EntryPoint(NamedTuple):
     """A name, the `module:attribute` it stands for, and the distribution that says so."""
 
     name: str
-    target: str
+    value: str
     distribution: str
     version: str
+
+    @property
+    def origin(self) -> str:
+        """The distribution, its version, and what it says."""
+        return f"{self.distribution} {self.version} ({self.value})"
+
+    def load(self) -> Any:
+        """Import the module and return what the name stands for; raises whatever that raises."""
+        module, _, attribute = (part.strip() for part in self.value.partition("[")[0].partition(":"))
+        return functools.reduce(getattr, attribute.split(".") if attribute else (), import_module(module))
 
 
 def entry_points(group: str) -> list[EntryPoint]:
     """Return every entry point of a group; of two distributions of one name the first on the path counts."""
     seen: set[str] = set()
-    if any(hasattr(finder, "find_distributions") and not _is_pythons_own(finder) for finder in sys.meta_path):
+    if any(hasattr(finder, "find_distributions") for finder in sys.meta_path if finder is not PathFinder):
         return list(_by_the_library(group, seen, None))
     found: list[EntryPoint] = []
     for folder in (entry or "." for entry in sys.path):
         if folder.endswith(".egg") or os.path.isfile(folder):
             found += _by_the_library(group, seen, [folder])
             continue
-        for info in _infos(folder):
-            if _is_first(info.rpartition(".")[0].partition("-")[0], seen):
-                found += _points(os.path.join(folder, info), group)
+        for name in _names_in(folder):
+            stem, _, ending = name.rpartition(".")
+            if ending in ("dist-info", "egg-info") and _is_first(stem.partition("-")[0], seen):
+                found += _points(os.path.join(folder, name), group)
     return found
 
 
-def _is_pythons_own(finder: object) -> bool:
-    return getattr(finder, "__module__", "") in ("_frozen_importlib_external", "importlib._bootstrap_external")
-
-
-def _infos(folder: str) -> list[str]:
+def _names_in(folder: str) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
+        return os.listdir(folder)
     except OSError:
         return []
 
 
 def _is_first(distribution: str, seen: set[str]) -> bool:
     name = distribution.lower().replace("-", "_").replace(".", "_")
-    if name in seen:
-        return False
+    is_first = name not in seen
     seen.add(name)
-    return True
+    return is_first
 
 
 def _points(info: str, group: str) -> Iterator[EntryPoint]:
@@ -71,16 +80,12 @@ def _points(info: str, group: str) -> Iterator[EntryPoint]:
 
 
 def _name_and_version(info: str) -> tuple[str, str]:
-    """Return what the metadata says; where it says nothing, what the folder is called."""
-    folder = os.path.basename(info).rpartition(".")[0].split("-")
-    said = {"Name": folder[0], "Version": folder[1] if len(folder) > 1 else ""}
-    for line in (_text(os.path.join(info, "METADATA")) or _text(os.path.join(info, "PKG-INFO"))).splitlines():
-        key, colon, value = line.partition(":")
-        if not line:
-            break
-        if colon and key in said:
-            said[key] = value.strip()
-    return said["Name"], said["Version"]
+    """Return what the head of the metadata says; where it says nothing, what the folder is called."""
+    name, _, version = os.path.basename(info).rpartition(".")[0].partition("-")
+    text = _text(os.path.join(info, "METADATA")) or _text(os.path.join(info, "PKG-INFO"))
+    lines = text.replace("\r", "").partition("\n\n")[0].splitlines()
+    said = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return said.get("Name", name), said.get("Version", version)
 
 
 def _text(path: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,21 +15,18 @@ from steersman.config import Config, Use
 from steersman.config.origins import blamed
 from steersman.config.structuring import structure
 from steersman.deprecations import hookspecs, with_new_names
+from steersman.discovering import GROUP
+from steersman.entry_points import EntryPoint, entry_points
 from steersman.inspecting import faults_of, hooks_of
 from steersman.loaded import Loaded, OnError, Source
 from steersman.spelling import did_you_mean
-
-STRATEGIES = "steersman.strategies"
-"""The entry-point group of strategies; the name is what users write in `use:`."""
 
 
 def installed() -> dict[str, list[EntryPoint]]:
     """Return every installed strategy by name, imported by nobody; a name with two distributions has two."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=STRATEGIES):
-        known = found.setdefault(point.name, [])
-        if all((_source(point).text, point.value) != (_source(other).text, other.value) for other in known):
-            known.append(point)
+    for point in entry_points(GROUP):
+        found.setdefault(point.name, []).append(point)
     return found
 
 
@@ -181,8 +177,4 @@ def _make(
 
 
 def _source(point: EntryPoint) -> Source:
-    if point.dist is None:
-        return Source(f"an unknown distribution ({point.value})")
-    metadata = point.dist.metadata  # read from disk each time it is asked for
-    name, version = metadata["Name"], metadata["Version"]
-    return Source(f"{name} {version} ({point.value})", name, version)
+    return Source(point.origin, point.distribution, point.version)

@@ -7,17 +7,8 @@ import builtins
 import sys
 from typing import NamedTuple
 
-from steersman.source_modules import (
-    Imported,
-    SourceModule,
-    Specs,
-    Unreadable,
-    bound_by,
-    dotted,
-    find,
-    read_file,
-    read_module,
-)
+from steersman.module_sources import Specs, Unreadable, find
+from steersman.source_modules import Imported, SourceModule, bound_by, dotted, read_file, read_module
 
 _HOPS = 8
 """How many re-exports, aliases and bases are followed, one behind the other."""

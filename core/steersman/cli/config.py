@@ -109,9 +109,13 @@ def schema(output: Path | None) -> None:
       # then, as the first line of steersman.yaml:
       # yaml-language-server: $schema=steersman.schema.json
     """
+    from steersman.cli.terminal import printable
     from steersman.config.json_schema import schema as json_schema
 
-    text = json.dumps(json_schema(), ensure_ascii=False, indent=2)
+    problems: list[str] = []
+    text = json.dumps(json_schema(problems), ensure_ascii=False, indent=2)
+    for problem in problems:
+        click.echo(printable(f"Note: {problem}; the schema lets any options of it pass"), err=True)
     if output is None:
         click.echo(text)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from attrs import field, frozen
 
 from steersman.config.errors import ConfigError
 from steersman.config.yaml_text import loads, told
+from steersman.entry_points import EntryPoint, entry_points
 from steersman.spelling import did_you_mean
 
 Source = str | Path | Mapping[str, Any] | None
@@ -71,7 +71,7 @@ def _file(path: Path, at: str, problems: list[str]) -> Layer | None:
 
 
 def _shipped(name: str, folder: Path, at: str, problems: list[str]) -> Layer | None:
-    shipped = {point.name: point for point in entry_points(group=SHIPPED)}
+    shipped = {point.name: point for point in entry_points(SHIPPED)}
     if name not in shipped:
         known = ", ".join(sorted(shipped))
         problems.append(f"{at}: no config named {name!r}{did_you_mean(name, shipped)} Installed: {known}.")
@@ -89,8 +89,7 @@ def _is_default(layer: Layer) -> bool:
 
 
 def _whose(point: EntryPoint) -> str:
-    dist = point.dist
-    return "shipped" if dist is None or dist.name == "steersman" else f"{dist.name} {dist.version}"
+    return "shipped" if point.distribution == "steersman" else f"{point.distribution} {point.version}"
 
 
 def load(source: Source) -> Layer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -57,16 +58,13 @@ def _with(known: Restriction, validator: Any) -> Restriction:
         known = _number(known, ">" if validator.open_below else ">=", validator.least)
         return _number(known, "<=", validator.greatest)
     if isinstance(validator, _AND):
-        for part in validator._validators:
-            known = _with(known, part)
-        return known
+        return functools.reduce(_with, validator._validators, known)
     if isinstance(validator, _OPTIONAL):
         return _with(known, validator.validator)
     if isinstance(validator, _NUMBER):
         return _number(known, validator.compare_op, validator.bound)
     if isinstance(validator, _ONE_OF):
-        options: Any = validator.options
-        choices: tuple[Any, ...] = () if isinstance(options, str) else tuple(options)
+        choices: tuple[Any, ...] = () if isinstance(validator.options, str) else tuple(validator.options)
         is_plain = choices and all(isinstance(choice, str | int | float | None) for choice in choices)
         return evolve(known, one_of=choices) if is_plain else known
     if isinstance(validator, _SHORTEST):
@@ -79,22 +77,14 @@ def _with(known: Restriction, validator: Any) -> Restriction:
 
 
 def _number(known: Restriction, comparison: str, bound: Any) -> Restriction:
-    if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
-        return known
-    match comparison:
-        case ">=":
-            return evolve(known, at_least=bound)
-        case ">":
-            return evolve(known, above=bound)
-        case "<=":
-            return evolve(known, at_most=bound)
-        case _:
-            return evolve(known, below=bound)
+    name = {">=": "at_least", ">": "above", "<=": "at_most", "<": "below"}[comparison]
+    is_told = type(bound) in (int, float) and math.isfinite(bound)
+    return evolve(known, **{name: bound}) if is_told else known
 
 
 def _pattern(pattern: re.Pattern[str], match: Any) -> str | None:
     if pattern.flags & ~re.UNICODE:
         return None  # JSON Schema has no flags
-    return {"match": f"^(?:{pattern.pattern})", "search": pattern.pattern}.get(
-        match.__name__, f"^(?:{pattern.pattern})$"
-    )
+    ends = {"search": ("", ""), "match": ("^(?:", ")")}
+    before, after = ends.get(match.__name__, ("^(?:", ")$"))
+    return before + pattern.pattern + after

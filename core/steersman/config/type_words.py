@@ -28,9 +28,9 @@ def words_for(type_: Any) -> str:
     """Return what a value of the type looks like: `whole number`, `guarded or seed`, `list of numbers`."""
     if isinstance(type_, str):  # an annotation that could not be resolved
         return type_
+    type_ = unwrapped(type_)
     if _is_hashable(type_) and type_ in _WORDS:
         return _WORDS[type_]
-    type_ = unwrapped(type_)
     origin: Any = get_origin(type_)
     if origin is Literal:
         return " or ".join(str(choice) for choice in get_args(type_))

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
+_LIBYAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = {
     "int": (re.compile(r"^[-+]?[0-9]+$"), "-+0123456789"),
     "float": (
@@ -20,7 +21,7 @@ _NUMBERS = {
 }
 
 
-class _Loader(yaml.SafeLoader):
+class _Core(yaml.resolver.Resolver):
     """YAML 1.2's core scalars: `no` and `on` are text, `1e-4` is a number, `12:30` is no time."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -33,11 +34,19 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+class _Loader(_Core, yaml.SafeLoader):
+    """Says best what does not parse."""
+
+
+class _FastLoader(_Core, _LIBYAML):  # type: ignore[misc]
+    """Ten times as fast where there is libyaml."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes what either version of YAML would read as something other than text."""
 
 
-def _unique(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _unique(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [key.value for key, _ in node.value if key.tag != _TAG + "merge"]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
@@ -53,17 +62,21 @@ def _resolve(cls: Any, name: str, regexp: re.Pattern[str], first: str) -> None:
     cls.add_implicit_resolver(_TAG + name, regexp, list(first))
 
 
-_resolve(_Loader, "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+_resolve(_Core, "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
 for _name, (_regexp, _first) in _NUMBERS.items():
-    _resolve(_Loader, _name, _regexp, _first)
+    _resolve(_Core, _name, _regexp, _first)
     _resolve(_Dumper, _name, _regexp, _first)
-_Loader.add_constructor(_TAG + "map", _unique)
+for _class in (_Loader, _FastLoader):
+    _class.add_constructor(_TAG + "map", _unique)
 _Dumper.add_representer(str, _on_one_line)
 
 
 def loads(text: str) -> object:
     """Return the value of a YAML document; None where it holds none. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
+    try:
+        return yaml.load(text, _FastLoader)
+    except yaml.YAMLError:
+        return yaml.load(text, _Loader)
 
 
 def told(error: Exception) -> str:

@@ -356,6 +356,15 @@ def test_a_schema_that_cannot_be_written(command, tmp_path):
     assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path}/no/schema.json: No such file or directory\n")
 
 
+def test_the_schema_names_a_strategy_that_cannot_be_imported(command, distribution):
+    """A broken strategy is a note on standard error; the schema of all else is printed, and the exit code is 0."""
+    distribution("torn", {"torn": "torn_mod:It"}, {"torn_mod": "raise RuntimeError('no GPU')"})
+    result = command("config", "schema")
+    assert (result.exit_code, json.loads(result.stdout)["title"]) == (0, "A config of Steersman")
+    reason = "strategy 'torn' from torn 1.0 (torn_mod:It) cannot be imported: RuntimeError: no GPU"
+    assert result.stderr == f"Note: {reason}; the schema lets any options of it pass\n"
+
+
 @pytest.mark.parametrize("name", ["check", "show", "schema"])
 def test_each_command_has_an_example_and_its_short_help(command, name):
     """Each command ends its help with a line that can be pasted, and says of itself what the group says of it."""

@@ -1,4 +1,4 @@
-"""`steersman strategies`: the list, which imports no strategy, and what is active."""
+"""`steersman strategies`: the list, which imports no strategy, and `show`, which imports one."""
 
 from __future__ import annotations
 
@@ -199,3 +199,194 @@ def test_the_help_names_what_can_be_done(command):
         assert f"\n  {name} " in result.stdout
     assert "\n    steersman strategies show trend-health" in result.stdout
     assert "No such command 'shw'; did you mean 'show'?" in command("strategies", "shw").stderr
+
+
+TOLD = '''
+from typing import ClassVar, Literal
+
+from attrs import define, field, frozen
+from steersman import Score, hookimpl
+
+print("noise of an import")
+
+
+@frozen
+class Rules:
+    """Thresholds."""
+
+    high: float = 1e-7
+    """What is high."""
+
+
+@define(eq=False)
+class Told:
+    """Say much.
+
+    In two paragraphs.
+    """
+
+    window: int
+    """Evaluations that count."""
+    preset: Literal["mild", "harsh"] = "mild"
+    """Which rules: [bold]not markup[/bold]."""
+    rules: Rules = field(factory=Rules)
+
+    effects: ClassVar[bool] = True
+    needs_snapshots: ClassVar[bool] = True
+
+    @hookimpl
+    def score_checkpoint(self, run, checkpoint):
+        return Score(0.0)
+
+    @hookimpl
+    def on_log(self, run, log): ...
+'''
+CONFIG = """use:
+  - told:
+      window: 1
+      preset: mild
+      # rules:
+      #   high: 1.0e-07
+"""
+
+
+@pytest.fixture
+def told(distribution, tmp_path):
+    """Install a strategy `told`, and one that must not be imported beside it; return the file of the first."""
+    loud = "import sys\nsys.modules['steersman_test_loud'] = sys\n" + GOOD
+    distribution("loud", {"loud": "loud_mod:Good"}, {"loud_mod": loud})
+    distribution("told-package", {"told": "told_mod:Told"}, {"told_mod": TOLD}, version="2.1")
+    return tmp_path / "site-told-package" / "told_mod.py"
+
+
+def test_show_as_json(printed_json, told):
+    """Everything of one strategy is one object; what it prints while it is imported is not in it, and no other runs."""
+    assert printed_json("strategies", "show", "told") == {
+        "version": 1,
+        "name": "told",
+        "docstring": "Say much.\n\nIn two paragraphs.",
+        "options": [
+            {
+                "name": "window",
+                "type": "whole number",
+                "default": None,
+                "required": True,
+                "meaning": "Evaluations that count.",
+            },
+            {
+                "name": "preset",
+                "type": "mild or harsh",
+                "default": "mild",
+                "required": False,
+                "meaning": "Which rules: [bold]not markup[/bold].",
+            },
+            {"name": "rules.high", "type": "number", "default": 1e-07, "required": False, "meaning": "What is high."},
+        ],
+        "hooks": ["on_log", "score_checkpoint"],
+        "effects": True,
+        "needs_snapshots": True,
+        "distribution": "told-package",
+        "distribution_version": "2.1",
+        "file": str(told),
+        "config": CONFIG,
+        "config_problems": [],
+    }
+    assert "steersman_test_loud" not in sys.modules
+
+
+def test_show_as_a_page(command, told):
+    """The page has the docstring, where it is, what it declares, a row an option, and the config with nothing before it."""
+    result = command("strategies", "show", "told")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("told\n  Say much.\n\n  In two paragraphs.\n")
+    assert "noise" not in result.stdout
+    said = " ".join(result.stdout.split())
+    for part in (
+        "From: told-package 2.1 (told_mod:Told)",
+        "Hooks: on_log, score_checkpoint",
+        "It acts outside the run, so replay leaves it out unless asked with --effects.",
+        "It may roll the run back, so a run that uses it keeps snapshots.",
+        "window whole number required Evaluations that count.",
+        "preset mild or harsh mild Which rules: [bold]not markup[/bold].",
+        "rules.high number 1.0e-07 What is high.",
+    ):
+        assert part in said
+    assert str(told) in result.stdout.replace("\n", "")
+    assert result.stdout.endswith(f"\n{CONFIG}")
+
+
+def test_what_show_gives_to_paste_is_a_config(command, printed_json, told, write):
+    """The config it prints is sound as it is, for each shipped strategy and for a stranger's."""
+    names = [each["name"] for each in printed_json("strategies")["strategies"] if each["distribution"] == "steersman"]
+    for name in (*names, "told"):
+        config = write(f"{name}.yaml", printed_json("strategies", "show", name)["config"])
+        assert command("config", "check", config).exit_code == 0, config.read_text()
+
+
+def test_show_of_a_file(printed_json, write):
+    """A file of one's own is shown by FILE:CLASS from where one stands; it is of no distribution."""
+    file = write("work/hooks/mine.py", GOOD)
+    shown = printed_json("strategies", "show", "./hooks/mine.py:Good")
+    assert (shown["name"], shown["file"], shown["distribution"]) == ("./hooks/mine.py:Good", str(file), None)
+    assert shown["options"] == []
+    assert shown["config"] == "use:\n  - ./hooks/mine.py:Good\n"
+
+
+def test_show_of_one_without_options(command):
+    """A strategy that takes nothing says so."""
+    assert "Options\n  It has none.\n" in command("strategies", "show", "eval-loss").stdout
+
+
+def test_show_says_what_must_be_filled_in(command, write, monkeypatch):
+    """Where no value can be made up, such as a secret, what is missing stands above the config."""
+    monkeypatch.delenv("NAME", raising=False)
+    source = GOOD.replace("import Score,", "import Score, Secret,").replace('all."""', 'all."""\n\n    token: Secret')
+    write("work/mine.py", source)
+    result = command("strategies", "show", "mine.py:Good")
+    assert result.exit_code == 0
+    said = " ".join(result.stdout.split())
+    assert "Before it loads: mine.py:Good.token: the environment variable NAME is not set" in said
+    assert "token secret, as {env: NAME} required" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("trend-helth", "no strategy named 'trend-helth', did you mean 'trend-health'? Installed: "),
+        ("broken", "strategy 'broken' from broken-package 2.0 (broken_mod:It) cannot be imported: RuntimeError: no GPU"),
+        ("gone", "strategy 'gone' from broken-package 2.0 (gone_mod:It) cannot be imported: ModuleNotFoundError"),
+        ("module", "strategy 'module' from broken-package 2.0 (hookless_mod) is a module; an entry point must name a class"),
+        ("number", "strategy 'number' from broken-package 2.0 (hookless_mod:x) is a int; an entry point must name a class"),
+        ("hookless", "HOOKLESS has no hook; mark one of"),
+        ("./mine.py:Goood", "mine.py has no class 'Goood', did you mean 'Good'?; it has Good"),
+        ("./gone.py:Good", "there is no file"),
+    ],
+)  # fmt: skip
+def test_one_that_cannot_be_shown_is_a_sentence(command, distribution, write, name, sentence):
+    """Exit code 2, nothing on standard output, and one sentence that says what is wrong and where."""
+    points = {
+        "broken": "broken_mod:It",
+        "gone": "gone_mod:It",
+        "module": "hookless_mod",
+        "number": "hookless_mod:x",
+        "hookless": "hookless_mod:HOOKLESS",
+    }
+    modules = {"broken_mod": "raise RuntimeError('no GPU')", "hookless_mod": "x = 1\nclass HOOKLESS: ..."}
+    distribution("broken-package", points, modules, version="2.0")
+    write("work/mine.py", GOOD)
+    result = command("strategies", "show", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_one_that_two_provide_cannot_be_shown(command, distribution):
+    """Where two distributions claim a name, both are named."""
+    distribution("first", {"claimed": "first_mod:Good"}, {"first_mod": GOOD})
+    distribution("second", {"claimed": "second_mod:Good"}, {"second_mod": GOOD})
+    result = command("strategies", "show", "claimed")
+    assert result.exit_code == 2
+    assert "strategy 'claimed' is provided by " in result.stderr
+    assert "first 1.0 (first_mod:Good)" in result.stderr
+    assert "second 1.0 (second_mod:Good)" in result.stderr
