@@ -9,6 +9,7 @@ from typing import Any, cast
 from attrs import field, frozen
 
 _MASK = "***"
+_SHORTEST = 8
 _revealed: set[str] = set()
 
 
@@ -27,14 +28,17 @@ class Secret:
     env: str = field(validator=_is_a_name)
 
     def reveal(self) -> str:
-        """Return the text of the environment variable; it is masked wherever the journal would write it.
+        """Return the text of the environment variable.
 
+        From then on the journal masks it wherever a strategy or an exception quotes it, if it has 8 characters or more:
+        a shorter one would be masked inside of ordinary words.
         Raises ValueError where the variable is not set or empty.
         """
         text = os.environ.get(self.env, "")
         if not text:
             raise ValueError(f"the environment variable {self.env} is not set")
-        _revealed.add(text)
+        if len(text) >= _SHORTEST:
+            _revealed.add(text)
         return text
 
 
@@ -62,5 +66,6 @@ def masked(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: masked(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [masked(item) for item in cast("list[object]", value)]
+        items = [masked(item) for item in cast("list[object]", value)]
+        return tuple(items) if isinstance(value, tuple) else items
     return value

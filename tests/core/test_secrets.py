@@ -13,6 +13,7 @@ from steersman.config import read
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.loading import load
+from steersman.secrets import masked
 
 TEXT = 'sec"ret-überall'
 
@@ -90,3 +91,18 @@ def test_what_a_config_holds_of_a_secret_is_its_name(token):
     (loaded,) = load(config, [])
     assert loaded.options == {"token": {"env": "POSTS_TOKEN"}}
     assert loaded.strategy.token.reveal() == TEXT
+
+
+def test_a_short_secret_masks_no_words(monkeypatch, supervise):
+    """A secret of fewer than eight characters is found in ordinary words, so nothing is masked because of it."""
+    monkeypatch.setenv("POSTS_TOKEN", "value")
+    assert Secret("POSTS_TOKEN").reveal() == "value"
+    run = supervise(Posts(Secret("POSTS_TOKEN")))
+    run.supervisor.note("the values of a run")
+    assert run.of("note")[-1].data["message"] == "the values of a run"
+
+
+def test_what_is_masked_keeps_its_shape(token):
+    """Tuples stay tuples and tables tables, whatever is masked in them."""
+    Secret("POSTS_TOKEN").reveal()
+    assert masked({"a": (TEXT, 1), "b": [f"x{TEXT}", None]}) == {"a": ("***", 1), "b": ["x***", None]}
