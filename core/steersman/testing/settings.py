@@ -1,0 +1,69 @@
+"""The config of a test, from words of a config and the strategies it names as objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+NO_RAILS: Mapping[str, Any] = {
+    "rails": {
+        "largest_change": None,
+        "cooldown": 0,
+        "budget": None,
+        "warmup": True,
+        "last_share": 0.0,
+        "adaptive_scheduler": True,
+        "restart_baselines": False,
+    },
+    "outcomes": {"revert_risky": False, "release_after": 0},
+}
+"""Every rail off but the bounds of a proposal itself."""
+_NOT_HERE = ("use", "score", "extends")
+
+
+def config_of(
+    strategies: Iterable[object],
+    *,
+    mode: str,
+    check_every: str | int,
+    rails: bool | Mapping[str, Any],
+    hyperparameters: Iterable[str],
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a config as it is written, its strategies as objects.
+
+    Raises TypeError for what is no strategy, and for a key that would look for what is installed.
+    """
+    for key in _NOT_HERE:
+        if key in more:
+            raise TypeError(f"{key}= is not for a test: it asks the strategies it is given, never what is installed")
+    allowed: dict[str, Any] = {**{name: {} for name in hyperparameters}, **more.get("hyperparameters", {})}
+    given: dict[str, Any] = {"mode": mode, "check_every": check_every, "time_budget": None, **_railed(rails, more)}
+    return {**given, "hyperparameters": allowed, "extends": [], "use": [made_of(strategy) for strategy in strategies]}
+
+
+def made_of(strategy: object) -> object:
+    """Return an instance: of a class, made with its defaults.
+
+    Raises TypeError for a name, and where a class cannot be made without options.
+    """
+    if isinstance(strategy, str):
+        raise TypeError(
+            f"{strategy!r} is a name, and a test asks no strategy because it is installed: give the class or an "
+            "instance, such as play(MedianLoss(window=5))"
+        )
+    if not inspect.isclass(strategy):
+        return strategy
+    try:
+        return cast("type[Any]", strategy)()
+    except Exception as error:
+        name = strategy.__name__
+        raise TypeError(f"{name}() cannot be made: {type(error).__name__}: {error}; give an instance") from error
+
+
+def _railed(rails: bool | Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the further keys of a config with the rails: all off, those of an empty config, or the ones given."""
+    if rails is False:
+        return {**NO_RAILS, **more}
+    return {**more} if rails is True else {**more, "rails": rails}
