@@ -94,7 +94,8 @@ class Ranking:
         return self._checkpoints.get(lowest.step, lowest)
 
     def _forget(self) -> None:
-        keep = {c.step for name in self.order for c in self.ranked(name)[: _KEPT // max(len(self.order), 1)]}
+        best = _KEPT // 2 // max(len(self.order), 1)  # with the newest three quarters, so that this is done rarely
+        keep = {c.step for name in self.order for c in self.ranked(name)[:best]}
         keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
         self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
 
