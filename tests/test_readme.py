@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
+import click
 import pytest
 import torch
 
+from steersman.cli import main
 from steersman.readers import journal as journal_reader
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -69,3 +72,31 @@ def test_a_resumed_loop_is_the_straight_one(tmp_path, monkeypatch):
     assert one == other
     assert {kind for kind, _, _ in one} == {"score", "adjustment"}
     assert torch.equal(resumed["model"].weight, straight["model"].weight)
+
+
+def test_its_story_is_true(tmp_path, monkeypatch):
+    """The strategy and the story of the README stand in files as it says, and the story holds."""
+    strategy = re.search(r"```python\n(# hooks/median.py.+?)```", README, re.DOTALL)
+    story = re.search(r"<!-- story -->\s*```python\n(.+?)```", README, re.DOTALL)
+    assert strategy is not None
+    assert story is not None
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "median.py").write_text(strategy[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "hooks", raising=False)
+    namespace: dict[str, object] = {}
+    exec(compile(story[1], "README.md", "exec"), namespace)
+
+    namespace["test_one_lucky_evaluation_is_not_the_best"]()
+
+
+def test_its_commands_are_there():
+    """Every `steersman` command in a block of shell is one, down to the subcommand."""
+    blocks = "\n".join(re.findall(r"```(?:sh|console)\n(.+?)```", README, re.DOTALL))
+    named = re.findall(r"^(?:\$ )?(?:\S*/)?steersman (\w+)(?: ([a-z]+)\b)?", blocks, re.M)
+    assert len(named) >= 6
+    for command, rest in named:
+        group = main.get_command(click.Context(main), command)
+        assert group is not None, command
+        if isinstance(group, click.Group) and rest:
+            assert rest in group.list_commands(click.Context(group)), (command, rest)
