@@ -126,23 +126,27 @@ def test_an_overrun_obeys_on_error(watched):
     assert "time budget" in run.supervisor.actions.stop_because
 
 
+def watchdogs() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "steersman-watchdog"}
+
+
 def test_the_watchdog_ends_with_the_run(supervise):
-    """No thread is left once the run is closed."""
+    """One thread looks while the run goes on, and none once it is closed."""
+    before = watchdogs()
     run = supervise(Beside(), config={"time_budget": 5})
-    watchers = [t for t in threading.enumerate() if t.name == "steersman-watchdog"]
+    (watchdog,) = watchdogs() - before
     run.supervisor.close()
-    assert len(watchers) == 1
-    assert not watchers[0].is_alive()
+    assert not watchdog.is_alive()
 
 
 def test_the_watchdog_ends_with_what_it_watches(supervise):
     """A supervisor that is dropped without an end leaves no thread behind."""
+    before = watchdogs()
     supervise(Beside(), config={"time_budget": 0.05})
+    (watchdog,) = watchdogs() - before
     gc.collect()
-    for thread in threading.enumerate():
-        if thread.name == "steersman-watchdog":
-            thread.join(PATIENCE)
-    assert [t.name for t in threading.enumerate() if t.name == "steersman-watchdog"] == []
+    watchdog.join(PATIENCE)
+    assert not watchdog.is_alive()
 
 
 @pytest.mark.parametrize("replaying", [True, False])
