@@ -47,7 +47,7 @@ class Story:
         """Train an epoch with `logs` evenly spread logs, the last at its end.
 
         A number is what each log holds; a list or tuple has one value for each log.
-        Raises ValueError where the numbers of logs, values and steps do not fit.
+        Raises ValueError where the run has no epochs, or the numbers of logs, values and steps do not fit.
         """
         steps = self.steps_per_epoch
         if steps is None:
