@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steersman import Record
+from steersman import replay
 from steersman.config import read
 
 DEFAULT_ORDER = ["multi-metric", "eval-loss", "trend-health", "token-accounting"]
@@ -15,6 +17,14 @@ DEFAULT_ORDER = ["multi-metric", "eval-loss", "trend-health", "token-accounting"
 
 def options(config: Any) -> dict[str, Any]:
     return {use.name: dict(use.options) for use in config.use}
+
+
+def recorded(folder: Path, *log: dict[str, float]) -> Path:
+    """Write the trainer_state.json of a run of a hundred epochs of 8 steps, which got so far."""
+    path = folder / "trainer_state.json"
+    history = [{"epoch": entry["step"] / 8, **entry} for entry in log]
+    path.write_text(json.dumps({"log_history": history, "global_step": log[-1]["step"], "max_steps": 800}))
+    return path
 
 
 def test_without_a_config_nothing_may_be_changed() -> None:
@@ -25,13 +35,11 @@ def test_without_a_config_nothing_may_be_changed() -> None:
     assert options(config) == {name: {} for name in DEFAULT_ORDER}
 
 
-def test_the_scorers_are_asked_in_order(tell: Any) -> None:
+def test_the_scorers_are_asked_in_order(tmp_path: Path) -> None:
     """Without a config multi-metric decides, with 0.966945 for the first row, and eval-loss is asked after it."""
-    records = [Record(10, "train", {"loss": 1.8}), Record(10, "eval", {"eval_loss": 2.0})]
+    path = recorded(tmp_path, {"step": 10, "loss": 1.8}, {"step": 10, "eval_loss": 2.0})
 
-    told = tell(None, records)
-
-    scores = [(s["strategy"], f"{s['value']:.6f}", s["decides"]) for s in told.of("score")]
+    scores = [(e.data["strategy"], f"{e.data['value']:.6f}", e.data["decides"]) for e in replay(path).of("score")]
     assert scores == [("multi-metric", "0.966945", True), ("eval-loss", "2.000000", False)]
 
 
@@ -76,14 +84,16 @@ def test_the_origin_has_six_hyperparameters() -> None:
     assert len(read({"extends": "origin"}).allowed) == 6
 
 
-def test_the_origin_decides_its_golden_epoch(tell: Any, epochs: Any) -> None:
+def test_the_origin_decides_its_golden_epoch(tmp_path: Path) -> None:
     """The shipped config, as it is, cuts the golden epoch's rate by a fifth, raises KL and lowers the clip."""
     golden = {"learning_rate": 4e-6, "kl_penalty": 0.15, "max_grad_norm": 0.3}
-    logs = [{"loss": 0.4562, "reward": 0.2398}, {"loss": 0.8188, "reward": 0.2485}]
+    path = recorded(
+        tmp_path, {"step": 8, "loss": 0.4562, "reward": 0.2398}, {"step": 16, "loss": 0.8188, "reward": 0.2485}
+    )
 
-    told = tell(None, epochs(*logs), values=golden, extends="origin", hyperparameters={})
+    told = replay(path, {"extends": "origin"}, values=golden)
 
-    assert {name: f"{new:.6g}" for name, (_, new) in told.changes().items()} == {
+    assert {e.data["hyperparameter"]: f"{e.data['new']:.6g}" for e in told.of("adjustment")} == {
         "learning_rate": "3.2e-06",
         "kl_penalty": "0.18",
         "max_grad_norm": "0.24",
@@ -91,18 +101,18 @@ def test_the_origin_decides_its_golden_epoch(tell: Any, epochs: Any) -> None:
 
 
 @pytest.mark.parametrize(("enabled", "checks"), [(True, 2), (False, 0)])
-def test_the_origins_switch(tell: Any, epochs: Any, enabled: bool, checks: int) -> None:
+def test_the_origins_switch(tmp_path: Path, enabled: bool, checks: int) -> None:
     """`logging.epoch_health_check_enabled: false` switches every health check off, and scoring stays."""
-    records = [*epochs({"loss": 0.4}, {"loss": 0.9}), Record(16, "eval", {"eval_loss": 1.0})]
+    path = recorded(tmp_path, {"step": 8, "loss": 0.4}, {"step": 16, "loss": 0.9}, {"step": 16, "eval_loss": 1.0})
+    config = {
+        "extends": "origin",
+        "hyperparameters": {"learning_rate": {}},
+        "logging": {"epoch_health_check_enabled": enabled},
+    }
 
-    told = tell(
-        None,
-        records,
-        values={"learning_rate": 1e-4},
-        extends="origin",
-        logging={"epoch_health_check_enabled": enabled},
-    )
+    told = replay(path, config, values={"learning_rate": 1e-4})
 
-    assert len(told.of("check", reason="scheduled")) == checks
-    assert bool(told.rules()) == bool(told.changes()) == enabled
-    assert len(told.of("score", strategy="multi-metric")) == 1
+    assert len([e for e in told.of("check") if e.data["reason"] == "scheduled"]) == checks
+    found = [e for e in told.of("finding") if e.data["strategy"] == "trend-health"]
+    assert bool(found) == bool(told.of("adjustment")) == enabled
+    assert len([e for e in told.of("score") if e.data["strategy"] == "multi-metric"]) == 1

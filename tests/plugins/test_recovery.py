@@ -6,24 +6,28 @@ import math
 
 import pytest
 
-from steersman import Check, Record, Rollback, RolledBack, RunPlan, Window
+from steersman import Check, Rollback, RolledBack, Window
+from steersman.testing import a_run
 from steersman_plugins.recovery import Recovery
 from steersman_plugins.trends import setback
 
 
-@pytest.fixture
-def rolls_back_at(tell):
-    """Return a function that tells the steps and reasons of the rollbacks proposed over the given epochs."""
+def losses_of(*losses, **more):
+    """Return a run of epochs of 8 steps, each with one log."""
+    story = a_run(8).lasts(10_000)
+    for loss in losses:
+        story = story.epoch(loss=loss, **more)
+    return story
 
-    def run(records, **options):
-        told = tell([{"recovery": options}], records, plan=RunPlan(10_000))
-        findings = {e.step: e.data for e in told.entries if e.kind == "finding"}
-        proposals = {e.step: e.data["because"] for e in told.entries if e.kind == "proposal"}
-        assert {step: data["message"] for step, data in findings.items()} == proposals
-        assert all((data["name"], data["severity"]) == ("diverged", "critical") for data in findings.values())
-        return proposals
 
-    return run
+def rolls_back_at(story, **options):
+    """Return the steps and reasons of the rollbacks that are proposed; each is found, in the same words."""
+    played = story.play(Recovery(**options), mode="advise")  # carried out, the first would put off the next
+    proposals = {p.step: p.because for p in played.proposals}
+    assert {p.action for p in played.proposals} <= {"rollback"}
+    assert {f.step: f.message for f in played.findings} == proposals
+    assert all((f.name, f.severity) == ("diverged", "critical") for f in played.findings)
+    return proposals
 
 
 FALLING = [3.0, 2.6, 2.3, 2.1, 2.0, 1.95, 1.92, 1.9]
@@ -31,77 +35,76 @@ ABOVE = "the train loss is above its best by more than noise explains, at 2 chec
 BOTH = "train loss and eval loss are above their best by more than noise and progress explain"
 
 
-def test_a_healthy_run_is_left_alone(rolls_back_at, epochs):
+def test_a_healthy_run_is_left_alone():
     """Falling and flat losses with noise, gradients that jump, an eval loss that rises: nothing is proposed."""
     wobble = [loss + 0.02 * math.sin(3 * i) for i, loss in enumerate([*FALLING, *[1.9] * 12])]
 
-    assert rolls_back_at(epochs(*({"loss": loss, "grad_norm": 10.0 ** (i % 3)} for i, loss in enumerate(wobble)))) == {}
+    story = a_run(8).lasts(10_000)
+    for i, loss in enumerate(wobble):
+        story = story.epoch(loss=loss, grad_norm=10.0 ** (i % 3))
+
+    assert rolls_back_at(story) == {}
 
 
 @pytest.mark.parametrize(("name", "what"), [("loss", "loss"), ("grad_norm", "gradient")])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_a_divergence_at_once(rolls_back_at, epochs, name, what, value):
+def test_what_is_not_finite_is_a_divergence_at_once(name, what, value):
     """In the very step, long before the epoch's check, from the first step on."""
-    records = epochs({"loss": 3.0})
-    records.append(Record(11, "train", {"loss": 2.0, "grad_norm": 1.0} | {name: value}, 11 / 8))
+    story = losses_of(3.0).log(steps=3, **({"loss": 2.0, "grad_norm": 1.0} | {name: value}))
 
-    assert rolls_back_at(records) == {11: f"the {what} was NaN or infinite"}
+    assert rolls_back_at(story) == {11: f"the {what} was NaN or infinite"}
 
 
-def test_a_train_loss_above_its_best_at_two_checks(rolls_back_at, epochs):
+def test_a_train_loss_above_its_best_at_two_checks():
     """Without evaluations one check is not enough, two in a row are; the third says so again."""
-    losses = [*FALLING, 3.2, 3.3, 3.4]
-
-    assert rolls_back_at(epochs(*({"loss": loss} for loss in losses))) == {80: ABOVE, 88: ABOVE}
+    assert rolls_back_at(losses_of(*FALLING, 3.2, 3.3, 3.4)) == {80: ABOVE, 88: ABOVE}
 
 
-def test_one_spike_is_no_divergence(rolls_back_at, epochs):
+def test_one_spike_is_no_divergence():
     """A loss that jumps at one check and is back at the next is left alone."""
-    losses = [*FALLING, 3.2, 1.9, 1.88, 3.2, 1.87]
-
-    assert rolls_back_at(epochs(*({"loss": loss} for loss in losses))) == {}
+    assert rolls_back_at(losses_of(*FALLING, 3.2, 1.9, 1.88, 3.2, 1.87)) == {}
 
 
 @pytest.mark.parametrize(("held_out", "expected"), [(3.0, {72: BOTH}), (2.0, {})])
-def test_the_eval_loss_confirms_or_denies(rolls_back_at, epochs, held_out, expected):
+def test_the_eval_loss_confirms_or_denies(held_out, expected):
     """With an evaluation at the check its word is enough: above its best it is a divergence, else it is none."""
-    records = []
-    for record, held in zip(epochs(*({"loss": x} for x in [*FALLING, 3.2])), [*FALLING, held_out], strict=True):
-        records += [record, Record(record.step, "eval", {"eval_loss": held + 0.1}, record.epoch)]
+    story = a_run(8).lasts(10_000)
+    for loss, held in zip([*FALLING, 3.2], [*FALLING, held_out], strict=True):
+        story = story.epoch(loss=loss).evaluate(eval_loss=held + 0.1)
 
-    assert rolls_back_at(records) == expected
+    assert rolls_back_at(story) == expected
 
 
-def test_too_early_to_tell(rolls_back_at, epochs):
+def test_too_early_to_tell():
     """With three checks needed, the fourth is the first that may be above."""
-    losses = [3.0, 2.0, 2.8, 2.9, 3.0]
+    story = losses_of(3.0, 2.0, 2.8, 2.9, 3.0)
 
-    assert rolls_back_at(epochs(*({"loss": loss} for loss in losses))) == {}
-    assert rolls_back_at(epochs(*({"loss": loss} for loss in losses)), windows_needed=1, noise_multiple=0.0) != {}
+    assert rolls_back_at(story) == {}
+    assert rolls_back_at(story, windows_needed=1, noise_multiple=0.0) != {}
 
 
-def test_confirm_says_how_many_checks(rolls_back_at, epochs):
+def test_confirm_says_how_many_checks():
     """With `confirm: 1` the first check above is enough; with 3 it takes the third."""
-    records = epochs(*({"loss": loss} for loss in [*FALLING, 3.2, 3.3, 3.4]))
+    story = losses_of(*FALLING, 3.2, 3.3, 3.4)
 
-    assert min(rolls_back_at(records, confirm=1)) == 72
-    assert min(rolls_back_at(records, confirm=3)) == 88
+    assert min(rolls_back_at(story, confirm=1)) == 72
+    assert min(rolls_back_at(story, confirm=3)) == 88
 
 
-def test_a_policy_gradient_loss_is_no_measure(rolls_back_at, epochs):
+def test_a_policy_gradient_loss_is_no_measure():
     """GRPO's loss may rise as it likes; what is not finite counts there too."""
-    made = epochs(*({"loss": loss, "reward": 1.0, "frac_reward_zero_std": 0.0} for loss in [*FALLING, 3.2, 3.3]))
-    assert rolls_back_at(made) == {}
+    story = losses_of(*FALLING, 3.2, 3.3, reward=1.0, frac_reward_zero_std=0.0)
+    assert rolls_back_at(story) == {}
 
-    broken = Record(83, "train", {"loss": math.nan, "reward": 1.0, "frac_reward_zero_std": 0.0}, 83 / 8)
-    assert rolls_back_at([*made, broken]) == {83: "the loss was NaN or infinite"}
+    broken = story.log(steps=3, loss=math.nan, reward=1.0, frac_reward_zero_std=0.0)
+    assert rolls_back_at(broken) == {83: "the loss was NaN or infinite"}
 
 
-def test_the_end_of_the_run_rolls_nothing_back(rolls_back_at, epochs):
+def test_the_end_of_the_run_rolls_nothing_back():
     """What is left after the last step is looked at, and no rollback is proposed."""
-    records = [*epochs({"loss": 3.0}), Record(9, "train", {"loss": math.nan}, 9 / 8)]
-
-    assert list(rolls_back_at(records)) == [9]  # the check out of turn, once: not again at the end
+    assert list(rolls_back_at(losses_of(3.0).log(loss=math.nan))) == [
+        9
+    ]  # the check out of turn, once: not again at the end
 
 
 def test_it_asks_for_snapshots():

@@ -10,23 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman import Record, RunPlan, Supervisor, Usage, replay
+from steersman import Record, Supervisor, Usage, replay
 from steersman.config import read
 from steersman.journal import Journal
 from steersman.loading import load
-from steersman_plugins.token_accounting import add, duration, p99
+from steersman.testing import Story, a_run
+from steersman_plugins.token_accounting import TokenAccounting, add, duration, p99
 
-USE = ["token-accounting"]
 
-
-def ledger(told: Any) -> tuple[list[str], Any]:
+def ledger(story: Story) -> tuple[list[str], Any]:
     """The lines and the figures of the one finding that the strategy makes, at the end."""
-    [finding] = told.of("finding", strategy="token-accounting")
-    return finding["message"].splitlines(), finding["evidence"]
-
-
-def spent(step: int, *usage: Usage, elapsed: float | None = None, epoch: float | None = None) -> Record:
-    return Record(step, "train", {"loss": 1.0}, epoch, elapsed, usage)
+    played = story.play(TokenAccounting)
+    assert played.errors == ()
+    [finding] = played.findings
+    return finding.message.splitlines(), finding.evidence
 
 
 @pytest.mark.parametrize(
@@ -45,34 +42,34 @@ def test_a_duration_in_words(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_the_training_duration_is_reported(tell: Any) -> None:
+def test_the_training_duration_is_reported() -> None:
     """8130.5 seconds of training are `2h 15m 30s (8130.5 seconds)`."""
-    said, evidence = ledger(tell(USE, [spent(10, elapsed=4000.0), spent(20, elapsed=8130.5)]))
+    said, evidence = ledger(a_run().takes(4000.0).epoch(loss=1.0).takes(4130.5).epoch(loss=1.0))
 
     assert said[0] == "Training Duration: 2h 15m 30s (8130.5 seconds)"
     assert evidence["duration_seconds"] == 8130.5
 
 
-def test_totals_have_thousands_separators(tell: Any) -> None:
+def test_totals_have_thousands_separators() -> None:
     """76,000 and 505 tokens generated are `Total Tokens Generated: 76,505`, at 76,505 / 50 = 1,530 tokens/s."""
-    usage = [Usage("generation", 76_000, 40.0, 64), Usage("generation", 505, 10.0, 1)]
+    story = a_run().spent("generation", tokens=76_000, seconds=40.0, samples=64).epoch(loss=1.0)
 
-    said, evidence = ledger(tell(USE, [spent(10, usage[0]), spent(20, usage[1])]))
+    said, evidence = ledger(story.spent("generation", tokens=505, seconds=10.0, samples=1).epoch(loss=1.0))
 
     assert said[1] == "Total Tokens Generated: 76,505 (1,530 tokens/s)"
     assert (evidence["generation_tokens"], evidence["generation_samples"]) == (76_505, 65)
     assert evidence["generation_tokens_per_second"] == pytest.approx(1530.1)
 
 
-def test_the_ledgers_are_apart(tell: Any) -> None:
+def test_the_ledgers_are_apart() -> None:
     """Generation, backpropagation and the teacher each have totals, seconds and samples of their own."""
-    usage = (
-        Usage("generation", 100, 2.0, 1),
-        Usage("backpropagation", 4000, 5.0, 8),
-        Usage("teacher", 300, 10.0, 3, received=60),
-    )
+    story = a_run(steps_per_epoch=None)
+    for _ in range(2):
+        story = story.spent("generation", tokens=100, seconds=2.0, samples=1)
+        story = story.spent("backpropagation", tokens=4000, seconds=5.0, samples=8)
+        story = story.spent("teacher", tokens=300, seconds=10.0, samples=3, received=60).log(loss=1.0)
 
-    said, evidence = ledger(tell(USE, [spent(10, *usage), spent(20, *usage)]))
+    said, evidence = ledger(story)
 
     names = ("tokens", "seconds", "samples", "tokens_per_second")
     assert {name: [evidence[f"{name}_{what}"] for what in names] for name in ("generation", "backpropagation")} == {
@@ -87,15 +84,13 @@ def test_the_ledgers_are_apart(tell: Any) -> None:
     ]
 
 
-def test_the_teachers_tokens_sent_and_received_are_apart(tell: Any) -> None:
+def test_the_teachers_tokens_sent_and_received_are_apart() -> None:
     """A teacher has totals, rates, an average per epoch and a breakdown by epoch, for input and for output."""
-    records = [
-        spent(8, Usage("teacher", 1000, 10.0, 2, received=100), epoch=1.0),
-        spent(12, Usage("teacher", 400, 10.0, 2, received=50), epoch=1.5),
-        spent(16, Usage("teacher", 600, 20.0, 2, received=150), epoch=2.0),
-    ]
+    story = a_run(8).spent("teacher", tokens=1000, seconds=10.0, samples=2, received=100).epoch(loss=1.0)
+    story = story.spent("teacher", tokens=400, seconds=10.0, samples=2, received=50).log(steps=4, loss=1.0)
+    story = story.spent("teacher", tokens=600, seconds=20.0, samples=2, received=150).log(steps=4, loss=1.0)
 
-    said, evidence = ledger(tell(USE, records))
+    said, evidence = ledger(story)
 
     assert (evidence["teacher_tokens"], evidence["teacher_received"]) == (2000, 300)
     assert (evidence["teacher_tokens_per_second"], evidence["teacher_received_per_second"]) == (50.0, 7.5)
@@ -103,22 +98,20 @@ def test_the_teachers_tokens_sent_and_received_are_apart(tell: Any) -> None:
     assert said[-2:] == ["  epoch 1: 1,000 sent, 100 received", "  epoch 2: 1,000 sent, 200 received"]
 
 
-def test_a_run_without_usage_reports_its_duration_alone(tell: Any) -> None:
+def test_a_run_without_usage_reports_its_duration_alone() -> None:
     """Where no tokens were counted no ledger is made up."""
-    said, evidence = ledger(tell(USE, [spent(10, elapsed=61.0)]))
+    said, evidence = ledger(a_run().takes(61.0).epoch(loss=1.0))
 
     assert said == ["Training Duration: 0h 1m 1s (61.0 seconds)"]
     assert evidence == {"duration_seconds": 61.0}
 
 
-def test_tokens_without_a_time_have_no_rate(tell: Any) -> None:
+def test_tokens_without_a_time_have_no_rate() -> None:
     """Where the trainer knows no seconds the total is told without a rate, and nothing divides by zero."""
-    told = tell(USE, [spent(10, Usage("generation", 1200))])
+    said, evidence = ledger(a_run().spent("generation", tokens=1200).epoch(loss=1.0))
 
-    said, evidence = ledger(told)
     assert said[1] == "Total Tokens Generated: 1,200"
     assert (evidence["generation_tokens_per_second"], evidence["generation_p99_tokens_per_second"]) == (None, None)
-    assert told.of("error") == []
 
 
 RATES = st.lists(st.tuples(st.integers(1, 10**9), st.floats(1e-3, 1e5)), min_size=1, max_size=300)
@@ -136,11 +129,13 @@ def test_the_99th_percentile_is_within_one_percent(intervals: list[tuple[int, fl
     assert p99(made) == pytest.approx(exact, rel=0.01 + 1e-9)
 
 
-def test_the_99th_percentile_of_a_run(tell: Any) -> None:
+def test_the_99th_percentile_of_a_run() -> None:
     """Of rates 1, 8, ..., 200^3 tokens/s the 99th percentile is 198^3, within 1 %; the next is 1.5 % away."""
-    records = [spent(step, Usage("generation", step**3, 1.0)) for step in range(1, 201)]
+    story = a_run()
+    for step in range(1, 201):
+        story = story.spent("generation", tokens=step**3, seconds=1.0).log(loss=1.0)
 
-    _, evidence = ledger(tell(USE, records))
+    _, evidence = ledger(story)
 
     assert evidence["generation_p99_tokens_per_second"] == pytest.approx(198**3, rel=0.01)
 
@@ -154,11 +149,13 @@ def test_the_ledger_stays_small_on_a_long_run() -> None:
     assert len(made["rates"]) <= math.log(1e18) / math.log(1.01 / 0.99) + 2
 
 
-def test_the_breakdown_keeps_the_newest_epochs(tell: Any) -> None:
+def test_the_breakdown_keeps_the_newest_epochs() -> None:
     """Of 200 epochs the newest 128 are broken down; the totals cover all."""
-    records = [spent(epoch, Usage("teacher", 10, 1.0, received=1), epoch=float(epoch)) for epoch in range(1, 201)]
+    story = a_run(1)
+    for _ in range(200):
+        story = story.spent("teacher", tokens=10, seconds=1.0, received=1).epoch(loss=1.0)
 
-    said, evidence = ledger(tell(USE, records))
+    said, evidence = ledger(story)
 
     assert evidence["teacher_tokens"] == 2000
     assert [line for line in said if line.startswith("  epoch")][0::127] == [
@@ -169,42 +166,22 @@ def test_the_breakdown_keeps_the_newest_epochs(tell: Any) -> None:
 
 def test_the_ledgers_and_the_duration_go_on_after_a_resume() -> None:
     """A run that is saved and resumed half way reports the same totals, rates and duration as the straight one."""
-    records = [
-        spent(8 * i, Usage("teacher", 100 * i, 2.0, received=i), epoch=float(i), elapsed=30.0 * i) for i in range(1, 7)
-    ]
+    straight, resumed = a_run(8), a_run(8)
+    for i in range(1, 7):
+        straight, resumed = (
+            story.takes(30.0).spent("teacher", tokens=100 * i, seconds=2.0, received=i).epoch(loss=1.0)
+            for story in (straight, resumed)
+        )
+        resumed = resumed.resume() if i == 3 else resumed
 
-    def supervise() -> tuple[Supervisor, list[Any]]:
-        config = read({"use": USE})
-        journal = Journal(None)
-        entries: list[Any] = []
-        journal.subscribers.append(entries.append)
-        return Supervisor(config, load(config, []), plan=RunPlan(), journal=journal), entries
-
-    straight, told = supervise()
-    straight.begin()
-    for record in records:
-        straight.feed(record)
-    straight.end()
-
-    first, _ = supervise()
-    first.begin()
-    for record in records[:3]:
-        first.feed(record)
-    second, told_later = supervise()
-    second.begin(records[:3], first.save(), step=24)
-    for record in records[3:]:
-        second.feed(record)
-    second.end()
-
-    [expected] = [entry.data for entry in told if entry.kind == "finding"]
-    [resumed] = [entry.data for entry in told_later if entry.kind == "finding"]
-    assert resumed == expected
-    assert "Total Tokens Sent To Teacher: 2,100" in expected["message"]
+    expected, found = ledger(straight), ledger(resumed)
+    assert found == expected
+    assert any("Total Tokens Sent To Teacher: 2,100" in line for line in expected[0])
 
 
 def test_a_journal_that_is_replayed_has_the_same_ledgers(tmp_path: Path) -> None:
     """The usage of each record is read back from the journal, so that replay reports what the run reported."""
-    config = read({"use": USE})
+    config = read({"use": ["token-accounting"]})
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
     entries: list[Any] = []
@@ -212,11 +189,11 @@ def test_a_journal_that_is_replayed_has_the_same_ledgers(tmp_path: Path) -> None
     journal.write("run", 0, resumed=False)
     supervisor = Supervisor(config, load(config, []), journal=journal)
     supervisor.begin()
-    supervisor.feed(spent(10, Usage("teacher", 1200, 4.0, 3, received=34), elapsed=61.5))
+    supervisor.feed(Record(10, "train", {"loss": 1.0}, None, 61.5, (Usage("teacher", 1200, 4.0, 3, received=34),)))
     supervisor.end()
     journal.close()
 
-    again = replay(tmp_path / "journal.jsonl", {"use": USE})
+    again = replay(tmp_path / "journal.jsonl", {"use": ["token-accounting"]})
 
     [live] = [entry.data for entry in entries if entry.kind == "finding"]
     [replayed] = [entry.data for entry in again.of("finding")]

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steersman import Record, replay
+from steersman import replay
+from steersman.testing import Played, Story, a_run
 from steersman_plugins.guarded_rules import GuardedRules
+from steersman_plugins.trend_health import TrendHealth
 
-GUARDED = ["trend-health"]
+SIX = {
+    "learning_rate": 1e-4,
+    "kl_penalty": 0.15,
+    "max_grad_norm": 0.5,
+    "reward_weight": 1.0,
+    "reward_threshold": 0.1,
+    "temperature": 1.0,
+}
+"""The six hyperparameters of the origin, each far from its bounds."""
 
 CUT = ("learning_rate", "x0.5", 1e-7, None)
 RAISE_KL = ("kl_penalty", "x1.05", None, 0.3)
@@ -31,8 +42,38 @@ JUMPY = [-1.0, -1.25, -1.0, -1.5, -3.5]
 """Differences -0.25, 0.25, -0.5, -2: MAD 0.375, so that 6 x 0.375 = 2.25 below the best of -1 is the limit."""
 
 
-def guarded(**options: float) -> list[Any]:
-    return [{"trend-health": {"guarded": options}}]
+def guarded(**options: Any) -> TrendHealth:
+    return TrendHealth(guarded=GuardedRules(**options))
+
+
+def epochs(*each: Mapping[str, Any], **hyperparameters: float) -> Story:
+    """Return a run of epochs of 8 steps."""
+    story = a_run(8, **hyperparameters)
+    for metrics in each:
+        story = story.epoch(**metrics)
+    return story
+
+
+def rules(played: Played) -> list[str]:
+    return [found.name for found in played.findings]
+
+
+def offers(played: Played, because: str | None = None) -> set[tuple[str, str, float | None, float | None]]:
+    """Return each change that is proposed, or those for one reason, with its bounds."""
+    wanted = (p for p in played.proposals if because in (None, p.because))
+    return {(p.hyperparameter, p.change, p.at_least, p.at_most) for p in wanted}
+
+
+def changes(played: Played) -> dict[str, tuple[float, float]]:
+    return {change.hyperparameter: (change.old, change.new) for change in played.changes}
+
+
+def scheduled(played: Played) -> list[Mapping[str, Any]]:
+    return [entry.data for entry in played.of("check") if entry.data["reason"] == "scheduled"]
+
+
+def cuts(played: Played) -> list[int]:
+    return [change.step for change in played.changes]
 
 
 def losses(*values: float) -> list[dict[str, float]]:
@@ -80,7 +121,7 @@ SILENT: dict[str, tuple[str, list[Any]]] = {
     "reward declines once": ("reward-declining", rewards(*DECLINE[:6])),
     "reward declines and recovers": ("reward-declining", rewards(*DECLINE[:6], 0.5)),
     "reward is hardly noisier": ("reward-variance", with_std(DECLINE, [0.1] * 6 + [math.sqrt(0.0299)])),
-    "reward had no variance before": ("reward-variance", [*rewards(*DECLINE[:6]), [{"reward": 0.0}, {"reward": 0.1}]]),
+    "reward had no variance before": ("reward-variance", [*rewards(*DECLINE[:6]), {"logs": 2, "reward": [0.0, 0.1]}]),
     "loss is at its limit": ("loss-diverged", losses(1.0, 1.25, 1.0, 1.5, 2.5)),
     "reward is at its limit": ("reward-declining", rewards(*JUMPY, -3.25)),
     "reward has five windows only": ("reward-declining", rewards(0.1, 0.2, 0.3, -0.5, -0.5)),
@@ -88,85 +129,87 @@ SILENT: dict[str, tuple[str, list[Any]]] = {
 
 
 @pytest.mark.parametrize("case", FIRES)
-def test_a_rule_fires(tell: Any, epochs: Any, all_six: dict[str, float], case: str) -> None:
+def test_a_rule_fires(case: str) -> None:
     """Just beyond its limit each rule is found and proposes its changes, with their bounds."""
     rule, logs, row = FIRES[case]
     because = {"non-finite-loss", "non-finite-grad-norm", "gradient-explosion", "kl-runaway"}
 
-    told = tell(GUARDED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth)
 
-    assert rule in told.rules()
-    proposed = told.offers(because="divergence") | told.offers(because="kl-runaway") if rule in because else None
-    assert (proposed or told.offers(because=rule)) == row
+    assert rule in rules(played)
+    proposed = offers(played, because="divergence") | offers(played, because="kl-runaway") if rule in because else None
+    assert (proposed or offers(played, because=rule)) == row
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_a_rule_just_does_not_fire(tell: Any, epochs: Any, all_six: dict[str, float], case: str) -> None:
+def test_a_rule_just_does_not_fire(case: str) -> None:
     """At the limit, or one condition short, the rule says nothing and nothing is proposed in its name."""
     rule, logs = SILENT[case]
 
-    told = tell(GUARDED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth)
 
-    assert len(told.of("check", reason="scheduled")) == len(logs)
-    assert rule not in told.rules()
-    assert told.offers(because=rule) == told.offers(because="divergence") == set()
+    assert len(scheduled(played)) == len(logs)
+    assert rule not in rules(played)
+    assert offers(played, because=rule) == offers(played, because="divergence") == set()
 
 
 @pytest.mark.parametrize("rule", ["loss-rising", "loss-high", "loss-spike"])
-def test_the_seed_rules_on_loss_are_gone(tell: Any, epochs: Any, all_six: dict[str, float], rule: str) -> None:
+def test_the_seed_rules_on_loss_are_gone(rule: str) -> None:
     """A language model's loss, above 0.5 in every epoch and rising by a hair, is healthy; `seed` cuts its rate."""
     logs = losses(3.0, 2.6, 2.4, 2.45, 2.3, 2.1, 2.32, 2.0)
 
-    told = tell(GUARDED, epochs(*logs), values=all_six)
-    seed = tell([{"trend-health": {"preset": "seed"}}], epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth)
+    seed = epochs(*logs, **SIX).play(TrendHealth(preset="seed"))
 
-    assert (told.rules(), told.offers()) == ([], set())
-    assert rule in seed.rules()
+    assert (rules(played), offers(played)) == ([], set())
+    assert rule in rules(seed)
 
 
-def test_a_gradient_has_no_limit_where_the_clip_is_unknown(tell: Any, epochs: Any) -> None:
+def test_a_gradient_has_no_limit_where_the_clip_is_unknown() -> None:
     """Without a known clip, or with a clip of 0, which is none, a large gradient norm is no finding."""
     for values in ({}, {"max_grad_norm": 0.0}):
-        assert tell(GUARDED, epochs({"grad_norm": 1e6}, {"grad_norm": 1e6}), values=values).rules() == []
+        played = epochs({"grad_norm": 1e6}, {"grad_norm": 1e6}, **values).play(TrendHealth)
+        assert rules(played) == []
 
 
-def test_divergence_halves_the_rate_once_whatever_showed_it(tell: Any, epochs: Any) -> None:
+def test_divergence_halves_the_rate_once_whatever_showed_it() -> None:
     """A NaN loss, a NaN gradient and a runaway KL together make one cut."""
     logs = [
         {"reward": 0.5, "loss": 1.0, "kl": 1.0},
         {"reward": 0.5, "loss": math.nan, "grad_norm": math.nan, "kl": 9.0},
     ]
 
-    told = tell(GUARDED, epochs(*logs), values={"learning_rate": 1e-4})
+    played = epochs(*logs, learning_rate=1e-4).play(TrendHealth)
 
-    assert [p["verdict"] for p in told.of("proposal", hyperparameter="learning_rate")] == ["applied", "lost", "lost"]
-    assert told.changes() == {"learning_rate": (1e-4, 5e-5)}
+    verdicts = [p.verdict for p in played.proposals if p.hyperparameter == "learning_rate"]
+    assert verdicts == ["applied", "lost", "lost"]
+    assert changes(played) == {"learning_rate": (1e-4, 5e-5)}
 
 
-def test_a_nan_is_looked_at_before_the_window_closes(tell: Any) -> None:
+def test_a_nan_is_looked_at_before_the_window_closes() -> None:
     """A NaN loss at step 3 of an epoch of 8 cuts the rate at step 3; the end of the epoch does not cut it again."""
-    records = [Record(step, "train", {"loss": math.nan if step == 3 else 1.0}, step / 8) for step in range(1, 17)]
+    first = [math.nan if step == 3 else 1.0 for step in range(1, 9)]
 
-    told = tell(GUARDED, records, values={"learning_rate": 1e-4})
+    played = a_run(8, learning_rate=1e-4).epoch(logs=8, loss=first).epoch(logs=8, loss=1.0).play(TrendHealth)
 
-    checks = [(e.step, e.data["reason"]) for e in told.entries if e.kind == "check"]
+    checks = [(e.step, e.data["reason"]) for e in played.of("check")]
     assert checks[:2] == [(3, "anomaly"), (8, "scheduled")]
-    assert [e.step for e in told.entries if e.kind == "adjustment"] == [3]
-    assert told.changes() == {"learning_rate": (1e-4, 5e-5)}
+    assert cuts(played) == [3]
+    assert changes(played) == {"learning_rate": (1e-4, 5e-5)}
 
 
 @pytest.mark.parametrize(("loss", "masked"), [(0.0, True), (2.0, False)])
-def test_a_masked_divergence_is_named(tell: Any, epochs: Any, loss: float, masked: bool) -> None:
+def test_a_masked_divergence_is_named(loss: float, masked: bool) -> None:
     """A logged loss of 0.0 beside a NaN gradient, and no other, is said to be the trainer's NaN filter."""
-    told = tell(GUARDED, epochs({"loss": 2.0}, {"loss": loss, "grad_norm": math.nan}))
+    played = epochs({"loss": 2.0}, {"loss": loss, "grad_norm": math.nan}).play(TrendHealth)
 
-    found = told.of("finding", name="non-finite-grad-norm")[0]
-    assert (found["severity"], "NaN filter" in found["message"]) == ("critical", masked)
+    [found, *_] = [found for found in played.findings if found.name == "non-finite-grad-norm"]
+    assert (found.severity, "NaN filter" in found.message) == ("critical", masked)
 
 
-def test_a_loss_of_zero_alone_is_no_finding(tell: Any, epochs: Any) -> None:
+def test_a_loss_of_zero_alone_is_no_finding() -> None:
     """A logged loss of 0.0 with a finite gradient proves nothing."""
-    assert tell(GUARDED, epochs(*[{"loss": 0.0, "grad_norm": 0.2}] * 6)).rules() == []
+    assert rules(epochs(*[{"loss": 0.0, "grad_norm": 0.2}] * 6).play(TrendHealth)) == []
 
 
 @given(
@@ -177,9 +220,6 @@ def test_a_loss_of_zero_alone_is_no_finding(tell: Any, epochs: Any) -> None:
 )
 @settings(max_examples=25)
 def test_falling_reward_amplifies_nothing(
-    tell: Any,
-    epochs: Any,
-    all_six: dict[str, float],
     rewards: list[float],
     loss: list[float],
     kl: list[float],
@@ -191,164 +231,159 @@ def test_falling_reward_amplifies_nothing(
         for r, a, b, c in zip(rewards, loss, kl, deviation, strict=False)
     ]
 
-    told = tell(GUARDED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth)
 
-    scales = {p["hyperparameter"]: p["scale"] for p in told.of("proposal")}
+    scales = {e.data["hyperparameter"]: e.data["scale"] for e in played.of("proposal")}
     assert scales.keys() <= {"learning_rate", "kl_penalty", "temperature"}
     assert scales.get("temperature", 0) < 1 < scales.get("kl_penalty", 2)
 
 
-def test_high_variance_lowers_the_temperature(tell: Any, epochs: Any) -> None:
+def test_high_variance_lowers_the_temperature() -> None:
     """A reward variance of 0.0301 after six of 0.01, while the reward falls, makes the temperature 0.95 of itself."""
-    told = tell(GUARDED, epochs(*FIRES["reward is noisier"][1]), values={"temperature": 1.0})
+    played = epochs(*FIRES["reward is noisier"][1], temperature=1.0).play(TrendHealth)
 
-    assert told.changes() == {"temperature": (1.0, 0.95)}
+    assert changes(played) == {"temperature": (1.0, 0.95)}
 
 
 @pytest.mark.parametrize(("old", "new"), [(0.15, 0.1575), (0.29, 0.3)])
-def test_kl_rises_slowly_towards_its_ceiling(tell: Any, epochs: Any, old: float, new: float) -> None:
+def test_kl_rises_slowly_towards_its_ceiling(old: float, new: float) -> None:
     """A declining reward raises the KL penalty by 5 %, and to 0.3 at most."""
-    told = tell(GUARDED, epochs(*rewards(*DECLINE)), values={"kl_penalty": old})
+    played = epochs(*rewards(*DECLINE), kl_penalty=old).play(TrendHealth)
 
-    assert told.changes() == {"kl_penalty": (old, pytest.approx(new))}
+    assert changes(played) == {"kl_penalty": (old, pytest.approx(new))}
 
 
-def test_kl_stays_at_its_ceiling(tell: Any, epochs: Any) -> None:
+def test_kl_stays_at_its_ceiling() -> None:
     """At 0.3 the KL penalty is not raised any more, and not lowered to the ceiling from above it."""
     for value in (0.3, 0.5):
-        told = tell(GUARDED, epochs(*rewards(*DECLINE)), values={"kl_penalty": value})
+        played = epochs(*rewards(*DECLINE), kl_penalty=value).play(TrendHealth)
 
-        assert [p["verdict"] for p in told.of("proposal", hyperparameter="kl_penalty")] == ["refused"]
-        assert told.changes() == {}
+        assert [p.verdict for p in played.proposals if p.hyperparameter == "kl_penalty"] == ["refused"]
+        assert changes(played) == {}
 
 
-def test_a_hyperparameter_cools_for_an_epoch(tell: Any) -> None:
+def test_a_hyperparameter_cools_for_an_epoch() -> None:
     """Gradients that explode at every check of 2 steps cut the rate once an epoch of 8 steps, not four times."""
-    records = [Record(step, "train", {"loss": 1.0, "grad_norm": 100.0}, step / 8) for step in range(1, 25)]
+    story = a_run(8, learning_rate=1e-4, max_grad_norm=1.0)
+    for _ in range(3):
+        story = story.epoch(logs=8, loss=1.0, grad_norm=100.0)
 
-    told = tell(GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0}, check_every=2)
+    played = story.play(TrendHealth, check_every=2)
 
-    assert [e.step for e in told.entries if e.kind == "adjustment"] == [2, 10, 18]
-    assert len(told.of("finding", name="gradient-explosion")) == 12
-    assert told.supervisor.registry.get("learning_rate").value == pytest.approx(1e-4 / 8)
-
-
-def cuts(told: Any) -> list[int]:
-    return [entry.step for entry in told.entries if entry.kind == "adjustment"]
+    assert cuts(played) == [2, 10, 18]
+    assert rules(played).count("gradient-explosion") == 12
+    assert played.values["learning_rate"] == pytest.approx(1e-4 / 8)
 
 
-def test_without_epochs_a_hyperparameter_cools_for_a_window(tell: Any) -> None:
+def test_without_epochs_a_hyperparameter_cools_for_a_window() -> None:
     """Where the trainer knows no epochs an explosion in every window of 4 steps cuts the rate once a window."""
-    records = [Record(step, "train", {"loss": 1.0, "grad_norm": 100.0}) for step in range(1, 13)]
+    story = a_run(None, learning_rate=1e-4, max_grad_norm=1.0)
+    for _ in range(12):
+        story = story.log(loss=1.0, grad_norm=100.0)
 
-    told = tell(GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0}, check_every=4)
+    played = story.play(TrendHealth, check_every=4)
 
-    assert cuts(told) == [4, 8, 12]
+    assert cuts(played) == [4, 8, 12]
 
 
-def test_one_divergence_is_answered_once_in_the_first_window(tell: Any) -> None:
+def test_one_divergence_is_answered_once_in_the_first_window() -> None:
     """A NaN loss at step 1, a NaN gradient at step 2 and the check at step 4 are one cut, at step 1."""
-    sick = [{"loss": math.nan}, {"loss": 1.0, "grad_norm": math.nan}, {"loss": 1.0}, {"loss": 1.0}, {"loss": 1.0}]
-    records = [Record(step, "train", metrics) for step, metrics in enumerate(sick, 1)]
+    story = a_run(None, learning_rate=1e-4).log(loss=math.nan).log(loss=1.0, grad_norm=math.nan)
 
-    told = tell(GUARDED, records, values={"learning_rate": 1e-4}, check_every=4)
+    played = story.log(loss=1.0).log(loss=1.0).log(loss=1.0).play(TrendHealth, check_every=4)
 
-    assert [e.step for e in told.entries if e.kind == "check"] == [1, 2, 4, 5]
-    assert cuts(told) == [1]
+    assert [entry.step for entry in played.of("check")] == [1, 2, 4, 5]
+    assert cuts(played) == [1]
 
 
-def test_an_epoch_that_becomes_known_late_disturbs_nothing(tell: Any) -> None:
+def test_an_epoch_that_becomes_known_late_disturbs_nothing() -> None:
     """A change made before the first known epoch cools by windows, without an error."""
-    records = [Record(step, "train", {"grad_norm": 100.0}, None if step < 5 else step / 8) for step in range(1, 9)]
+    story = a_run(None, learning_rate=1e-4, max_grad_norm=1.0)
+    for step in range(1, 9):
+        story = attrs.evolve(story, steps_per_epoch=None if step < 5 else 8).log(grad_norm=100.0)
 
-    told = tell(GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0}, check_every=4)
+    played = story.play(TrendHealth, check_every=4)
 
-    assert (cuts(told), told.of("error")) == ([4, 8], [])
+    assert (cuts(played), played.errors) == ([4, 8], ())
 
 
-def test_the_cooldown_is_each_hyperparameters_own(tell: Any) -> None:
+def test_the_cooldown_is_each_hyperparameters_own() -> None:
     """A rate that cools does not keep the KL penalty, first raised later, from its change."""
-    records = [Record(2, "train", {"reward": 0.5, "grad_norm": 100.0, "kl": 1.0}, 0.25)]
-    records += [Record(4, "train", {"reward": 0.5, "grad_norm": 0.1, "kl": 9.0}, 0.5)]
+    story = a_run(8, learning_rate=1e-4, max_grad_norm=1.0, kl_penalty=0.1)
+    story = story.log(steps=2, reward=0.5, grad_norm=100.0, kl=1.0).log(steps=2, reward=0.5, grad_norm=0.1, kl=9.0)
 
-    told = tell(
-        GUARDED, records, values={"learning_rate": 1e-4, "max_grad_norm": 1.0, "kl_penalty": 0.1}, check_every=2
-    )
+    played = story.play(TrendHealth, check_every=2)
 
-    changes = [(e.step, e.data["hyperparameter"]) for e in told.entries if e.kind == "adjustment"]
-    assert changes == [(2, "learning_rate"), (4, "kl_penalty")]
+    assert [(change.step, change.hyperparameter) for change in played.changes] == [
+        (2, "learning_rate"),
+        (4, "kl_penalty"),
+    ]
 
 
-def decisions(told: Any) -> list[tuple[object, ...]]:
+def decisions(played: Played) -> list[tuple[object, ...]]:
     """What was found and proposed, without the figures."""
     kinds = ("finding", "proposal")
     named = ("name", "severity", "hyperparameter", "scale", "verdict", "old", "new", "because")
     return [
         (entry.step, entry.kind, *(entry.data.get(name) for name in named))
-        for entry in told.entries
+        for entry in played.entries
         if entry.kind in kinds
     ]
 
 
 @given(st.lists(st.floats(0.01, 10), min_size=5, max_size=16), st.integers(-10, 10))
 @settings(max_examples=25)
-def test_decisions_do_not_depend_on_the_unit_of_the_loss(
-    tell: Any, epochs: Any, all_six: dict[str, float], values: list[float], exponent: int
-) -> None:
+def test_decisions_do_not_depend_on_the_unit_of_the_loss(values: list[float], exponent: int) -> None:
     """All losses multiplied by a constant (a power of two, exact in floating point) leave every decision as it was."""
-    told = tell(GUARDED, epochs(*losses(*values)), values=all_six)
-    scaled = tell(GUARDED, epochs(*losses(*(2.0**exponent * value for value in values))), values=all_six)
+    played = epochs(*losses(*values), **SIX).play(TrendHealth)
+    scaled = epochs(*losses(*(2.0**exponent * value for value in values)), **SIX).play(TrendHealth)
 
-    assert decisions(told) == decisions(scaled)
+    assert decisions(played) == decisions(scaled)
 
 
 @pytest.mark.parametrize("constant", [1 / math.log(2), 1e-3, 1000.0])
-def test_bits_and_nats_are_steered_alike(tell: Any, epochs: Any, all_six: dict[str, float], constant: float) -> None:
+def test_bits_and_nats_are_steered_alike(constant: float) -> None:
     """A run that diverges in nats diverges in bits, at the same step and with the same change."""
     story = [4.0, 3.2, 2.9, 2.7, 2.65, 2.6, 3.6, 2.6, 2.58]
 
-    one, other = (
-        tell(GUARDED, epochs(*losses(*(c * value for value in story))), values=all_six) for c in (1.0, constant)
-    )
+    one, other = (epochs(*losses(*(c * value for value in story)), **SIX).play(TrendHealth) for c in (1.0, constant))
 
     assert decisions(one) == decisions(other)
-    assert one.rules() == ["loss-diverged"]
+    assert rules(one) == ["loss-diverged"]
 
 
 @pytest.mark.parametrize("key", ["completion_length", "completions/mean_length", "frac_reward_zero_std"])
 @pytest.mark.parametrize(("loss_rules", "found"), [("auto", []), ("on", ["loss-diverged"])])
-def test_loss_rules_of_a_policy_gradient_trainer(
-    tell: Any, epochs: Any, key: str, loss_rules: str, found: list[str]
-) -> None:
+def test_loss_rules_of_a_policy_gradient_trainer(key: str, loss_rules: Literal["auto", "on"], found: list[str]) -> None:
     """The setback of a loss that is no measure of health counts only with `loss_rules: on`."""
     logs = [{"loss": loss, "reward": 0.5, key: 0.1} for loss in (*LEARNING, 3.0)]
 
-    assert tell([{"trend-health": {"loss_rules": loss_rules}}], epochs(*logs)).rules() == found
+    assert rules(epochs(*logs).play(TrendHealth(loss_rules=loss_rules))) == found
 
 
-def test_a_nan_counts_in_a_policy_gradient_run_too(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_a_nan_counts_in_a_policy_gradient_run_too() -> None:
     """That the loss rules are off does not hide a loss that is NaN."""
     logs = [{"loss": loss, "reward": 0.5, "completion_length": 9.0} for loss in (0.1, math.nan)]
 
-    assert tell(GUARDED, epochs(*logs), values=all_six).offers() == {CUT}
+    assert offers(epochs(*logs, **SIX).play(TrendHealth)) == {CUT}
 
 
-def test_the_rewards_of_dpo_and_kto_are_no_reward(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_the_rewards_of_dpo_and_kto_are_no_reward() -> None:
     """`rewards/*` that decline, and a `kl` beside them, are nobody's reward: nothing is found."""
     logs = [{"rewards/chosen": r, "rewards/margins": r, "eval_reward": r, "kl": 1e3 * r} for r in DECLINE]
 
-    told = tell(GUARDED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth)
 
-    assert (told.rules(), told.offers()) == ([], set())
+    assert (rules(played), offers(played)) == ([], set())
 
 
 @pytest.mark.parametrize("check_every", ["auto", "epoch", 5, 10, 25, 50])
-def test_nothing_is_proposed_on_a_healthy_grpo_run(
-    runs: Path, all_six: dict[str, float], check_every: str | int
-) -> None:
+def test_nothing_is_proposed_on_a_healthy_grpo_run(runs: Path, check_every: str | int) -> None:
     """On a real GRPO run that learned, `guarded` finds and proposes nothing at any cadence."""
     told = replay(
-        runs / "trainer_state" / "unslothgrpo-01.json", {"use": GUARDED, "check_every": check_every}, values=all_six
+        runs / "trainer_state" / "unslothgrpo-01.json",
+        {"use": ["trend-health"], "check_every": check_every},
+        values=SIX,
     )
 
     assert len(told.recording.records) == 250
@@ -358,18 +393,20 @@ def test_nothing_is_proposed_on_a_healthy_grpo_run(
 
 def test_a_real_masked_divergence_is_found_at_once(runs: Path) -> None:
     """A real dead run, every loss 0.0 and every gradient NaN, is found at its first log, and the cut proposed."""
-    told = replay(runs / "trainer_state" / "16831-project-01.json", {"use": GUARDED}, values={"learning_rate": 1e-4})
+    told = replay(
+        runs / "trainer_state" / "16831-project-01.json", {"use": ["trend-health"]}, values={"learning_rate": 1e-4}
+    )
 
     [first, *_] = told.of("finding")
     assert (first.step, first.data["name"]) == (told.recording.records[0].step, "non-finite-grad-norm")
     assert {(e.data["hyperparameter"], e.data["scale"]) for e in told.of("proposal")} == {("learning_rate", 0.5)}
 
 
-def test_seed_would_have_steered_the_healthy_grpo_run(runs: Path, all_six: dict[str, float]) -> None:
+def test_seed_would_have_steered_the_healthy_grpo_run(runs: Path) -> None:
     """The same log under `seed` does get proposals, so that the silence above is the preset's own."""
     config = {"use": [{"trend-health": {"preset": "seed"}}], "check_every": 10}
 
-    told = replay(runs / "trainer_state" / "unslothgrpo-01.json", config, values=all_six)
+    told = replay(runs / "trainer_state" / "unslothgrpo-01.json", config, values=SIX)
 
     assert {e.data["because"] for e in told.of("proposal")} == {"reward-declining", "reward-variance"}
 
@@ -392,13 +429,11 @@ OPTIONS: dict[str, tuple[float, str, set[tuple[str, str, float | None, float | N
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_threshold_factor_and_bound_is_an_option(
-    tell: Any, epochs: Any, all_six: dict[str, float], option: str
-) -> None:
+def test_every_threshold_factor_and_bound_is_an_option(option: str) -> None:
     """Setting one option changes exactly what is proposed in the case that depends on it."""
     value, case, row = OPTIONS[option]
 
-    assert tell(guarded(**{option: value}), epochs(*FIRES[case][1]), values=all_six).offers() == row
+    assert offers(epochs(*FIRES[case][1], **SIX).play(guarded(**{option: value}))) == row
 
 
 def test_no_option_is_left_untested() -> None:

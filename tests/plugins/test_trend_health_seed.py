@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
 import pytest
 
-from steersman import RunPlan
+from steersman.testing import Played, Story, a_run
 from steersman_plugins.seed_rules import SeedRules
+from steersman_plugins.trend_health import TrendHealth
 
-SEED = [{"trend-health": {"preset": "seed"}}]
+SIX = {
+    "learning_rate": 1e-4,
+    "kl_penalty": 0.15,
+    "max_grad_norm": 0.5,
+    "reward_weight": 1.0,
+    "reward_threshold": 0.1,
+    "temperature": 1.0,
+}
+"""The six hyperparameters of the origin, each far from its bounds."""
 
 LR = ("learning_rate", "x0.8", 1e-7, None)
 CLIP = ("max_grad_norm", "x0.8", 0.1, None)
@@ -23,8 +33,34 @@ OVERFITTING_KL = ("kl_penalty", "x1.1", None, 0.25)
 WARMER = ("temperature", "x1.1", None, 1.5)
 
 
-def seed(**options: float) -> list[Any]:
-    return [{"trend-health": {"preset": "seed", "seed": options}}]
+def seed(**options: float) -> TrendHealth:
+    return TrendHealth(preset="seed", seed=SeedRules(**options))
+
+
+def epochs(*each: Mapping[str, Any], **hyperparameters: float) -> Story:
+    """Return a run of epochs of 8 steps."""
+    story = a_run(8, **hyperparameters)
+    for metrics in each:
+        story = story.epoch(**metrics)
+    return story
+
+
+def rules(played: Played) -> list[str]:
+    return [found.name for found in played.findings]
+
+
+def offers(played: Played, because: str | None = None) -> set[tuple[str, str, float | None, float | None]]:
+    """Return each change that is proposed, or those for one reason, with its bounds."""
+    wanted = (p for p in played.proposals if because in (None, p.because))
+    return {(p.hyperparameter, p.change, p.at_least, p.at_most) for p in wanted}
+
+
+def changes(played: Played) -> dict[str, tuple[float, float]]:
+    return {change.hyperparameter: (change.old, change.new) for change in played.changes}
+
+
+def scheduled(played: Played) -> list[Mapping[str, Any]]:
+    return [entry.data for entry in played.of("check") if entry.data["reason"] == "scheduled"]
 
 
 def loss(*values: float) -> list[dict[str, float]]:
@@ -35,9 +71,9 @@ def both(losses: list[float], rewards: list[float]) -> list[dict[str, float]]:
     return [{"loss": loss, "reward": reward} for loss, reward in zip(losses, rewards, strict=True)]
 
 
-def spread(reward: float, deviation: float) -> list[dict[str, float]]:
+def spread(reward: float, deviation: float) -> dict[str, Any]:
     """Two logs with this mean and standard deviation of the reward."""
-    return [{"reward": reward - deviation}, {"reward": reward + deviation}]
+    return {"logs": 2, "reward": [reward - deviation, reward + deviation]}
 
 
 FIRES: dict[str, tuple[str, list[Any], set[tuple[str, str, float | None, float | None]]]] = {
@@ -70,42 +106,40 @@ SILENT: dict[str, tuple[str, list[Any]]] = {
 
 
 @pytest.mark.parametrize("case", FIRES)
-def test_a_rule_fires_and_proposes_its_row(tell: Any, epochs: Any, all_six: dict[str, float], case: str) -> None:
+def test_a_rule_fires_and_proposes_its_row(case: str) -> None:
     """Each rule, just beyond its threshold, is found and proposes the changes of its row with the row's bounds."""
     rule, logs, row = FIRES[case]
 
-    told = tell(SEED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(seed())
 
-    assert rule in told.rules()
-    assert told.offers(because=rule) == row
+    assert rule in rules(played)
+    assert offers(played, because=rule) == row
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_a_rule_just_does_not_fire(tell: Any, epochs: Any, all_six: dict[str, float], case: str) -> None:
+def test_a_rule_just_does_not_fire(case: str) -> None:
     """At the threshold itself, or one condition short, the rule says and proposes nothing."""
     rule, logs = SILENT[case]
 
-    told = tell(SEED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(seed())
 
-    assert len(told.of("check", reason="scheduled")) == len(logs)
-    assert rule not in told.rules()
-    assert told.offers(because=rule) == set()
+    assert len(scheduled(played)) == len(logs)
+    assert rule not in rules(played)
+    assert offers(played, because=rule) == set()
 
 
-def test_declining_reward_at_a_loss_of_exactly_0_4_leaves_the_kl_penalty(
-    tell: Any, epochs: Any, all_six: dict[str, float]
-) -> None:
+def test_declining_reward_at_a_loss_of_exactly_0_4_leaves_the_kl_penalty() -> None:
     """The KL penalty is lowered below a loss of 0.4, not at it; the reward weight is raised in both."""
-    told = tell(SEED, epochs(*both([0.4, 0.4], [0.5, 0.4])), values=all_six)
+    played = epochs(*both([0.4, 0.4], [0.5, 0.4]), **SIX).play(seed())
 
-    assert told.offers() == {WEIGHT}
+    assert offers(played) == {WEIGHT}
 
 
-def test_a_variance_of_exactly_the_threshold_is_not_high(tell: Any, epochs: Any) -> None:
+def test_a_variance_of_exactly_the_threshold_is_not_high() -> None:
     """Rewards 0.25 and 0.75 vary by exactly 0.0625, which is not above a threshold of 0.0625 but above 0.062."""
     logs = [spread(0.5, 0.25), spread(0.5, 0.25)]
 
-    at, below = (tell(seed(variance_threshold=v), epochs(*logs)).rules() for v in (0.0625, 0.062))
+    at, below = (rules(epochs(*logs).play(seed(variance_threshold=v))) for v in (0.0625, 0.062))
 
     assert (at, below) == ([], ["reward-variance"])
 
@@ -124,13 +158,11 @@ def test_a_variance_of_exactly_the_threshold_is_not_high(tell: Any, epochs: Any)
         ("needs-exploration", "temperature", 1.4, 1.5),
     ],
 )
-def test_a_bound_shortens_a_change(
-    tell: Any, epochs: Any, case: str, hyperparameter: str, old: float, new: float
-) -> None:
+def test_a_bound_shortens_a_change(case: str, hyperparameter: str, old: float, new: float) -> None:
     """Near its bound a change goes to the bound and no further."""
-    told = tell(SEED, epochs(*FIRES[case][1]), values={hyperparameter: old})
+    played = epochs(*FIRES[case][1], **{hyperparameter: old}).play(seed())
 
-    assert told.changes() == {hyperparameter: (old, new)}
+    assert changes(played) == {hyperparameter: (old, new)}
 
 
 @pytest.mark.parametrize(
@@ -149,13 +181,13 @@ def test_a_bound_shortens_a_change(
         ("needs-exploration", "temperature", 1.5),
     ],
 )
-def test_a_bound_never_reverses_a_change(tell: Any, epochs: Any, case: str, hyperparameter: str, value: float) -> None:
+def test_a_bound_never_reverses_a_change(case: str, hyperparameter: str, value: float) -> None:
     """At or beyond its bound a change is refused with the reason, and the value stays: 0.28 x1.1 is not 0.25."""
-    told = tell(SEED, epochs(*FIRES[case][1]), values={hyperparameter: value})
+    played = epochs(*FIRES[case][1], **{hyperparameter: value}).play(seed())
 
-    refused = told.of("proposal", hyperparameter=hyperparameter, because=FIRES[case][0])
-    assert [(p["verdict"], "already at its bound" in p["reason"]) for p in refused] == [("refused", True)]
-    assert told.changes() == {}
+    refused = [p for p in played.proposals if (p.hyperparameter, p.because) == (hyperparameter, FIRES[case][0])]
+    assert [(p.verdict, "already at its bound" in p.reason) for p in refused] == [("refused", True)]
+    assert changes(played) == {}
 
 
 OPTIONS: dict[str, tuple[float, str, set[tuple[str, str, float | None, float | None]]]] = {
@@ -190,16 +222,14 @@ OPTIONS: dict[str, tuple[float, str, set[tuple[str, str, float | None, float | N
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_threshold_factor_and_bound_is_an_option(
-    tell: Any, epochs: Any, all_six: dict[str, float], option: str
-) -> None:
+def test_every_threshold_factor_and_bound_is_an_option(option: str) -> None:
     """Setting one option changes exactly the proposals of the rule it belongs to."""
     value, case, row = OPTIONS[option]
     rule, logs, _ = FIRES[case]
 
-    told = tell(seed(**{option: value}), epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(seed(**{option: value}))
 
-    assert told.offers(because=rule) == row
+    assert offers(played, because=rule) == row
 
 
 def test_no_option_is_left_untested() -> None:
@@ -211,8 +241,8 @@ GOLDEN = {"learning_rate": 4e-6, "kl_penalty": 0.15, "max_grad_norm": 0.3, "rewa
 MEAN, DEVIATION = 0.2485, math.sqrt(0.0748)
 GOLDEN_EPOCHS = {
     "from the rewards": [
-        [{"loss": 0.4562, "reward": 0.2398}],
-        [{"loss": 0.8188, "reward": MEAN - DEVIATION}, {"loss": 0.8188, "reward": MEAN + DEVIATION}],
+        {"loss": 0.4562, "reward": 0.2398},
+        {"logs": 2, "loss": 0.8188, "reward": [MEAN - DEVIATION, MEAN + DEVIATION]},
     ],
     "from means and deviations": [
         {"loss": 0.4562, "reward": 0.2398, "reward_std": 0.1},
@@ -222,11 +252,11 @@ GOLDEN_EPOCHS = {
 
 
 @pytest.mark.parametrize("variance", GOLDEN_EPOCHS)
-def test_the_golden_epoch(tell: Any, epochs: Any, variance: str) -> None:
+def test_the_golden_epoch(variance: str) -> None:
     """The origin's own epoch gives its four changes, to the printed value and percentage."""
-    told = tell(seed(variance_threshold=0.07), epochs(*GOLDEN_EPOCHS[variance]), values=GOLDEN)
+    played = epochs(*GOLDEN_EPOCHS[variance], **GOLDEN).play(seed(variance_threshold=0.07))
 
-    printed = {name: (f"{new:.10g}", f"{(new / old - 1) * 100:+.1f} %") for name, (old, new) in told.changes().items()}
+    printed = {name: (f"{new:.10g}", f"{(new / old - 1) * 100:+.1f} %") for name, (old, new) in changes(played).items()}
     assert printed == {
         "learning_rate": ("3.2e-06", "-20.0 %"),
         "kl_penalty": ("0.18", "+20.0 %"),
@@ -236,21 +266,21 @@ def test_the_golden_epoch(tell: Any, epochs: Any, variance: str) -> None:
 
 
 @pytest.mark.parametrize("variance", GOLDEN_EPOCHS)
-def test_the_figures_of_the_golden_epoch(tell: Any, epochs: Any, variance: str) -> None:
+def test_the_figures_of_the_golden_epoch(variance: str) -> None:
     """Its check holds loss and reward with their changes and the variance; no reward rule fires, nor overfitting."""
-    told = tell(seed(variance_threshold=0.07), epochs(*GOLDEN_EPOCHS[variance]), values=GOLDEN)
+    played = epochs(*GOLDEN_EPOCHS[variance], **GOLDEN).play(seed(variance_threshold=0.07))
 
-    check = told.of("check", reason="scheduled")[-1]
+    check = scheduled(played)[-1]
     names = ("loss", "loss_change", "reward", "reward_change", "reward_variance")
     assert [f"{check[name]:.4f}" for name in names] == ["0.8188", "0.3626", "0.2485", "0.0087", "0.0748"]
-    assert told.rules() == ["loss-spike", "loss-rising", "loss-high", "reward-variance"]
+    assert rules(played) == ["loss-spike", "loss-rising", "loss-high", "reward-variance"]
 
 
-def test_the_golden_variance_is_below_the_default_threshold(tell: Any, epochs: Any) -> None:
+def test_the_golden_variance_is_below_the_default_threshold() -> None:
     """With the default threshold of 0.08 the golden epoch leaves the reward threshold alone."""
-    told = tell(SEED, epochs(*GOLDEN_EPOCHS["from the rewards"]), values=GOLDEN)
+    played = epochs(*GOLDEN_EPOCHS["from the rewards"], **GOLDEN).play(seed())
 
-    assert set(told.changes()) == {"learning_rate", "kl_penalty", "max_grad_norm"}
+    assert set(changes(played)) == {"learning_rate", "kl_penalty", "max_grad_norm"}
 
 
 @pytest.mark.parametrize(
@@ -260,58 +290,54 @@ def test_the_golden_variance_is_below_the_default_threshold(tell: Any, epochs: A
         ([0.10, 0.35], [0.30, 0.25], "reward-declining", "x0.9"),
     ],
 )
-def test_of_two_rivals_the_safer_wins(
-    tell: Any, epochs: Any, losses: list[float], rewards: list[float], loser: str, change: str
-) -> None:
+def test_of_two_rivals_the_safer_wins(losses: list[float], rewards: list[float], loser: str, change: str) -> None:
     """The spike's KL x1.2 is made alone, once; the rival's proposal is journaled as lost, with winner and reason."""
-    told = tell(SEED, epochs(*both(losses, rewards)), values={"kl_penalty": 0.15})
+    played = epochs(*both(losses, rewards), kl_penalty=0.15).play(seed())
 
-    verdicts = {p["because"]: (p["change"], p["verdict"]) for p in told.of("proposal", hyperparameter="kl_penalty")}
+    verdicts = {p.because: (p.change, p.verdict) for p in played.proposals if p.hyperparameter == "kl_penalty"}
     assert verdicts == {"loss-spike": ("x1.2", "applied"), loser: (change, "lost")}
-    [lost] = told.of("proposal", hyperparameter="kl_penalty", verdict="lost")
-    assert "x1.2 of trend-health (loss-spike) is preferred" in lost["reason"]
-    assert "the safer wins" in lost["reason"]
-    assert told.changes() == {"kl_penalty": (0.15, pytest.approx(0.18))}
+    [reason] = [p.reason for p in played.proposals if (p.hyperparameter, p.verdict) == ("kl_penalty", "lost")]
+    assert "x1.2 of trend-health (loss-spike) is preferred" in reason
+    assert "the safer wins" in reason
+    assert changes(played) == {"kl_penalty": (0.15, pytest.approx(0.18))}
 
 
-def test_several_loss_rules_cut_the_rate_once(tell: Any, epochs: Any) -> None:
+def test_several_loss_rules_cut_the_rate_once() -> None:
     """Spike, rise and high loss in one epoch make x0.8, not x0.512; the two that lost say that changes do not stack."""
-    told = tell(SEED, epochs(*loss(0.4, 0.7)), values={"learning_rate": 1e-4})
+    played = epochs(*loss(0.4, 0.7), learning_rate=1e-4).play(seed())
 
-    proposals = told.of("proposal", hyperparameter="learning_rate")
-    assert [(p["because"], p["verdict"]) for p in proposals] == [
+    proposals = [p for p in played.proposals if p.hyperparameter == "learning_rate"]
+    assert [(p.because, p.verdict) for p in proposals] == [
         ("loss-spike", "applied"),
         ("loss-rising", "lost"),
         ("loss-high", "lost"),
     ]
-    assert all("do not stack" in p["reason"] for p in proposals[1:])
-    assert told.changes() == {"learning_rate": (1e-4, pytest.approx(0.8e-4))}
+    assert all("do not stack" in p.reason for p in proposals[1:])
+    assert changes(played) == {"learning_rate": (1e-4, pytest.approx(0.8e-4))}
 
 
-def test_the_first_epoch_only_sets_the_baseline(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_the_first_epoch_only_sets_the_baseline() -> None:
     """A first epoch with a high loss, a low reward and a high variance is checked and nothing is said of it."""
-    first = [{"loss": 9.0, "reward": -1.0}, {"loss": 9.0, "reward": 1.0}]
+    played = a_run(8, **SIX).epoch(logs=2, loss=9.0, reward=[-1.0, 1.0]).play(seed())
 
-    told = tell(SEED, epochs(first), values=all_six)
-
-    assert [check["reward_variance"] for check in told.of("check", reason="scheduled")] == [1.0]
-    assert (told.rules(), told.offers()) == ([], set())
-    assert told.of("error") == []
+    assert [check["reward_variance"] for check in scheduled(played)] == [1.0]
+    assert (rules(played), offers(played)) == ([], set())
+    assert played.errors == ()
 
 
-def test_a_run_without_rewards_uses_the_loss_rules_alone(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_a_run_without_rewards_uses_the_loss_rules_alone() -> None:
     """Without a reward the loss rules work as ever and no rule on rewards is heard of."""
-    told = tell(SEED, epochs(*loss(0.2, 0.8, 0.1, 0.05)), values=all_six)
+    played = epochs(*loss(0.2, 0.8, 0.1, 0.05), **SIX).play(seed())
 
-    assert told.rules() == ["loss-spike", "loss-rising", "loss-high"]
-    assert told.offers() == {LR, SPIKE_KL, CLIP}
+    assert rules(played) == ["loss-spike", "loss-rising", "loss-high"]
+    assert offers(played) == {LR, SPIKE_KL, CLIP}
 
 
-def test_a_run_without_losses_uses_the_reward_rules_alone(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_a_run_without_losses_uses_the_reward_rules_alone() -> None:
     """Where no loss is known a falling reward raises the reward weight and cannot lower the KL penalty."""
-    told = tell(SEED, epochs({"reward": 0.5}, {"reward": 0.4}), values=all_six)
+    played = epochs({"reward": 0.5}, {"reward": 0.4}, **SIX).play(seed())
 
-    assert told.offers() == {WEIGHT}
+    assert offers(played) == {WEIGHT}
 
 
 @pytest.mark.parametrize("key", ["completion_length", "completions/mean_length", "frac_reward_zero_std"])
@@ -320,91 +346,88 @@ def test_a_run_without_losses_uses_the_reward_rules_alone(tell: Any, epochs: Any
     [("auto", []), ("off", []), ("on", ["loss-spike", "loss-rising", "loss-high"])],
 )
 def test_loss_rules_of_a_policy_gradient_trainer(
-    tell: Any, epochs: Any, all_six: dict[str, float], key: str, loss_rules: str, found: list[str]
+    key: str, loss_rules: Literal["auto", "on", "off"], found: list[str]
 ) -> None:
     """Where the records' keys are those of GRPO or RLOO a rising loss is no ill health, unless `loss_rules: on`."""
     logs = [{"loss": value, "reward": 0.5, key: 0.1} for value in (0.1, 0.9)]
 
-    told = tell([{"trend-health": {"preset": "seed", "loss_rules": loss_rules}}], epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth(preset="seed", loss_rules=loss_rules))
 
-    assert told.rules() == found
+    assert rules(played) == found
 
 
-def test_loss_rules_can_be_switched_off(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_loss_rules_can_be_switched_off() -> None:
     """`loss_rules: off` silences the loss rules of any run and leaves those on the reward."""
     logs = both([0.1, 0.9], [0.5, 0.4])
 
-    told = tell([{"trend-health": {"preset": "seed", "loss_rules": "off"}}], epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(TrendHealth(preset="seed", loss_rules="off"))
 
-    assert told.rules() == ["reward-declining"]
+    assert rules(played) == ["reward-declining"]
 
 
-def test_the_rewards_of_dpo_and_kto_are_no_reward(tell: Any, epochs: Any, all_six: dict[str, float]) -> None:
+def test_the_rewards_of_dpo_and_kto_are_no_reward() -> None:
     """Falling `rewards/*` and `eval_reward` fire no reward rule, and the check has no reward; the loss rules work."""
     names = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "eval_reward")
     logs = [{"loss": loss, **dict.fromkeys(names, reward)} for loss, reward in ((0.3, 0.5), (0.31, 0.1), (0.3, 0.1))]
 
-    told = tell(SEED, epochs(*logs), values=all_six)
+    played = epochs(*logs, **SIX).play(seed())
 
-    assert [check["reward"] for check in told.of("check", reason="scheduled")] == [None, None, None]
-    assert told.rules() == ["loss-rising"]
+    assert [check["reward"] for check in scheduled(played)] == [None, None, None]
+    assert rules(played) == ["loss-rising"]
 
 
-def test_the_means_of_uneven_logs_are_weighted_by_their_steps(tell: Any, epochs: Any) -> None:
+def test_the_means_of_uneven_logs_are_weighted_by_their_steps() -> None:
     """Losses 1.0 over 2 steps and 0.2 over 6 mean 0.4, which is no rise over 0.45; unweighted they would mean 0.6."""
-    [baseline] = epochs({"loss": 0.45})
-    short, long = (attrs.evolve(baseline, step=s, epoch=s / 8, metrics={"loss": v}) for s, v in ((10, 1.0), (16, 0.2)))
+    baseline = a_run(8, learning_rate=1e-4).epoch(loss=0.45)
 
-    told = tell(SEED, [baseline, short, long], values={"learning_rate": 1e-4})
+    played = baseline.log(steps=2, loss=1.0).log(steps=6, loss=0.2).play(seed())
 
-    assert [check["loss"] for check in told.of("check", reason="scheduled")] == pytest.approx([0.45, 0.4])
-    assert told.rules() == []
+    assert [check["loss"] for check in scheduled(played)] == pytest.approx([0.45, 0.4])
+    assert rules(played) == []
 
 
-def test_the_rules_are_the_same_for_windows_of_steps(tell: Any, epochs: Any) -> None:
+def test_the_rules_are_the_same_for_windows_of_steps() -> None:
     """A check every 4 steps, without an epoch in sight, fires as one each epoch does."""
-    logs = [attrs.evolve(record, epoch=None) for record in epochs(loss(0.2, 0.41))]
+    story = a_run(None, learning_rate=1e-4).log(steps=4, loss=0.2).log(steps=4, loss=0.41)
 
-    told = tell(SEED, logs, values={"learning_rate": 1e-4}, check_every=4)
+    played = story.play(seed(), check_every=4)
 
-    assert told.rules() == ["loss-spike", "loss-rising"]
+    assert rules(played) == ["loss-spike", "loss-rising"]
 
 
-def test_a_partial_last_epoch_gives_findings_and_no_proposals(tell: Any, epochs: Any) -> None:
+def test_a_partial_last_epoch_gives_findings_and_no_proposals() -> None:
     """What comes after the last whole epoch is looked at, but nothing is proposed for a run that is over."""
-    records = epochs(*loss(0.2, 0.3))
-    records[-1] = attrs.evolve(records[-1], step=12, epoch=1.5)
+    played = a_run(8, learning_rate=1e-4).epoch(loss=0.2).log(steps=4, loss=0.3).play(seed())
 
-    told = tell(SEED, records, values={"learning_rate": 1e-4})
-
-    assert told.rules() == ["loss-rising"]
-    assert told.of("check")[-1]["reason"] == "end"
-    assert told.offers() == set()
+    assert rules(played) == ["loss-rising"]
+    assert played.of("check")[-1].data["reason"] == "end"
+    assert offers(played) == set()
 
 
-def test_a_change_that_no_step_would_feel_is_refused(tell: Any, epochs: Any) -> None:
+def test_a_change_that_no_step_would_feel_is_refused() -> None:
     """At the very last step of the plan a proposal is journaled as refused: no step is left that it could act on."""
-    told = tell(SEED, epochs(*loss(0.2, 0.3)), values={"learning_rate": 1e-4}, plan=RunPlan(total_steps=16))
+    played = epochs(*loss(0.2, 0.3), learning_rate=1e-4).lasts(16).play(seed())
 
-    [proposal] = told.of("proposal")
-    assert (proposal["verdict"], proposal["reason"]) == ("refused", "no step is left that a change could act on")
+    [proposal] = played.proposals
+    assert (proposal.verdict, proposal.reason) == ("refused", "no step is left that a change could act on")
 
 
 @pytest.mark.parametrize("mode", ["observe", "advise"])
-def test_outside_act_nothing_is_changed(tell: Any, epochs: Any, mode: str) -> None:
+def test_outside_act_nothing_is_changed(mode: Literal["observe", "advise"]) -> None:
     """In `observe` and `advise` the proposals are journaled as advice and every value stays."""
-    told = tell(SEED, epochs(*loss(0.2, 0.3)), values={"learning_rate": 1e-4}, mode=mode)
+    played = epochs(*loss(0.2, 0.3), learning_rate=1e-4).play(seed(), mode=mode)
 
-    assert [(p["verdict"], p["old"], p["new"]) for p in told.of("proposal")] == [("advised", 1e-4, pytest.approx(8e-5))]
-    assert told.changes() == {}
-    assert told.supervisor.registry.get("learning_rate").value == 1e-4
+    rulings = [(e.data["verdict"], e.data["old"], e.data["new"]) for e in played.of("proposal")]
+    assert rulings == [("advised", 1e-4, pytest.approx(8e-5))]
+    assert changes(played) == {}
+    assert played.values == {"learning_rate": 1e-4}
 
 
-def test_a_change_is_worded_and_signed_so_that_worse_is_plain(tell: Any, epochs: Any) -> None:
+def test_a_change_is_worded_and_signed_so_that_worse_is_plain() -> None:
     """Findings say `rose` and `fell` with a bare amount, never a sign that one has to interpret."""
-    told = tell(SEED, epochs(*both([0.1, 0.35], [0.30, 0.25])))
+    played = epochs(*both([0.1, 0.35], [0.30, 0.25])).play(seed())
 
-    messages = {finding["name"]: finding["message"] for finding in told.of("finding")}
+    messages = {finding.name: finding.message for finding in played.findings}
     assert messages == {
         "loss-spike": "loss spiked by 0.2500 to 0.3500",
         "loss-rising": "loss rose by 0.2500 to 0.3500",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman import Record
+from steersman.testing import Played, a_run
+from steersman_plugins.trend_health import TrendHealth
 from steersman_plugins.trends import noise, setback
 
 KEPT = st.floats(-1e3, 1e3, allow_nan=False)
@@ -54,50 +55,48 @@ def test_setback_has_no_unit(values: list[float], exponent: int) -> None:
     assert scaled == (pytest.approx(scale * above, abs=1e-9), pytest.approx(scale * limit, abs=1e-9))
 
 
-def variance(told: Any) -> list[float]:
-    return [check["reward_variance"] for check in told.of("check", reason="scheduled")]
+def scheduled(played: Played) -> list[Mapping[str, Any]]:
+    return [entry.data for entry in played.of("check") if entry.data["reason"] == "scheduled"]
 
 
-def test_the_variance_of_a_mixture(tell: Any, epochs: Any) -> None:
+def variance(played: Played) -> list[float]:
+    return [check["reward_variance"] for check in scheduled(played)]
+
+
+def test_the_variance_of_a_mixture() -> None:
     """Rewards 0.2 +- 0.1 and 0.4 +- 0.3: mean of the variances 0.05 plus variance of the means 0.01 is 0.06."""
-    logs = [{"reward": 0.2, "reward_std": 0.1}, {"reward": 0.4, "reward_std": 0.3}]
+    story = a_run(8).epoch(logs=2, reward=[0.2, 0.4], reward_std=[0.1, 0.3])
 
-    assert variance(tell(["trend-health"], epochs(logs))) == [pytest.approx(0.06)]
+    assert variance(story.play(TrendHealth)) == [pytest.approx(0.06)]
 
 
-def test_the_variance_of_a_mixture_is_weighted_by_steps(tell: Any) -> None:
+def test_the_variance_of_a_mixture_is_weighted_by_steps() -> None:
     """Covering 6 and 2 steps: (6 x 0.01 + 2 x 0.09) / 8 = 0.03, and the means 0.2, 0.4 about 0.25 vary by 0.0075."""
-    records = [
-        Record(6, "train", {"reward": 0.2, "reward_std": 0.1}, 0.75),
-        Record(8, "train", {"reward": 0.4, "reward_std": 0.3}, 1.0),
-    ]
+    story = a_run(8).log(steps=6, reward=0.2, reward_std=0.1).log(steps=2, reward=0.4, reward_std=0.3)
 
-    assert variance(tell(["trend-health"], records)) == [pytest.approx(0.0375)]
+    assert variance(story.play(TrendHealth)) == [pytest.approx(0.0375)]
 
 
-def test_without_deviations_the_variance_is_that_of_the_rewards(tell: Any, epochs: Any) -> None:
+def test_without_deviations_the_variance_is_that_of_the_rewards() -> None:
     """Rewards 0.0, 0.2, 0.4, 0.6 have the mean 0.3 and the population variance 0.05."""
-    logs = [{"reward": reward} for reward in (0.0, 0.2, 0.4, 0.6)]
+    story = a_run(8).epoch(logs=4, reward=[0.0, 0.2, 0.4, 0.6])
 
-    assert variance(tell(["trend-health"], epochs(logs))) == [pytest.approx(0.05)]
+    assert variance(story.play(TrendHealth)) == [pytest.approx(0.05)]
 
 
-def test_nan_is_left_out_of_a_mean_and_counted(tell: Any, epochs: Any) -> None:
+def test_nan_is_left_out_of_a_mean_and_counted() -> None:
     """Losses 0.2, NaN and 0.4 of equal steps mean 0.3 with one non-finite log."""
-    records = [Record(8 * i, "train", {"loss": loss}, i / 3) for i, loss in enumerate((0.2, math.nan, 0.4), 1)]
-    records[-1] = evolve(records[-1], epoch=1.0)
-
-    [check] = tell(["trend-health"], records).of("check", reason="scheduled")
+    [check] = scheduled(a_run(24).epoch(logs=3, loss=[0.2, math.nan, 0.4]).play(TrendHealth))
 
     assert (check["loss"], check["nonfinite"]) == (pytest.approx(0.3), {"loss": 1})
 
 
-def test_a_window_without_the_metric_is_skipped(tell: Any, epochs: Any) -> None:
+def test_a_window_without_the_metric_is_skipped() -> None:
     """A reward of every other epoch is compared with the last epoch that had one, and judged only when it comes."""
-    logs = [{"loss": 0.3, "reward": 0.5}, {"loss": 0.3}, {"loss": 0.3, "reward": 0.4}, {"loss": 0.3}]
+    story = a_run(8).epoch(loss=0.3, reward=0.5).epoch(loss=0.3).epoch(loss=0.3, reward=0.4).epoch(loss=0.3)
 
-    told = tell([{"trend-health": {"preset": "seed"}}], epochs(*logs))
+    played = story.play(TrendHealth(preset="seed"))
 
-    assert [(f["name"], f["evidence"]["reward_change"]) for f in told.of("finding")] == [
+    assert [(f.name, f.evidence["reward_change"]) for f in played.findings] == [
         ("reward-declining", pytest.approx(-0.1))
     ]

@@ -2,69 +2,77 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steersman import ConfigError, Record, RunPlan
+from steersman import ConfigError, replay
+from steersman.testing import a_run
+from steersman_plugins.eval_loss import EvalLoss
+from steersman_plugins.weighted_score import Weight, WeightedScore
+
+SETS = {"eval_chat_loss": 0.7, "eval_code_loss": 0.3}
+BEGUN = a_run().epoch()
 
 
-def test_named_sets_are_weighted(tell: Any) -> None:
-    """0.7 x 1.0 + 0.3 x 2.0 = 1.3, each summand under its name, before any other scorer."""
-    records = [
-        Record(10, "eval", {"eval_chat_loss": 1.0}),
-        Record(10, "eval", {"eval_code_loss": 2.0}),
-    ]
+def test_named_sets_are_weighted() -> None:
+    """0.7 x 1.0 + 0.3 x 2.0 = 1.3, each summand under its name."""
+    story = BEGUN.evaluate(eval_chat_loss=1.0).evaluate(eval_code_loss=2.0)
 
-    told = tell(
-        ["eval-loss"],
-        records,
-        score={"eval_chat_loss": 0.7, "eval_code_loss": 0.3},
-        plan=RunPlan(evaluation_sets=2),
-    )
+    first, second = story.play(WeightedScore(SETS), EvalLoss).of("score")
 
-    first, second = told.of("score")
-    assert (first["strategy"], first["decides"], second["strategy"]) == ("score", True, "eval-loss")
-    assert first["value"] == pytest.approx(1.3)
-    assert first["terms"] == pytest.approx({"eval_chat_loss": 0.7, "eval_code_loss": 0.6})
+    assert (first.data["strategy"], first.data["decides"]) == ("weighted-score", True)
+    assert second.data["strategy"] == "eval-loss"
+    assert first.data["value"] == pytest.approx(1.3)
+    assert first.data["terms"] == pytest.approx({"eval_chat_loss": 0.7, "eval_code_loss": 0.6})
 
 
-def test_a_metric_that_is_better_when_higher_is_subtracted(tell: Any) -> None:
+def test_a_score_section_comes_before_any_scorer(tmp_path: Path) -> None:
+    """The section of a config is the strategy `score`, asked before those of `use`: 0.7 x 1.0 + 0.3 x 2.0 = 1.3."""
+    log = [{"step": 10, "eval_chat_loss": 1.0}, {"step": 10, "eval_code_loss": 2.0}]
+    path = tmp_path / "trainer_state.json"
+    path.write_text(json.dumps({"log_history": log, "global_step": 10}))
+
+    first, second = replay(path, {"use": ["eval-loss"], "score": SETS}).of("score")
+
+    assert (first.data["strategy"], first.data["decides"], second.data["strategy"]) == ("score", True, "eval-loss")
+    assert first.data["value"] == pytest.approx(1.3)
+
+
+def test_a_metric_that_is_better_when_higher_is_subtracted() -> None:
     """1.0 x 2.0 - 0.5 x 0.8 = 1.6: lower stays better."""
-    score = {"eval_loss": 1.0, "eval_accuracy": {"weight": 0.5, "direction": "higher"}}
+    scorer = WeightedScore({"eval_loss": 1.0, "eval_accuracy": Weight(0.5, "higher")})
 
-    [told] = tell([], [Record(10, "eval", {"eval_loss": 2.0, "eval_accuracy": 0.8})], score=score).of("score")
+    played = BEGUN.evaluate(eval_loss=2.0, eval_accuracy=0.8).play(scorer)
 
-    assert told["value"] == pytest.approx(1.6)
+    assert played.scores == {10: pytest.approx(1.6)}
 
 
-def test_the_direction_decides_the_best(tell: Any) -> None:
+def test_the_direction_decides_the_best() -> None:
     """With direction higher the evaluation of the highest accuracy is best."""
-    records = [Record(10 * (i + 1), "eval", {"eval_accuracy": a}) for i, a in enumerate([0.6, 0.9, 0.8])]
+    story = BEGUN.evaluate(eval_accuracy=0.6).epoch().evaluate(eval_accuracy=0.9).epoch().evaluate(eval_accuracy=0.8)
 
-    [end] = tell([], records, score={"eval_accuracy": {"direction": "higher"}}).of("end")
+    [end] = story.play(WeightedScore({"eval_accuracy": Weight(direction="higher")})).of("end")
 
-    assert end["best"]["step"] == 20
+    assert end.data["best"]["step"] == 20
 
 
 @pytest.mark.parametrize("code", [{}, {"eval_code_loss": math.nan}, {"eval_code_loss": math.inf}])
-def test_a_missing_or_non_finite_metric_is_no_opinion(tell: Any, code: dict[str, float]) -> None:
+def test_a_missing_or_non_finite_metric_is_no_opinion(code: dict[str, float]) -> None:
     """Half a sum is no score: the next scorer decides."""
-    records = [Record(10, "eval", {"eval_chat_loss": 1.0, "eval_loss": 1.5, **code})]
+    played = BEGUN.evaluate(eval_chat_loss=1.0, eval_loss=1.5, **code).play(WeightedScore(SETS), EvalLoss)
 
-    told = tell(["eval-loss"], records, score={"eval_chat_loss": 0.7, "eval_code_loss": 0.3})
-
-    assert [(s["strategy"], s["value"]) for s in told.of("score")] == [("eval-loss", 1.5)]
+    assert [(e.data["strategy"], e.data["value"]) for e in played.of("score")] == [("eval-loss", 1.5)]
 
 
-def test_a_metric_that_never_came_is_named_at_the_end(tell: Any) -> None:
+def test_a_metric_that_never_came_is_named_at_the_end() -> None:
     """A misspelt metric is listed at the end of the run with the nearest one that came."""
-    records = [Record(10, "eval", {"eval_chat_loss": 1.0})]
+    [end] = BEGUN.evaluate(eval_chat_loss=1.0).play(WeightedScore({"eval_chta_loss": 1.0})).of("end")
 
-    [end] = tell([], records, score={"eval_chta_loss": 1.0}).of("end")
-
-    assert end["never_came"] == {"eval_chta_loss": "eval_chat_loss"}
+    assert end.data["never_came"] == {"eval_chta_loss": "eval_chat_loss"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_a_metric_that_never_came_is_named_at_the_end(tell: Any) -> None:
         ({"eval_loss": {"direction": "upwards"}}, "direction"),
     ],
 )
-def test_a_wrong_score_is_a_config_error(tell: Any, score: Any, said: str) -> None:
+def test_a_wrong_score_is_a_config_error(tmp_path: Path, score: Any, said: str) -> None:
     """A score without a metric, a weight that is no number and an unknown direction are said before training."""
     with pytest.raises(ConfigError, match=said):
-        tell([], [], score=score)
+        replay(tmp_path / "trainer_state.json", {"use": [], "score": score})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Unpack, cast
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from steersman.config import Config, ConfigError, Use, read
 from steersman.loaded import Loaded
 from steersman.loading import load
-from steersman.testing.settings import config_of, made_of
+from steersman.testing.settings import Asked, config_of, made_of
 
 
 @frozen
@@ -42,22 +42,12 @@ class Cast:
         return evolve(self, config=evolve(self.config, use=use))
 
 
-def cast_of(
-    strategies: Iterable[object],
-    *,
-    mode: str,
-    check_every: str | int,
-    rails: bool | Mapping[str, Any],
-    hyperparameters: Iterable[str],
-    more: Mapping[str, Any],
-) -> Cast:
-    """Return who is asked, and how. `hyperparameters` may be changed; `more` are further keys of a config.
+def cast_of(strategies: Iterable[object], **asked: Unpack[Asked]) -> Cast:
+    """Return who is asked, and how.
 
     Raises TypeError for what is no strategy, ConfigError with every fault of the rest.
     """
-    raw = config_of(
-        strategies, mode=mode, check_every=check_every, rails=rails, hyperparameters=hyperparameters, more=more
-    )
+    raw = config_of(strategies, **asked)
     uses, problems = uses_of(raw["use"]), list[str]()
     first = {type(use.instance).__name__: use.instance for use in reversed(uses)}
     config = evolve(read({**raw, "use": list(first.values())}, problems), use=uses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import attrs
 from attrs import field, frozen
 
 from steersman.checkpoints import Checkpoint
@@ -30,7 +31,8 @@ class Proposed:
     """A proposal with what became of it. `hyperparameter` and `change` are empty where it is no change of a value.
 
     `change` is in words, such as `x0.8` or `+0.02`. `verdict` is the arbiter's: `applied`, `advised`, `refused` ...
-    for a change, `accepted` ... for a stop or a save.
+    for a change, `accepted` ... for a stop or a save. `at_least` and `at_most` are the proposal's own bounds, None
+    where it has none.
     """
 
     step: int
@@ -41,6 +43,8 @@ class Proposed:
     because: str
     verdict: str
     reason: str
+    at_least: float | None = None
+    at_most: float | None = None
 
 
 @frozen
@@ -97,9 +101,9 @@ def failure(entry: JournalEntry) -> str:
 
 
 def _proposed(entry: JournalEntry) -> Proposed:
-    data: Mapping[str, Any] = {"hyperparameter": "", "change": "", **entry.data}
-    names = ("strategy", "action", "hyperparameter", "change", "because", "verdict", "reason")
-    return Proposed(entry.step, *(data[name] for name in names))
+    data: Mapping[str, Any] = {"hyperparameter": "", "change": "", "at_least": None, "at_most": None, **entry.data}
+    names = (a.name for a in attrs.fields(Proposed) if a.name != "step")
+    return Proposed(step=entry.step, **{name: data[name] for name in names})
 
 
 def _changes(entries: Sequence[JournalEntry]) -> Iterator[Adjustment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 NO_RAILS: Mapping[str, Any] = {
     "rails": {
@@ -22,25 +22,34 @@ NO_RAILS: Mapping[str, Any] = {
 _NOT_HERE = ("use", "score", "extends")
 
 
-def config_of(
-    strategies: Iterable[object],
-    *,
-    mode: str,
-    check_every: str | int,
-    rails: bool | Mapping[str, Any],
-    hyperparameters: Iterable[str],
-    more: Mapping[str, Any],
-) -> dict[str, Any]:
+class Asked(TypedDict):
+    """How strategies are asked. `hyperparameters` may be changed; `more` are further keys of a config."""
+
+    mode: str
+    check_every: str | int
+    rails: bool | Mapping[str, Any]
+    hyperparameters: Iterable[str]
+    more: Mapping[str, Any]
+
+
+def config_of(strategies: Iterable[object], **asked: Unpack[Asked]) -> dict[str, Any]:
     """Return a config as it is written, its strategies as objects.
 
     Raises TypeError for what is no strategy, and for a key that would look for what is installed.
     """
+    more = asked["more"]
     for key in _NOT_HERE:
         if key in more:
             raise TypeError(f"{key}= is not for a test: it asks the strategies it is given, never what is installed")
-    allowed: dict[str, Any] = {**{name: {} for name in hyperparameters}, **more.get("hyperparameters", {})}
-    given: dict[str, Any] = {"mode": mode, "check_every": check_every, "time_budget": None, **_railed(rails, more)}
-    return {**given, "hyperparameters": allowed, "extends": [], "use": [made_of(strategy) for strategy in strategies]}
+    return {
+        "mode": asked["mode"],
+        "check_every": asked["check_every"],
+        "time_budget": None,
+        **_railed(asked["rails"], more),
+        "hyperparameters": {**{name: {} for name in asked["hyperparameters"]}, **more.get("hyperparameters", {})},
+        "extends": [],
+        "use": [made_of(strategy) for strategy in strategies],
+    }
 
 
 def made_of(strategy: object) -> object:

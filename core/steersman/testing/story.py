@@ -20,12 +20,13 @@ from steersman.testing.stage import Stage
 Values = float | Sequence[float]
 
 
-def a_run(steps_per_epoch: int = 10, **hyperparameters: float) -> Story:
+def a_run(steps_per_epoch: int | None = 10, **hyperparameters: float) -> Story:
     """Return the story of a run at its first step; each hyperparameter is live and may be changed.
 
+    With None for `steps_per_epoch` it is that of a loop without epochs: no log has one.
     Raises ValueError where an epoch has no step, TypeError for a value that is no number.
     """
-    if steps_per_epoch < 1:
+    if steps_per_epoch is not None and steps_per_epoch < 1:
         raise ValueError(f"an epoch has at least 1 step, got steps_per_epoch={steps_per_epoch}")
     return Story(steps_per_epoch, _numbers(hyperparameters))
 
@@ -34,7 +35,7 @@ def a_run(steps_per_epoch: int = 10, **hyperparameters: float) -> Story:
 class Story:
     """A run as it is told. Every method returns a new story that goes on from this one, which stays as it is."""
 
-    steps_per_epoch: int
+    steps_per_epoch: int | None
     values: Mapping[str, float]
     events: tuple[Event, ...] = ()
     step: int = 0
@@ -46,18 +47,19 @@ class Story:
         """Train an epoch with `logs` evenly spread logs, the last at its end.
 
         A number is what each log holds; a list or tuple has one value for each log.
-        Raises ValueError where the numbers of logs, values and steps do not fit.
+        Raises ValueError where the run has no epochs, or the numbers of logs, values and steps do not fit.
         """
-        if not 1 <= logs <= self.steps_per_epoch:
-            raise ValueError(
-                f"an epoch of {self.steps_per_epoch} steps has 1 to {self.steps_per_epoch} logs, not {logs}"
-            )
+        steps = self.steps_per_epoch
+        if steps is None:
+            raise ValueError("this run has no epochs; say a_run(steps_per_epoch=10), or .log(steps=10)")
+        if not 1 <= logs <= steps:
+            raise ValueError(f"an epoch of {steps} steps has 1 to {steps} logs, not {logs}")
         for name, value in metrics.items():
             if isinstance(value, Sequence) and len(value) != logs:
                 raise ValueError(f"{name} has {len(value)} values for {logs} logs; say logs={len(value)}")
         story = self
         for i in range(logs):
-            at = self.step + round(self.steps_per_epoch * (i + 1) / logs)
+            at = self.step + round(steps * (i + 1) / logs)
             held = {name: value[i] if isinstance(value, Sequence) else value for name, value in metrics.items()}
             story = story._heard("train", at, held)
         return story
@@ -136,7 +138,8 @@ class Story:
 
     def _heard(self, kind: Kind, step: int, metrics: Mapping[str, float]) -> Story:
         usage, unlogged = (self.unlogged, ()) if kind == "train" else ((), self.unlogged)
-        record = Record(step, kind, _numbers(metrics), step / self.steps_per_epoch, self.elapsed, usage)
+        epoch = step / self.steps_per_epoch if self.steps_per_epoch else None
+        record = Record(step, kind, _numbers(metrics), epoch, self.elapsed, usage)
         return evolve(self, events=(*self.events, record), step=step, unlogged=unlogged)
 
 

@@ -107,6 +107,20 @@ def test_a_log_is_some_steps_after_the_one_before():
     assert heard.evaluations == [(6, {"eval_loss": 1.5, "eval_accuracy": 0.5})]
 
 
+def test_a_loop_may_know_no_epochs():
+    """With None for its steps an epoch is neither in a log nor in the plan, and checks are made by steps."""
+    heard = Hears()
+    played = a_run(steps_per_epoch=None).log(steps=4, loss=2.0).log(steps=4, loss=1.0).play(heard, check_every=4)
+    assert [(log.step, log.epoch) for log in heard.logs] == [(4, None), (8, None)]
+    assert [(entry.step, entry.data["reason"]) for entry in played.of("check")] == [
+        (4, "scheduled"),
+        (8, "scheduled"),
+        (8, "end"),
+    ]
+    ((_, plan, _),) = heard.begins
+    assert (plan.steps_per_epoch, heard.epochs) == (None, [])
+
+
 def test_two_evaluations_at_a_step_are_two_sets():
     """A second evaluation at the same step is another set of the same evaluation, as with named evaluation sets."""
     heard = Hears()
@@ -234,6 +248,16 @@ def test_findings_and_proposals_are_values():
         Proposed(10, "proposes", "stop", "", "", "enough", "accepted", "at the next step"),
         Proposed(10, "proposes", "adjust", "kl_penalty", "+0.02", "drift", "applied", "0.2 -> 0.22"),
     )
+
+
+def test_a_proposal_has_its_own_bounds():
+    """The bounds are those the strategy gave, also where the change did not come near them; a stop has none."""
+    bounded = Adjust("kl_penalty", scale=1.5, at_least=0.1, at_most=0.9, because="drift")
+    played = a_run(kl_penalty=0.2).epoch(loss=1.0).play(Proposes({10: [bounded, Stop("enough")]}))
+    assert {(p.action, p.at_least, p.at_most) for p in played.proposals} == {
+        ("adjust", 0.1, 0.9),
+        ("stop", None, None),
+    }
 
 
 def test_after_a_stop_nothing_happens():
@@ -369,6 +393,11 @@ def test_a_class_that_needs_options_is_given_as_an_instance():
         (lambda: a_run(steps_per_epoch=0), ValueError, "an epoch has at least 1 step, got steps_per_epoch=0"),
         (lambda: a_run(learning_rate="1e-4"), TypeError, "learning_rate must be a number, got str '1e-4'"),
         (lambda: a_run(4).epoch(logs=5), ValueError, "an epoch of 4 steps has 1 to 4 logs, not 5"),
+        (
+            lambda: a_run(steps_per_epoch=None).epoch(loss=1.0),
+            ValueError,
+            "this run has no epochs; say a_run(steps_per_epoch=10), or .log(steps=10)",
+        ),
         (lambda: a_run().epoch(loss=[1.0, 2.0]), ValueError, "loss has 2 values for 1 logs; say logs=2"),
         (lambda: a_run().epoch(loss=None), TypeError, "loss must be a number, got NoneType None"),
         (lambda: a_run().log(steps=-1), ValueError, "a run goes forward; steps must be at least 0, got -1"),
