@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 
 def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo in a process of its own."""
+    """Run the demo in a process of its own, on one thread: on a busy machine two wait for each other."""
     command = [sys.executable, "-m", "steersman.cli", "demo", "--output", str(folder), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=one_thread)
 
 
 @pytest.fixture(scope="module")
