@@ -31,7 +31,7 @@ class Failure:
 
     loaded: Loaded
     hook: str
-    error: Exception
+    error: BaseException
     count: int
     quarantined: bool
 
@@ -103,7 +103,10 @@ class Dispatch:
             current[0] = call
             try:
                 function(run, value)
-            except Exception as error:
+            except KeyboardInterrupt:
+                current[0] = None
+                raise
+            except BaseException as error:  # sys.exit() and a cancelled task too: a run never dies of a strategy
                 self._fail(call.loaded, hook, error)
         current[0] = None
         if self._late:
@@ -192,7 +195,9 @@ class Dispatch:
             answer = call.function(run, value)
             if inspect.isgenerator(answer):
                 answer = list(cast("Iterable[object]", answer))  # its body runs now, and is timed and watched
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             answer = None
             self._fail(call.loaded, hook, error)
         finally:
@@ -229,14 +234,16 @@ class Dispatch:
             return []
         try:
             return list(cast("Iterable[object]", answer))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._fail(loaded, hook, error)
             return []
 
     def _wrong(self, loaded: Loaded, hook: str, message: str) -> None:
         self._fail(loaded, hook, TypeError(message))
 
-    def _fail(self, loaded: Loaded, hook: str, error: Exception, *, at_once: bool = False) -> None:
+    def _fail(self, loaded: Loaded, hook: str, error: BaseException, *, at_once: bool = False) -> None:
         self._current[0] = None
         count = self._failures[loaded.name] = self._failures.get(loaded.name, 0) + 1
         quarantined = count == self._tolerance or (at_once and count < self._tolerance)

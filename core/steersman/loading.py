@@ -162,7 +162,7 @@ def _make(
     if attrs.has(cls):
         try:
             return structure(options, cls, place, problems)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problems.append(f"{place}: {who} cannot be made: {type(error).__name__}: {error}")
             return None
     if options:
@@ -170,7 +170,7 @@ def _make(
         return None
     try:
         made: object = cls()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problems.append(f"{place}: {who} cannot be made: {type(error).__name__}: {error}")
         return None
     return made

@@ -1,3 +1,4 @@
+import asyncio
 import math
 import time
 from typing import Any
@@ -294,3 +295,36 @@ def test_the_body_of_a_generator_is_timed():
     dispatch, _ = dispatch_of(slow=Yields())
     assert dispatch.collect("diagnose", None, None, Finding) == [("slow", Finding("a", "b"))]
     assert dispatch.seconds()["slow"] >= 0.02
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), asyncio.CancelledError("c")])
+def test_what_ends_a_program_ends_no_run(error):
+    """A strategy that exits, or whose task is cancelled, has failed as one that raises: the others are asked on."""
+
+    class Exits:
+        @hookimpl
+        def on_log(self):
+            raise error
+
+        @hookimpl
+        def score_checkpoint(self):
+            raise error
+
+    dispatch, failures = dispatch_of(Exits(), Answers(Score(2.0)))
+    dispatch.notify("on_log", None, None)
+    assert dispatch.scores(None, CHECKPOINT) == {"b": Score(2.0)}
+    assert [(failure.hook, failure.error) for failure in failures] == [("on_log", error), ("score_checkpoint", error)]
+
+
+def test_an_interrupt_is_the_users():
+    """Ctrl-C in the midst of a hook is no failure of the strategy, and ends the run."""
+
+    class Interrupted:
+        @hookimpl
+        def on_log(self):
+            raise KeyboardInterrupt
+
+    dispatch, failures = dispatch_of(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        dispatch.notify("on_log", None, None)
+    assert failures == []
