@@ -24,6 +24,7 @@ from steersman.outcomes import OWN_NAME
 from steersman.ranks import Ranks
 from steersman.registry import Registry
 from steersman.run import Adjustment, WritableRun
+from steersman.secrets import masked
 from steersman.snapshots import RolledBack
 
 
@@ -73,7 +74,7 @@ class Actions:
 
     def stop(self, because: str) -> None:
         """Ask for a stop, with a checkpoint first."""
-        self.stop_because = self.stopped_because = because
+        self.stop_because = self.stopped_because = str(masked(because))
 
     def _adjust(self, ruled: Ruled, proposal: Adjust, verdict: Verdict) -> None:
         made: Adjustment | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from attrs import evolve, field, frozen
 
 from steersman.records import number
 
 Severity = Literal["info", "warning", "critical"]
+_WARNING: Severity = "warning"
 
 
 def _a_number(value: object) -> float:
@@ -24,6 +25,17 @@ def _optional_number(value: object) -> float | None:
     return None if value is None else _a_number(value)
 
 
+def _is_a_bound(_: object, attribute: Any, value: float | None) -> None:
+    if value is not None and math.isnan(value):
+        raise ValueError(f"`{attribute.name}` must be a number, got NaN")
+
+
+def _terms(value: object) -> Mapping[str, float]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"`terms` must be a table of numbers, got {type(value).__name__}")
+    return {str(name): _a_number(term) for name, term in cast("Mapping[object, object]", value).items()}
+
+
 @frozen
 class Score:
     """How good a checkpoint is: lower is better, always.
@@ -33,7 +45,7 @@ class Score:
     """
 
     value: float = field(converter=_a_number)
-    terms: Mapping[str, float] = field(factory=dict[str, float])
+    terms: Mapping[str, float] = field(factory=dict[str, float], converter=_terms)
     because: str = ""
     rejected: str | None = None
 
@@ -48,14 +60,29 @@ class Score:
         return cls(math.inf, {}, reason, rejected=reason)
 
 
+def _is_severity(_: object, __: object, value: Any) -> None:
+    if value not in get_args(Severity):
+        raise ValueError(f"severity must be one of {', '.join(map(repr, get_args(Severity)))}, got {value!r}")
+
+
+def _is_text(_: object, attribute: Any, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"`{attribute.name}` must be text, got {type(value).__name__}")
+
+
+def _is_table(_: object, attribute: Any, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"`{attribute.name}` must be a table of figures, got {type(value).__name__}")
+
+
 @frozen
 class Finding:
     """Something noticed. `evidence` holds the figures that show it."""
 
-    name: str
-    message: str
-    severity: Severity = "warning"
-    evidence: Mapping[str, float | str | None] = field(factory=dict[str, float | str | None])
+    name: str = field(validator=_is_text)
+    message: str = field(validator=_is_text)
+    severity: Severity = field(default=_WARNING, validator=_is_severity)  # pyright: ignore[reportAssignmentType]
+    evidence: Mapping[str, float | str | None] = field(factory=dict[str, float | str | None], validator=_is_table)
 
 
 def _scale_is_positive(_: object, __: object, value: float | None) -> None:
@@ -93,8 +120,8 @@ class Adjust:
     hyperparameter: str = field(validator=_a_name)
     scale: float | None = field(default=None, converter=_optional_number, validator=_scale_is_positive, kw_only=True)
     add: float | None = field(default=None, converter=_optional_number, validator=_add_is_finite, kw_only=True)
-    at_least: float | None = field(default=None, converter=_optional_number, kw_only=True)
-    at_most: float | None = field(default=None, converter=_optional_number, kw_only=True)
+    at_least: float | None = field(default=None, converter=_optional_number, validator=_is_a_bound, kw_only=True)
+    at_most: float | None = field(default=None, converter=_optional_number, validator=_is_a_bound, kw_only=True)
     because: str = field(default="", converter=_one_line, kw_only=True)
     lasting: bool = field(default=False, kw_only=True)
 

@@ -82,6 +82,7 @@ class Dispatch:
                 self._calls[hook] = tuple(
                     _Call(hook, strategies[order[impl.plugin_name]], _positional(impl.function, hook)) for impl in impls
                 )
+        self._every = dict(self._calls)  # those of strategies that rest too
         self._freeze()
 
     def _freeze(self) -> None:
@@ -180,7 +181,7 @@ class Dispatch:
     def seconds(self) -> dict[str, float]:
         """Return the time each strategy took, extrapolated from the calls that were timed."""
         total: dict[str, float] = {loaded.name: 0.0 for loaded in self.strategies}
-        for hook, calls in self._calls.items():
+        for hook, calls in self._every.items():
             for call in calls:
                 share = _SAMPLE_EVERY if hook.startswith("on_") else 1
                 total[call.loaded.name] += call.nanoseconds * share / 1e9
@@ -281,6 +282,22 @@ def _expected(hook: str) -> str:
     return "Findings" if hook == "diagnose" else "Adjust, Stop, Save, Rollback or Finding"
 
 
+def message_of(error: BaseException) -> str:
+    """Return the message of an error, also of one whose own text cannot be made."""
+    try:
+        return str(error)
+    except Exception:
+        return f"a {type(error).__name__} whose text cannot be made"
+
+
+def told(error: BaseException) -> str:
+    """Return the type and the message of an error."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
 def _named(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:
+        text = "(its repr cannot be made)"
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

@@ -6,7 +6,7 @@ import logging
 
 from attrs import define
 
-from steersman.dispatch import Failure, StrategyError
+from steersman.dispatch import Failure, StrategyError, message_of, told
 from steersman.journal import Journal
 from steersman.journaling import journal_failure, journal_overrun
 from steersman.loaded import Loaded
@@ -32,12 +32,12 @@ class Failures:
         """Journal a failure, and do what the strategy's `on_error` says."""
         loaded = failure.loaded
         journal_failure(self.journal, self.progress.step, failure)
-        self._log("strategy failed", loaded, failure.hook, masked(f"{type(failure.error).__name__}: {failure.error}"))
+        self._log("strategy failed", loaded, failure.hook, masked(told(failure.error)))
         failed = f"{loaded.name} failed in {failure.hook}"
         if loaded.on_error == "raise":
-            raise StrategyError(f"{failed}: {failure.error}") from failure.error
+            raise StrategyError(f"{failed}: {message_of(failure.error)}") from failure.error
         if loaded.on_error == "stop":
-            self.stop_because = f"{failed} and its `on_error` is stop: {failure.error}"
+            self.stop_because = f"{failed} and its `on_error` is stop: {message_of(failure.error)}"
 
     def overrun(self, loaded: Loaded, hook: str) -> None:
         """Journal, from the watchdog's thread, that a hook goes on beyond its budget."""

@@ -25,7 +25,11 @@ def class_of(target: str, folder: Path, path: str, problems: list[str]) -> tuple
     """Return the class that `target` names, or None with a sentence appended to `problems`."""
     name, _, class_name = target.rpartition(":")
     written = Path(name).expanduser()
-    file = (folder / written).resolve()
+    try:
+        file = (folder / written).resolve()
+    except (OSError, RuntimeError):
+        problems.append(f"{path}: {target!r} leads around in a circle of links")
+        return None
     if not written.is_absolute() and not _is_inside(folder / written, project := _project(folder)):
         problems.append(
             f"{path}: {target!r} lies outside the project {project}; copy it there, make it a package, "

@@ -143,7 +143,12 @@ def to_json(value: Any) -> Any:
         return {str(k): to_json(v) for k, v in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(v) for v in cast("list[object]", value)]
-    return value if isinstance(value, str | int) else str(value)
+    if isinstance(value, str | int):
+        return value
+    try:
+        return str(value)
+    except Exception:
+        return f"a {type(value).__name__} whose text cannot be made"
 
 
 def _finite_or_text(value: float) -> float | str:

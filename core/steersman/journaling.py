@@ -13,7 +13,7 @@ from steersman.arbiter import Verdict
 from steersman.checkpoints import Checkpoint
 from steersman.checks import Check, Outcome, Ruled
 from steersman.decisions import Adjust
-from steersman.dispatch import Failure
+from steersman.dispatch import Failure, told
 from steersman.journal import Journal
 from steersman.loaded import Loaded
 from steersman.outcomes import Judged
@@ -191,7 +191,7 @@ def journal_failure(journal: Journal, step: int, failure: Failure) -> None:
         origin=failure.loaded.origin,
         distribution=failure.loaded.source.distribution,
         version=failure.loaded.source.version,
-        error=f"{type(failure.error).__name__}: {failure.error}",
+        error=told(failure.error),
         count=failure.count,
         quarantined=failure.quarantined,
         trace="".join(traceback.format_exception(failure.error)[-4:]),

@@ -18,8 +18,10 @@ from steersman.deprecations import hookspecs, with_new_names
 from steersman.discovering import GROUP
 from steersman.entry_points import EntryPoint, entry_points
 from steersman.inspecting import faults_of, hooks_of
+from steersman.journal import from_json, to_json
 from steersman.loaded import Loaded, OnError, Source
 from steersman.spelling import did_you_mean
+from steersman.strategies import restore_state, state_of
 
 
 def installed() -> dict[str, list[EntryPoint]]:
@@ -97,6 +99,9 @@ def _load(
         made = _make(cls, options, place, path, who, problems)
         if made is None:
             return None
+    if problem := _state_fault(made):
+        problems.append(f"{path}: {_named(use.target, source)}: {problem}")
+        return None
     return Loaded(
         use.name,
         made,
@@ -119,6 +124,15 @@ def _faulty(cls: type[Any], path: str, who: str, problems: list[str]) -> bool:
     faults = faults_of(cls, who)
     problems.extend(f"{path}: {fault}" for fault in faults)
     return bool(faults)
+
+
+def _state_fault(strategy: object) -> str:
+    """Return why a strategy could not take its own first state back from a checkpoint, or nothing."""
+    try:
+        restore_state(strategy, from_json(to_json(state_of(strategy))))
+    except Exception as error:
+        return f"its state cannot be restored from a checkpoint, not even as it begins: {error}"
+    return ""
 
 
 def _has_effects(cls: type[Any]) -> bool:

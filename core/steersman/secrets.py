@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from attrs import field, frozen
 
 _MASK = "***"
 _SHORTEST = 8
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _revealed: set[str] = set()
 
 
@@ -48,7 +50,7 @@ def from_config(value: object, _: object) -> Secret:
         return value
     given = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else {}
     name = given.pop("env", None)
-    if given or not isinstance(name, str) or not name:
+    if given or not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError("is a secret: give the environment variable that holds it, {env: NAME}, not the secret itself")
     secret = Secret(name)
     secret.reveal()
@@ -64,7 +66,7 @@ def masked(value: Any) -> Any:
             value = value.replace(secret, _MASK)
         return value
     if isinstance(value, Mapping):
-        return {key: masked(item) for key, item in cast("Mapping[object, object]", value).items()}
+        return {masked(key): masked(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
         items = [masked(item) for item in cast("list[object]", value)]
         return tuple(items) if isinstance(value, tuple) else items

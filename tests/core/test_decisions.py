@@ -96,3 +96,24 @@ def test_a_reason_is_one_line_of_text(kind):
     assert kind("two\nlines \x1b[31m").because == "two lines [31m"
     with pytest.raises(TypeError, match="must be text"):
         kind(None)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Score(1.0, terms=None),
+        lambda: Score(1.0, terms=[1]),
+        lambda: Score(1.0, terms={"a": "x"}),
+        lambda: Finding("a", "b", severity="Critical"),
+        lambda: Finding("a", "b", severity=None),
+        lambda: Finding(None, "b"),
+        lambda: Finding("a", {"x": 1}),
+        lambda: Finding("a", "b", evidence=[1]),
+        lambda: Adjust("learning_rate", scale=0.5, at_least=math.nan),
+    ],
+    ids=range(9),
+)
+def test_values_that_would_break_what_reads_them(made):
+    """What no reporter could tell is refused where it is made: in the strategy, which is then named."""
+    with pytest.raises((TypeError, ValueError)):
+        made()

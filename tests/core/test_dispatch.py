@@ -8,7 +8,7 @@ from attrs import define, field
 
 from steersman import Adjust, Checkpoint, Finding, Rollback, Save, Score, Stop, hookimpl
 from steersman.decisions import Proposal
-from steersman.dispatch import Dispatch
+from steersman.dispatch import Dispatch, told
 from steersman.loaded import Loaded, Source
 from steersman.loading import register
 
@@ -328,3 +328,37 @@ def test_an_interrupt_is_the_users():
     with pytest.raises(KeyboardInterrupt):
         dispatch.notify("on_log", None, None)
     assert failures == []
+
+
+class Unspeakable(Exception):
+    """Its text cannot be made."""
+
+    def __str__(self):
+        raise AttributeError("status")
+
+    __repr__ = __str__
+
+
+def test_an_error_without_a_text_is_a_failure_like_any_other():
+    """A strategy whose error or answer cannot be shown is named and set aside, and Steersman itself goes on."""
+    dispatch, failures = dispatch_of(Answers(Unspeakable()), Answers(Score(2.0)))
+    assert dispatch.scores(None, CHECKPOINT) == {"b": Score(2.0)}
+    assert told(failures[0].error) == "Unspeakable: a Unspeakable whose text cannot be made"
+    shown, wrong = dispatch_of(Answers([Unspeakable]), Answers(Unspeakable))
+    assert shown.scores(None, CHECKPOINT) == {}
+    assert len(wrong) == 2
+
+
+def test_the_time_of_one_that_rests_is_told():
+    """A strategy that was set aside keeps the time it took."""
+
+    class SlowAndWrong:
+        @hookimpl
+        def diagnose(self):
+            sum(range(20_000))
+            raise RuntimeError("no")
+
+    dispatch, _ = dispatch_of(slow=SlowAndWrong(), tolerance=1)
+    dispatch.collect("diagnose", None, None, Finding)
+    dispatch.collect("diagnose", None, None, Finding)
+    assert dispatch.seconds()["slow"] > 0

@@ -459,3 +459,19 @@ class Guard:
     def diagnose(self):
         pass
 """
+
+
+@pytest.mark.parametrize("declared", ["best: float = state(None)", "seen: int = state('x')"])
+def test_a_state_that_cannot_be_restored(write, declared):
+    """A state whose first value does not fit its type is a fault of the config, before it can end a run's supervision."""
+    path = write(
+        "best.py",
+        SOURCE.replace("import hookimpl", "import hookimpl, state").replace(
+            "class Quota:\n", f"class Quota:\n    {declared}\n\n"
+        ),
+    )
+    problems = []
+    assert load(read({"use": [f"{path}:Quota", "eval-loss"]}), problems)[0].name == "eval-loss"
+    (problem,) = problems
+    assert problem.startswith("$.use[0]: ")
+    assert "its state cannot be restored from a checkpoint, not even as it begins: expected a " in problem

@@ -106,3 +106,19 @@ def test_what_is_masked_keeps_its_shape(token):
     """Tuples stay tuples and tables tables, whatever is masked in them."""
     Secret("POSTS_TOKEN").reveal()
     assert masked({"a": (TEXT, 1), "b": [f"x{TEXT}", None]}) == {"a": ("***", 1), "b": ["x***", None]}
+
+
+def test_a_secret_in_a_name_or_a_reason(token, supervise):
+    """A secret that is a key is masked as a value is, and so is one in the reason of a stop, wherever that is kept."""
+    Secret("POSTS_TOKEN").reveal()
+    assert masked({TEXT: 1.0}) == {"***": 1.0}
+    run = supervise(Posts(Secret("POSTS_TOKEN")))
+    run.supervisor.actions.stop(f"no answer for {TEXT}")
+    assert run.supervisor.actions.stop_because == "no answer for ***"
+    assert "ret-" not in repr(run.supervisor.save())
+
+
+def test_a_secret_for_a_name_is_not_repeated():
+    """What was given in place of the name of a variable may be the secret."""
+    (problem,) = problems_of({"token": {"env": "https://example.org/?key=abc"}})
+    assert "example.org" not in problem

@@ -49,7 +49,7 @@ def layer_of(variable: str, text: str, below: Mapping[str, Any], folder: Path, p
         return None
     try:
         value = loads(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         problems.append(told(error))
         return None
     values = _in_use(rest, value, below, problems) if key == "use" else _in_table(key, rest, value, below, problems)

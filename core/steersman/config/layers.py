@@ -106,7 +106,7 @@ def load(source: Source) -> Layer:
         raise ConfigError(str(path), [f"it cannot be read: {reason}"]) from None
     try:
         loaded: object = tomllib.loads(text) if path.suffix == ".toml" else loads(text)
-    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError) as error:
         raise ConfigError(str(path), [told(error)]) from None
     if loaded is None:
         loaded = {}
