@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import shlex
@@ -102,7 +103,23 @@ def names_of(name: str) -> Names:
     for spelling in (module, cls):
         if keyword.iskeyword(spelling):
             raise Problem(f"{name!r} is no name for a strategy: {spelling} is a word of Python itself")
+    if cls.startswith("Test"):
+        raise Problem(f"{name!r} is no name for a strategy: pytest would take its class {cls} for tests")
+    if cls in _imported():
+        raise Problem(f"{name!r} is no name for a strategy: its class would hide the {cls} that its module imports")
     return Names(name, module, cls)
+
+
+def _imported() -> set[str]:
+    """Return what the modules of the template import by name."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in template().rglob("*.py")]
+    return {
+        alias.asname or alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    } - {"MyThing"}
 
 
 def template() -> Path:

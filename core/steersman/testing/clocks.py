@@ -1,4 +1,4 @@
-"""The clock, which a strategy must not depend on, moved to another year, weekday and hour."""
+"""The clock, which a strategy must not depend on: another year, weekday and hour, and an hour on at each look."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ _DATETIME, _DATE = datetime.datetime, datetime.date
 _CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 _LATER = 400 * 86_400 + 26_300
 """Seconds by which the clock is moved: another year, weekday and hour of the day."""
+_AT_EACH_LOOK = 3_601
+"""Seconds by which it goes on each time it is looked at, so that a run of seconds seems to last for days."""
 
 
 @contextlib.contextmanager
 def another_time(module: ModuleType | None) -> Generator[None]:
     """Move the clock, also where `module` has imported it by name."""
+    _looks[0] = 0
     moved: dict[object, object] = {datetime.datetime: _LaterDatetime, datetime.date: _LaterDate}
     with contextlib.ExitStack() as stack:
         for name in _CLOCKS:
-            for clock, by in ((name, _LATER), (f"{name}_ns", _LATER * 10**9)):
+            for clock, second in ((name, 1), (f"{name}_ns", 10**9)):
                 function = getattr(time, clock)
-                moved[function] = _later(function, by)
+                moved[function] = _later(function, second)
                 stack.enter_context(mock.patch.object(time, clock, moved[function]))
         for name in ("localtime", "gmtime"):
             function = getattr(time, name)
@@ -38,8 +41,17 @@ def another_time(module: ModuleType | None) -> Generator[None]:
         yield
 
 
-def _later(function: Callable[[], Any], by: int) -> Callable[[], Any]:
-    return lambda: function() + by
+_looks = [0]
+
+
+def _moved_by() -> int:
+    """Return how many seconds later it is now than it really is."""
+    _looks[0] += 1
+    return _LATER + _AT_EACH_LOOK * _looks[0]
+
+
+def _later(function: Callable[[], Any], second: int) -> Callable[[], Any]:
+    return lambda: function() + second * _moved_by()
 
 
 def _from_now(function: Callable[[float], Any]) -> Callable[..., Any]:
@@ -67,7 +79,7 @@ class _Either(type):
 class _LaterDatetime(datetime.datetime, metaclass=_Either):
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-        return _DATETIME.now(tz) + datetime.timedelta(seconds=_LATER)
+        return _DATETIME.now(tz) + datetime.timedelta(seconds=_moved_by())
 
     @classmethod
     def utcnow(cls) -> Any:
@@ -81,4 +93,4 @@ class _LaterDatetime(datetime.datetime, metaclass=_Either):
 class _LaterDate(datetime.date, metaclass=_Either):
     @classmethod
     def today(cls) -> Any:
-        return _DATE.today() + datetime.timedelta(seconds=_LATER)
+        return _DATETIME.now().date() + datetime.timedelta(seconds=_moved_by())

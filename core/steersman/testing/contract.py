@@ -35,6 +35,11 @@ class StrategyContract:
         strategy: Callable[..., Any] | None = getattr(cls, "strategy", None)
         if strategy is None:
             raise TypeError(f"{cls.__name__} names no strategy; add `strategy = MyThing` to it")
+        if not callable(strategy):
+            told = f"is {strategy!r}; give the class, or a static method that makes one"
+            raise TypeError(f"`strategy` of {cls.__name__} {told}")
+        if not cls.options:
+            raise TypeError(f"`options` of {cls.__name__} is empty, so nothing would be tried; leave it out")
         makes = [functools.partial(made_with, strategy, options) for options in cls.options]
         metafunc.parametrize("make", makes, ids=_ids(cls.options))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Generator, Iterable
 from contextvars import ContextVar
@@ -13,9 +14,10 @@ from typing import Literal
 
 from attrs import define, evolve
 
+from steersman.checkpoints import Checkpoint
 from steersman.checks import Check
 from steersman.config import Config, ConfigError
-from steersman.decisions import Adjust, Finding
+from steersman.decisions import Adjust, Finding, Score
 from steersman.dispatch import StrategyError
 from steersman.journal import JournalEntry
 from steersman.rails import Mode
@@ -23,7 +25,7 @@ from steersman.records import Record
 from steersman.strategies import hookimpl
 from steersman.testing.casting import Cast, cast_of, uses_of
 from steersman.testing.eventful import VALUES
-from steersman.testing.events import Event, Saved, plan_for
+from steersman.testing.events import Event, Saved, plan_for, step_of
 from steersman.testing.stage import Stage
 from steersman.testing.trial import Trial
 
@@ -33,7 +35,12 @@ _without_effects = ContextVar("without_effects", default=False)
 
 @define(eq=False)
 class Another:
-    """Runs beside the strategy that is tried: it finds something and changes something at every check."""
+    """Runs beside the strategy that is tried: it scores, and finds and changes something at every check."""
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint: Checkpoint) -> Score | None:
+        loss = checkpoint.metrics.get("eval_loss", math.nan)
+        return Score(loss) if math.isfinite(loss) else None
 
     @hookimpl
     def diagnose(self, check: Check) -> Finding:
@@ -52,15 +59,18 @@ def tried(
     mode: Mode = "act",
     check_every: int | Literal["auto"] = "auto",
     beside_another: bool = True,
+    knows_its_end: bool = True,
     wrap: Callable[[object], object] | None = None,
 ) -> Trial:
     """Play a run to a fresh strategy, all of it: a stop is heard of and not made.
 
-    Checkpoints are written to `folder`; `wrap` returns what stands in for the strategy.
+    Checkpoints are written to `folder`; `knows_its_end` is whether the plan tells how long the run is; `wrap` returns
+    what stands in for the strategy.
     """
     told = tuple(_of_its_own(event) for event in events)
     config = evolve(_settings(mode, check_every), use=uses_of((make(), *((Another(),) if beside_another else ()))))
-    plan = plan_for(told, total_steps=None, steps_per_epoch=10)
+    last = max((step_of(event) for event in told), default=0) or None
+    plan = plan_for(told, total_steps=last if knows_its_end else None, steps_per_epoch=10)
     entries: list[JournalEntry] = []
     with contextlib.ExitStack() as held:
         if folder is None and any(isinstance(event, Saved) for event in told):

@@ -116,6 +116,9 @@ def test_as_json(printed_json, tmp_path, in_house):
         ("w" * 61, "at most 60 small letters"),
         ("class", "class is a word of Python itself"),
         ("none", "None is a word of Python itself"),
+        ("test-loss", "pytest would take its class TestLoss for tests"),
+        ("finding", "its class would hide the Finding that its module imports"),
+        ("strategy-contract", "its class would hide the StrategyContract that its module imports"),
         ("steersman-watch", "leave out steersman-, it comes by itself: steersman strategies new watch"),
     ],
 )

@@ -351,6 +351,73 @@ class Forgets:
         return Stop("five evaluations") if self.seen == 5 else None
 
 
+SEEN: dict[int, float] = {}
+
+
+@define(eq=False)
+class RemembersInAGlobal:
+    """Counts the steps that it has seen in a global of its module."""
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint):
+        SEEN[checkpoint.step] = 1.0
+        return Score(float(len(SEEN)))
+
+
+@define(eq=False)
+class RemembersTheFirst:
+    """Remembers the first loss that it was ever asked of, in a global."""
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint):
+        return Score(FIRST.setdefault("loss", checkpoint.metrics.get("eval_loss", 0.0)))
+
+
+FIRST: dict[str, float] = {}
+
+
+@define(eq=False)
+class StopsByTheClock:
+    """Stops when an hour has passed since it was made, by a clock of its own."""
+
+    begun: float = field(init=False, factory=monotonic)
+
+    @hookimpl
+    def propose_adjustments(self):
+        return Stop("an hour") if monotonic() - self.begun > 3600 else None
+
+
+@define(eq=False)
+class HoardsLogs:
+    """Keeps every loss that was logged."""
+
+    losses: list[float] = state([])
+
+    @hookimpl
+    def on_log(self, log):
+        self.losses.append(log.metrics.get("loss", 0.0))
+
+
+@define(eq=False)
+class TrustsTheBest:
+    """Reads metrics of the best checkpoint that no run needs to have."""
+
+    @hookimpl
+    def diagnose(self, run):
+        if run.best is not None and run.best.metrics["eval_safety"] < 0.5:
+            yield Finding("unsafe", "the best is unsafe")
+
+
+@define(eq=False)
+class KnowsTheEnd:
+    """Divides by the steps that are left."""
+
+    @hookimpl
+    def diagnose(self, run, check):
+        if run.plan.total_steps:
+            1 / (run.plan.total_steps - check.step)
+
+
 @define(eq=False)
 class KeepsNumbersAsKeys:
     """Remembers by step what JSON can only remember by text."""
@@ -479,6 +546,32 @@ FAULTS = [
         for clock in ("time", "monotonic, imported by name", "datetime", "date", "localtime")
     ),
     (
+        RemembersInAGlobal,
+        sameness.deterministic,
+        r"^remembers-in-a-global scored 1.0 .* in score_checkpoint at step 10, and another instance, of the same run, ",
+    ),
+    (
+        RemembersTheFirst,
+        sameness.deterministic,
+        r"^remembers-the-first scored (3.1|4.247) .* in score_checkpoint at step 10, and another instance, of the same run, ",
+    ),
+    (
+        StopsByTheClock,
+        sameness.deterministic,
+        r"^stops-by-the-clock said nothing in propose_adjustments at step 10, and at another time of another day it ",
+    ),
+    (
+        HoardsLogs,
+        cost.ten_thousand_evaluations,
+        r"^hoards-logs remembers \d\d\d,\d\d\d bytes of JSON after ten thousand evaluations, most of it in 'losses'",
+    ),
+    (
+        TrustsTheBest,
+        survival.missing_metrics,
+        r"^trusts-the-best failed in diagnose at step 10: KeyError: 'eval_safety'",
+    ),
+    (KnowsTheEnd, survival.missing_metrics, r"^knows-the-end failed in diagnose at step 240: ZeroDivisionError"),
+    (
         Forgets,
         sameness.state_restored,
         r"^forgets proposed stop \(five evaluations\) in propose_adjustments at step 50, and in the same run, resumed at "
@@ -509,7 +602,7 @@ IDS = [f"{check.__name__}-{getattr(make, 'func', make).__name__}-{i}" for i, (ma
 @pytest.mark.parametrize("make", [Sound, functools.partial(Sound, 1), Silent], ids=["sound", "sound-of-one", "silent"])
 def test_a_sound_strategy_passes(check, make):
     """A strategy that uses every kind of hook with care, and one that does nothing, keep the whole contract."""
-    check(make)
+    assert check(make) is None
 
 
 @pytest.mark.parametrize(("make", "check", "sentence"), FAULTS, ids=IDS)
@@ -538,6 +631,8 @@ def test_a_fault_is_found_by_no_other_check(make, check, sentence):
         Guesses: {sameness.state_restored},
         GuessesWithSeeds: {sameness.state_restored, conduct.mutates_nothing},
         FailsWithoutRecords: {survival.missing_metrics},  # where no log holds any metric
+        TrustsTheBest: {survival.nonfinite_metrics, survival.one_evaluation},
+        KnowsTheEnd: {cost.ten_thousand_evaluations},
     }
     if make in (ComparesByValue, Misspelt):
         assert check in found
@@ -546,5 +641,5 @@ def test_a_fault_is_found_by_no_other_check(make, check, sentence):
 
 
 def test_a_budget_may_be_given():
-    """A strategy that takes 20 ms passes with a budget of 500 ms."""
-    cost.time_per_call(Dawdles, budget_ms=500.0)
+    """A strategy that takes 20 ms passes with a budget of 500 ms, as it does not with the default."""
+    assert cost.time_per_call(Dawdles, budget_ms=500.0) is None

@@ -81,6 +81,20 @@ def test_a_contract_without_a_strategy_says_so(pytest_over):
     assert "TestNothing names no strategy; add `strategy = MyThing` to it" in told
 
 
+def test_a_contract_that_would_try_nothing_says_so(pytest_over):
+    """An instance or a name in place of the class, and an empty set of options, are told as what they are."""
+    told = pytest_over(
+        "from steersman.testing import StrategyContract\n\n\n"
+        "class TestNamed(StrategyContract):\n    strategy = 'eval-loss'\n"
+    )
+    assert "`strategy` of TestNamed is 'eval-loss'; give the class, or a static method that makes one" in told
+    told = pytest_over(
+        "from steersman.testing import StrategyContract\n\n\n"
+        "class TestEmpty(StrategyContract):\n    strategy = dict\n    options = ()\n"
+    )
+    assert "`options` of TestEmpty is empty, so nothing would be tried; leave it out" in told
+
+
 def test_a_class_without_options():
     """A class that is no attrs class is made as it is, so that the check of the class can say what it lacks."""
 

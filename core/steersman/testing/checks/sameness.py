@@ -8,8 +8,12 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from attrs import evolve
+
 from steersman.journal import from_json, to_json
+from steersman.records import Record
 from steersman.strategies import restore_state, state_of
+from steersman.testing.afresh import afresh
 from steersman.testing.casting import made_anew
 from steersman.testing.clocks import another_time
 from steersman.testing.contents import contents, shown
@@ -25,15 +29,22 @@ _HOLDS = "a field made with `state(...)` holds JSON values of the type it is ann
 
 
 def deterministic(make: Make) -> None:
-    """Two of it decide the same of the same run, whatever the seeds of random generators and the time."""
-    events = eventful()
+    """Two of it decide the same of the same run, whatever they heard before, the random generators and the clock say.
+
+    The first comes from a copy of its module, and the others have been asked of another run before: so what is
+    remembered in a global is seen.
+    """
+    events, other = eventful(), _another(eventful())
     module = sys.modules.get(type(make()).__module__)
     with tempfile.TemporaryDirectory(prefix="steersman-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with seeded(1):
-            first = tried(make, events, folder=folder)
-        with seeded(1):
-            _same(first, tried(make, events, folder=folder), "another instance, of the same run,")
+            tried(make, other, folder=folder)
+        for run in (other, events):
+            with seeded(1), afresh(make) as make_afresh:
+                first = tried(make_afresh, run, folder=folder)
+            with seeded(1):
+                _same(first, tried(make, run, folder=folder), "another instance, of the same run,")
         with seeded(20_240_229):
             _same(first, tried(make, events, folder=folder), "with other seeds of the random generators it")
         with seeded(1), another_time(module):
@@ -62,6 +73,16 @@ def _same(first: Trial, other: Trial, who: str) -> None:
     told = first.difference(other, who)
     if told:
         raise AssertionError(f"{told}. What it decides depends on its options and on the run alone")
+
+
+def _another(events: Iterable[Event]) -> list[Event]:
+    """Return a run with other metrics at the same steps."""
+    return [
+        evolve(event, metrics={name: 1.37 * value for name, value in event.metrics.items()})
+        if isinstance(event, Record)
+        else event
+        for event in events
+    ]
 
 
 def _cut(events: Iterable[Event], cuts: Sequence[int], by: Event) -> list[Event]:
