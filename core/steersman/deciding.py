@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import asdict, define, evolve, field
@@ -27,7 +27,10 @@ _PUT_BACK = "everything is being put back (steersman revert)"
 
 @define(eq=False)
 class Decider:
-    """Decides at each check. `standing` and `outcomes` are where the run stands; `waiting` what awaits a yes."""
+    """Decides at each check. `standing` and `outcomes` are where the run stands; `waiting` what awaits a yes.
+
+    `guard_failed` tells of a strategy whose failure stops the run: then nothing is changed before it has stopped.
+    """
 
     config: Config
     run: Run
@@ -36,6 +39,7 @@ class Decider:
     plan: RunPlan
     control: Control
     recovery: Recovery
+    guard_failed: Callable[[], str] = lambda: ""
     halted: str = ""
     standing: Standing = field(factory=Standing)
     disputes: Disputes = field(factory=Disputes)
@@ -51,6 +55,7 @@ class Decider:
         said = self.control.hear(check.step)
         said = evolve(said, off=self.halted or said.off)
         findings, proposed = examine(check, self.run, self.dispatch)
+        said = evolve(said, off=self.guard_failed() or said.off)
         healthy = is_healthy(check, findings)
         judged, own = self._watched(check, healthy=bool(healthy))
         if not check.may_propose:

@@ -13,7 +13,7 @@ import pluggy
 from steersman import in_house
 from steersman.config import Config, Use
 from steersman.config.origins import blamed
-from steersman.config.structuring import structure
+from steersman.config.structuring import options_of, structure
 from steersman.deprecations import hookspecs, with_new_names
 from steersman.discovering import GROUP
 from steersman.entry_points import EntryPoint, entry_points
@@ -76,6 +76,7 @@ def _load(
     if use.instance is not None:
         made = use.instance
         cls = type(made)
+        options = given_options(made)
         source = Source(f"given in Python ({cls.__module__})")
         if inspect.isclass(made):
             problems.append(f"{path}: {made.__name__} is a class; give an instance, {made.__name__}()")
@@ -108,12 +109,28 @@ def _load(
         source,
         use.target,
         options,
-        on_error=use.on_error or cast("OnError | None", getattr(cls, "on_error", None)) or config.on_error,
+        on_error=use.on_error or _declared(cls, config) or config.on_error,
         time_budget=_finite(config.time_budget if use.time_budget is None else use.time_budget),
         effects=_has_effects(cls),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
         hooks=hooks_of(cls),
     )
+
+
+def given_options(strategy: object) -> dict[str, Any]:
+    """Return the options of a strategy given as an object, as JSON holds them."""
+    if not attrs.has(cls := type(strategy)):
+        return {}
+    return {name: to_json(_plain(getattr(strategy, a.name))) for name, a in options_of(cls).items()}
+
+
+def _plain(value: Any) -> Any:
+    return attrs.asdict(value) if attrs.has(type(value)) else value
+
+
+def _declared(cls: type[Any], config: Config) -> OnError | None:
+    """Return the `on_error` of a class; in `observe` nothing is touched on the word of a strategy alone."""
+    return cast("OnError | None", getattr(cls, "on_error", None)) if config.mode != "observe" else None
 
 
 def _finite(budget: float | None) -> float | None:

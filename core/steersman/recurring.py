@@ -86,10 +86,17 @@ def failures_told(entries: Iterable[JournalEntry]) -> tuple[str, ...]:
 
 
 def accounts(entries: Iterable[JournalEntry]) -> tuple[str, ...]:
-    """Return the lines of what was counted: findings of severity `info` that hold a figure."""
-    told = (e for e in entries if e.kind == "finding" and e.data.get("severity") == "info")
+    """Return the lines of findings of severity `info`: what was counted, then what was said without a figure.
+
+    One whose every figure is missing is left out.
+    """
+    told = [e for e in entries if e.kind == "finding" and e.data.get("severity") == "info"]
     known = (e for e in told if any(value is not None for value in e.data["evidence"].values()))
-    return tuple(line for entry in known for line in str(entry.data["message"]).splitlines())
+    said = grouped((e for e in told if not e.data["evidence"]), "strategy", "name", "message")
+    return (
+        *(line for entry in known for line in str(entry.data["message"]).splitlines()),
+        *(f"{g.first.data['name']} by {g.first.data['strategy']}, {g.where}: {g.of('message')}" for g in said),
+    )
 
 
 def asked_for(entry: JournalEntry) -> str:

@@ -30,13 +30,14 @@ from steersman.supervisor import Supervisor
 class Replay:
     """What the strategies would have said of a finished run.
 
-    Metrics after a change that never happened are not predicted.
+    Metrics after a change that never happened are not predicted. `left_out` names strategies that act outside.
     """
 
     recording: Recording
     config: Config
     entries: tuple[JournalEntry, ...]
     summary: Mapping[str, Any]
+    left_out: tuple[str, ...] = ()
 
     def of(self, kind: str) -> tuple[JournalEntry, ...]:
         """Return the entries of one kind: `score`, `finding`, `proposal`, `error`, ..."""
@@ -86,7 +87,8 @@ def replay(
         replaying=True,
         effects=effects,
     )
-    for name in left_out(settings, strategies):
+    without = left_out(settings, strategies)
+    for name in without:
         supervisor.note(
             f"{name} acts outside the run, so it is left out of the replay; --effects asks it", severity="info"
         )
@@ -100,7 +102,7 @@ def replay(
     for step, saved in recording.saved.items():
         supervisor.ranking.mark_saved(step, saved)
     told = supervisor.end()
-    return Replay(recording, settings, tuple(entries), told)
+    return Replay(recording, settings, tuple(entries), told, without)
 
 
 def left_out(config: Config, strategies: tuple[Loaded, ...]) -> tuple[str, ...]:

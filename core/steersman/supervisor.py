@@ -90,8 +90,9 @@ class Supervisor:
         )  # fmt: skip
         self.recovery = recovery or Recovery(config.recovery)
         self.decider = Decider(
-            config, self.run, self.dispatch, self.registry, self.plan, control or Nobody(), self.recovery
-        )
+            config, self.run, self.dispatch, self.registry, self.plan, control or Nobody(), self.recovery,
+            lambda: self.failures.stop_because or "",
+        )  # fmt: skip
         self.actions = Actions(
             self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self._restart
         )

@@ -41,10 +41,10 @@ class Verified:
     until: int | None = None
 
 
-def verify(path: Path) -> Verified:
+def verify(path: Path, *, effects: bool = False) -> Verified:
     """Return whether the journal of the run at `path` holds what its strategies decide of its records.
 
-    Strategies that act outside the run are not asked again, and what they said is not compared.
+    Strategies that act outside the run are asked again with `effects` only.
 
     Raises UnreadableRun where there is no journal, or its own config cannot be loaded here.
     """
@@ -56,13 +56,18 @@ def verify(path: Path) -> Verified:
     if given:
         raise UnreadableRun(path, f"{', '.join(given)} was given as a Python object, which no journal can name again")
     try:
-        again = replay(recording.path, recording.config or {}, folder=recording.config_folder, environment={})
+        again = replay(
+            recording.path, recording.config or {}, folder=recording.config_folder, effects=effects, environment={}
+        )
     except ConfigError as error:
         raise UnreadableRun(path, f"its own config cannot be loaded here: {'; '.join(error.problems)}") from None
-    ignored = {s["name"] for s in begin.data["strategies"] if s.get("effects")}
+    acting = {s["name"] for s in begin.data["strategies"] if s.get("effects")}
+    decided = {d["strategy"] for d in _decisions(recording.decisions) if d.get("strategy") in acting}
+    if decided and not effects:
+        raise UnreadableRun(path, f"{', '.join(sorted(decided))} acts outside the run, and decided; --effects asks it")
     until = next((resumed.step for resumed in recording.resumes if resumed.is_other), None)
     was, now = (
-        [d for d in _decisions(entries) if (until is None or d["step"] < until) and d.get("strategy") not in ignored]
+        [d for d in _decisions(entries) if (until is None or d["step"] < until)]
         for entries in (recording.decisions, again.entries)
     )
     return Verified(recording.path, len(was), tuple(_differences(was, now)), until)

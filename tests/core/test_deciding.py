@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import ClassVar
 
 import pytest
 from attrs import define
@@ -212,3 +213,65 @@ def test_two_findings_of_health(supervise):
     assert [(e.step, e.data["healthy"]) for e in run.of("check")][:7] == [
         (10, True), (20, True), (30, False), (40, True), (50, True), (60, True), (70, False),
     ]  # fmt: skip
+
+
+@define(eq=False)
+class FailingGuard:
+    """A guard that fails where it is told to."""
+
+    hook: str = "diagnose"
+    on_error: ClassVar[str] = "stop"
+
+    def _fail(self, hook):
+        if hook == self.hook:
+            raise RuntimeError("no answer")
+
+    @hookimpl
+    def score_checkpoint(self):
+        self._fail("score_checkpoint")
+
+    @hookimpl
+    def diagnose(self):
+        self._fail("diagnose")
+
+    @hookimpl
+    def propose_adjustments(self):
+        self._fail("propose_adjustments")
+
+
+class Halves:
+    """Halves the rate at each check."""
+
+    @hookimpl
+    def propose_adjustments(self):
+        return Adjust("learning_rate", scale=0.5, because="each check")
+
+
+@pytest.mark.parametrize("hook", ["score_checkpoint", "diagnose", "propose_adjustments"])
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_nothing_is_changed_once_a_guard_failed(supervise, hook, comes_first):
+    """At the check at which a guard fails no other strategy changes anything any more: a guard fails closed."""
+    asked = (FailingGuard(hook), Halves()) if comes_first else (Halves(), FailingGuard(hook))
+    config = {"mode": "act", "check_every": "eval", "hyperparameters": {"learning_rate": {}}}
+    run = supervise(*asked, config=config, values={"learning_rate": 1.0}, plan=RunPlan(100))
+    run.train(10, loss=1.0)
+    run.evaluate(10, eval_loss=1.0)
+    run.supervisor.settle()
+
+    assert run.of("adjustment") == []
+    (proposal,) = run.of("proposal")
+    assert "failing-guard failed" in proposal.data["reason"]
+    assert "failing-guard failed" in run.supervisor.actions.stop_because
+
+
+@pytest.mark.parametrize(("mode", "stops"), [("observe", False), ("advise", True), ("act", True)])
+def test_in_observe_a_class_stops_no_run_on_its_own_word(supervise, mode, stops):
+    """`observe` touches nothing: there only the config's own `on_error: stop` stops a run."""
+    run = supervise(FailingGuard(), config={"mode": mode, "check_every": 10})
+    run.train(10, loss=1.0)
+    run.supervisor.settle()
+    assert (run.supervisor.actions.stop_because is not None) is stops
+    asked = supervise(FailingGuard(), config={"mode": mode, "check_every": 10, "on_error": "stop"})
+    asked.train(10, loss=1.0)
+    asked.supervisor.settle()
+    assert asked.supervisor.actions.stop_because is not None

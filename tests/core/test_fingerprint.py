@@ -6,8 +6,10 @@ import pytest
 from attrs import define
 
 from steersman import Score, fingerprint, hookimpl, state
+from steersman.config import read
 from steersman.journal import from_json, to_json
 from steersman.loaded import Loaded, Source
+from steersman.loading import load
 from steersman.scoring import Scoring
 
 
@@ -136,3 +138,10 @@ def test_each_score_carries_it(interrupted):
     assert [len(mark) for mark in marks] == [1, 1]
     assert marks[0] != marks[1]
     assert isinstance(same.supervisor.scoring, Scoring)
+
+
+def test_options_of_an_object_count():
+    """A scorer given as an object has its options in the fingerprint, as one that a config names."""
+    one, other = (load(read({"extends": [], "use": [Best(weight)]}), []) for weight in (1.0, 2.0))
+    assert one[0].options == {"weight": 1.0}
+    assert fingerprint.of({}, one) != fingerprint.of({}, other)

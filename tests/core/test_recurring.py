@@ -68,3 +68,10 @@ def test_errors_of_one_hook_are_one():
     entries = [JournalEntry("error", step, data) for step in (1, 2)]
     entries.append(JournalEntry("error", 3, {**data, "hook": "on_eval"}))
     assert [len(group.entries) for group in errors(entries)] == [2, 1]
+
+
+def test_an_info_finding_without_figures_is_told_once():
+    """What a strategy says without a figure is told with its name, its strategy and where; an empty ledger is not."""
+    fixed = [found(step, "fixed", "beta is 0", "info") for step in (10, 20)]
+    entries = [*fixed, found(30, "ledger", "none", "info", tokens=None)]
+    assert accounts(entries) == ("fixed by health, steps 10 and 20: beta is 0",)

@@ -246,3 +246,32 @@ def test_it_takes_no_other_config(tmp_path):
 
     assert ran.exit_code != 0
     assert "--verify uses the run's own config and values" in ran.stderr
+
+
+EFFECTS = """
+from typing import ClassVar
+from attrs import define
+from steersman import Score, hookimpl
+
+
+@define(eq=False)
+class Posts:
+    effects: ClassVar[bool] = True
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint):
+        return Score(checkpoint.metrics["eval_loss"] + 1)
+"""
+
+
+def test_a_run_with_effects_is_verified_with_them(tmp_path):
+    """A scorer that acts outside the run is asked again only when told to; without that, nothing false is told."""
+    (tmp_path / "posts.py").write_text(EFFECTS)
+    Training(tmp_path, config(use=[f"{tmp_path / 'posts.py'}:Posts", "eval-loss"])).go().end()
+
+    with pytest.raises(UnreadableRun, match="Posts acts outside the run, and decided; --effects asks it"):
+        verify(tmp_path)
+    told = verify(tmp_path, effects=True)
+    assert (told.decisions > 5, told.differences) == (True, ())
+    said = CliRunner().invoke(main, ["replay", str(tmp_path), "--verify", "--effects"])
+    assert (said.exit_code, "all the same" in said.output) == (0, True)

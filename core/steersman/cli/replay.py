@@ -48,11 +48,9 @@ def replay(
       steersman replay out --verify
     """
     if verify:
-        if config is not None or settings or effects:
-            raise click.UsageError(
-                "--verify uses the run's own config and values; leave out --config, --set and --effects"
-            )
-        show_verified(verified(path), as_object=as_object)
+        if config is not None or settings:
+            raise click.UsageError("--verify uses the run's own config and values; leave out --config and --set")
+        show_verified(verified(path, effects=effects), as_object=as_object)
         return
     values = dict(parsed(setting) for setting in settings)
     for name in values:
@@ -137,6 +135,7 @@ def object_of(view: View, path: Path) -> dict[str, Any]:
         "proposals": as_json.proposals(entries),
         "errors": as_json.errors(entries),
         "never_came": view.replay.summary["never_came"],
+        "left_out": view.replay.left_out,
     }
 
 
@@ -144,4 +143,4 @@ def unreadable(path: Path, error: UnreadableRun) -> dict[str, Any]:
     """Return what `--json` prints of a run that cannot be read."""
     run = {"path": path, "format": None, "records": 0, "evaluations": 0, "error": str(error)}
     nothing: dict[str, Any] = {"scores": [], "findings": [], "proposals": [], "errors": []}
-    return {"version": as_json.VERSION, "runs": [run], "choices": {}, **nothing, "never_came": {}}
+    return {"version": as_json.VERSION, "runs": [run], "choices": {}, **nothing, "never_came": {}, "left_out": []}

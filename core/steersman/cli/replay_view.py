@@ -58,12 +58,15 @@ def what_was_read(view: View) -> tuple[str, ...]:
     evaluated = count(replay.summary["evaluations"], "evaluation")
     last = max((record.step for record in records), default=0)
     source = "none given, so the defaults" if settings.source == "no config" else settings.source
-    asked = listed([use.name for use in settings.use]) or "no strategy"
+    asked = listed([use.name for use in settings.use if use.name not in replay.left_out]) or "no strategy"
     said = [
         f"{count(len(records), 'record')} ({recording.format}) up to step {last}: {trained} and {evaluated}.",
         f"Config: {source}; mode {settings.mode}. Asked in this order: {asked}.",
         _values(view),
     ]
+    if replay.left_out:
+        names = listed(list(replay.left_out))
+        said.insert(2, f"Left out, because they act outside the run: {names}; --effects asks them.")
     stand_in = _stand_in(view)
     if stand_in not in (None, "eval_loss"):
         said.append(f"No metric is called eval_loss; {stand_in} stands in for it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
@@ -102,6 +102,8 @@ def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
 
 
 def _option(value: Any, option: attrs.Attribute[Any], converter: cattrs.Converter) -> Any:
+    if _is_sequence(option.type) and not isinstance(value, list | tuple | set | frozenset):
+        raise ValueError(f"expected a list, got {_shown(value)}")
     value = converter.structure(value, option.type) if option.type is not None else value
     if option.validator is not None:
         option.validator(None, option, value)
@@ -115,6 +117,12 @@ def _at(error: Exception, name: str, type_: Any) -> Exception:
 
 def _is_union(type_: Any) -> bool:
     return get_origin(type_) in (Union, types.UnionType)
+
+
+def _is_sequence(type_: Any) -> bool:
+    """Whether a type holds items in a row; cattrs would take the letters of a text for some, and a table's names."""
+    origin = get_origin(type_) or type_
+    return isinstance(origin, type) and issubclass(origin, Sequence | Set) and not issubclass(origin, str | bytes)
 
 
 def _is_mapping(type_: Any) -> bool:

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from steersman.control import clear_stop, stopped
 from steersman.journal import JournalEntry, attempts, to_json
+from steersman.rails import Mode
 from steersman.registry import Registry
 
 FACTORS = "steersman.json"
@@ -30,7 +31,7 @@ class Earlier:
     notes: tuple[str, ...] = ()
 
 
-def heard_of(folder: Path, journal: Path | None, step: int, saved: Mapping[str, Any]) -> Earlier:
+def heard_of(folder: Path, journal: Path | None, step: int, saved: Mapping[str, Any], mode: Mode = "act") -> Earlier:
     """Return what the files of `folder` and the state in the checkpoint tell of a run that goes on at `step`.
 
     A run from its beginning is another: the mark of a stop is taken away.
@@ -42,7 +43,12 @@ def heard_of(folder: Path, journal: Path | None, step: int, saved: Mapping[str, 
     because, mark = "", stopped(folder)
     if mark is not None:
         because = f"it was stopped at step {mark[0]}: {mark[1]}"
-        notes.append(f"{because}; it stops again, and `steersman resume --clear {folder.parent}` lets it go on")
+        then = (
+            f"it stops again, and `steersman resume --clear {folder.parent}` lets it go on"
+            if mode in ("ask", "act")
+            else f"mode {mode} lets it go on"
+        )
+        notes.append(f"{because}; {then}")
     last = int(saved.get("step", step))
     if last < step:
         notes.append(f"steps {last + 1} to {step} were trained without Steersman, with the values of your own config")

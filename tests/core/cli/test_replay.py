@@ -228,3 +228,21 @@ class Broken:
     def score_checkpoint(self, run, checkpoint):
         raise ValueError("no such metric")
 """
+
+
+def test_what_acts_outside_is_named_as_left_out(command, printed_json, runs, write):
+    """A strategy with effects is not told as asked; both the page and the object say that it was left out."""
+    path = write(
+        "posts.py",
+        "from attrs import define\nfrom steersman import hookimpl\n\n\n@define(eq=False)\nclass Posts:\n"
+        "    effects = True\n\n    @hookimpl\n    def on_journaled(self):\n        pass\n",
+    )
+    text = path.read_text().replace("    effects = True", "    effects: ClassVar[bool] = True")
+    path.write_text("from typing import ClassVar\n" + text)
+    config = write("posts.yaml", f"use: ['{path}:Posts as posts', eval-loss]")
+    log = runs / "trainer_state" / "llama-factory-01.json"
+    said = " ".join(command("replay", log, "--config", config).stdout.split())
+    assert "Asked in this order: eval-loss." in said
+    assert "Left out, because they act outside the run: posts; --effects asks them." in said
+    assert printed_json("replay", log, "--config", config)["left_out"] == ["posts"]
+    assert printed_json("replay", log, "--config", config, "--effects")["left_out"] == []

@@ -1,6 +1,7 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import attrs
 import pytest
 from attrs import define, field, frozen
 
@@ -210,3 +211,14 @@ def test_two_classes_of_one_name():
     texts, numbers = of(str), of(float)
     assert structure({"value": "3"}, texts, "$", []) == texts("3")
     assert structure({"value": "3"}, numbers, "$", []) == numbers(3.0)
+
+
+@pytest.mark.parametrize("given", ["abc", {"a": 1}, 3, None])
+@pytest.mark.parametrize("type_", [list[str], tuple[str, ...], set[str], Sequence[str]])
+def test_a_list_is_a_list(given, type_):
+    """The letters of a text and the names of a table are no list."""
+    cls = attrs.make_class("Named", {"names": attrs.field(type=type_)})
+    problems = []
+    assert structure({"names": given}, cls, "$", problems) is None
+    assert problems == [f"$.names: expected a list, got {given!r}"]
+    assert structure({"names": ["a", "b"]}, cls, "$", []) == cls(structure_value(["a", "b"], type_))

@@ -54,6 +54,14 @@ def test_a_stop_is_sticky(folder):
     assert heard_of(folder, None, 40, {}) == Earlier()
 
 
+def test_a_mode_that_obeys_no_stop_says_so(folder):
+    """In observe and advise a run that was stopped goes on, and that is what is said."""
+    folder.mkdir(parents=True, exist_ok=True)
+    control.mark_stopped(folder, 30, "a guard failed")
+    (said,) = heard_of(folder, None, 30, {"step": 30}, "advise").notes
+    assert said == "it was stopped at step 30: a guard failed; mode advise lets it go on"
+
+
 @pytest.mark.parametrize(("step", "superseded"), [(10, 4), (30, 2), (50, 0)])
 def test_rollbacks_of_the_run_count_also_after_its_checkpoint(folder, journal, step, superseded):
     """Both of the second run were used, wherever it goes on from; those of the first were another's."""

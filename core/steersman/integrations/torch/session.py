@@ -137,7 +137,7 @@ class Session:
         warned = [*begin.notes, *will_not_change(begin.registry, config), *([too_new] if too_new else [])]
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
-        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved))
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because and config.mode in ("ask", "act"):
