@@ -176,3 +176,18 @@ class Rails:
             ago = f"{since} check{'s' if since != 1 else ''} ago" if since else "at the last check"
             return f"it was changed {ago}; {cooldown} must pass between two changes (cooldown)"
         return ""
+
+
+NO_RAILS: Mapping[str, Any] = {
+    "rails": {
+        "largest_change": None,
+        "cooldown": 0,
+        "budget": None,
+        "warmup": True,
+        "last_share": 0.0,
+        "adaptive_scheduler": True,
+        "restart_baselines": False,
+    },
+    "outcomes": {"revert_risky": False, "release_after": 0},
+}
+"""What a config says where nothing but the bounds of a proposal and of its hyperparameter holds a change."""

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from steersman import rails
+
 DEFAULT: dict[str, Any] = {
     "use": ["multi-metric", "eval-loss", "trend-health", "token-accounting"],
 }
 """What a config starts from that says nothing else: advise, and the four default strategies."""
 
-NO_RAILS: dict[str, Any] = {
-    "extends": [],
-    "rails": {
-        "largest_change": None,
-        "cooldown": 0,
-        "budget": None,
-        "warmup": True,
-        "last_share": 0.0,
-        "adaptive_scheduler": True,
-        "restart_baselines": False,
-    },
-    "outcomes": {"revert_risky": False, "release_after": 0},
-}
+NO_RAILS: dict[str, Any] = {"extends": [], **rails.NO_RAILS}
 """Every rail off but the bounds of each hyperparameter: for those who trust their strategies, and to try them alone."""
 
 ORIGIN: dict[str, Any] = {

@@ -38,14 +38,19 @@ class Page:
                 path.write_text(body, encoding="utf-8")
 
     @staticmethod
-    def run(console: str) -> None:
-        """Run the commands of a console block; each prints what is shown, where `...` stands for any lines."""
+    def run(console: str) -> int:
+        """Run the commands of a console block and return how many; each prints what is shown.
+
+        `...` stands for any lines.
+        """
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", console, re.M):
+        commands = re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", console, re.M)
+        for command, shown in commands:
             ran = subprocess.run(
                 command, shell=True, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
             )
             assert prints(ran.stdout + ran.stderr, shown), f"{command}\n{ran.stdout}{ran.stderr}"
+        return len(commands)
 
 
 def prints(printed: str, shown: str) -> bool:

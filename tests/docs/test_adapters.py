@@ -192,7 +192,9 @@ def test_axolotl_without_the_key(framework, monkeypatch):
 
 def test_swift(framework):
     """The file registers the callback by its name, and supervises the trainer whose construction has just ended."""
-    is_supervised(swift_trainer(framework))
+    trainer = swift_trainer(framework)
+    is_supervised(trainer)
+    assert trainer.state.global_step == 4
 
 
 def test_a_faulty_config_ends_the_construction(framework):

@@ -20,7 +20,7 @@ def test_the_tests_of_the_page(page):
     shown.write_files()
     [console] = shown.consoles
 
-    page.run(console)
+    assert page.run(console) == 1
 
 
 @pytest.mark.parametrize(("looks_at", "found"), [(SOUND, [30]), (DRAFT, [30, 30])])

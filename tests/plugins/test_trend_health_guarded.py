@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,21 +10,12 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trend_health_words import SIX, changes, epochs, offers, rules, scheduled
 
 from steersman import replay
-from steersman.testing import Played, Story, a_run
+from steersman.testing import Played, a_run
 from steersman_plugins.guarded_rules import GuardedRules
 from steersman_plugins.trend_health import TrendHealth
-
-SIX = {
-    "learning_rate": 1e-4,
-    "kl_penalty": 0.15,
-    "max_grad_norm": 0.5,
-    "reward_weight": 1.0,
-    "reward_threshold": 0.1,
-    "temperature": 1.0,
-}
-"""The six hyperparameters of the origin, each far from its bounds."""
 
 CUT = ("learning_rate", "x0.5", 1e-7, None)
 RAISE_KL = ("kl_penalty", "x1.05", None, 0.3)
@@ -44,32 +34,6 @@ JUMPY = [-1.0, -1.25, -1.0, -1.5, -3.5]
 
 def guarded(**options: Any) -> TrendHealth:
     return TrendHealth(guarded=GuardedRules(**options))
-
-
-def epochs(*each: Mapping[str, Any], **hyperparameters: float) -> Story:
-    """Return a run of epochs of 8 steps."""
-    story = a_run(8, **hyperparameters)
-    for metrics in each:
-        story = story.epoch(**metrics)
-    return story
-
-
-def rules(played: Played) -> list[str]:
-    return [found.name for found in played.findings]
-
-
-def offers(played: Played, because: str | None = None) -> set[tuple[str, str, float | None, float | None]]:
-    """Return each change that is proposed, or those for one reason, with its bounds."""
-    wanted = (p for p in played.proposals if because in (None, p.because))
-    return {(p.hyperparameter, p.change, p.at_least, p.at_most) for p in wanted}
-
-
-def changes(played: Played) -> dict[str, tuple[float, float]]:
-    return {change.hyperparameter: (change.old, change.new) for change in played.changes}
-
-
-def scheduled(played: Played) -> list[Mapping[str, Any]]:
-    return [entry.data for entry in played.of("check") if entry.data["reason"] == "scheduled"]
 
 
 def cuts(played: Played) -> list[int]:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 import pytest
+from trend_health_words import SIX, changes, epochs, offers, rules, scheduled
 
-from steersman.testing import Played, Story, a_run
+from steersman.testing import a_run
 from steersman_plugins.seed_rules import SeedRules
 from steersman_plugins.trend_health import TrendHealth
-
-SIX = {
-    "learning_rate": 1e-4,
-    "kl_penalty": 0.15,
-    "max_grad_norm": 0.5,
-    "reward_weight": 1.0,
-    "reward_threshold": 0.1,
-    "temperature": 1.0,
-}
-"""The six hyperparameters of the origin, each far from its bounds."""
 
 LR = ("learning_rate", "x0.8", 1e-7, None)
 CLIP = ("max_grad_norm", "x0.8", 0.1, None)
@@ -35,32 +25,6 @@ WARMER = ("temperature", "x1.1", None, 1.5)
 
 def seed(**options: float) -> TrendHealth:
     return TrendHealth(preset="seed", seed=SeedRules(**options))
-
-
-def epochs(*each: Mapping[str, Any], **hyperparameters: float) -> Story:
-    """Return a run of epochs of 8 steps."""
-    story = a_run(8, **hyperparameters)
-    for metrics in each:
-        story = story.epoch(**metrics)
-    return story
-
-
-def rules(played: Played) -> list[str]:
-    return [found.name for found in played.findings]
-
-
-def offers(played: Played, because: str | None = None) -> set[tuple[str, str, float | None, float | None]]:
-    """Return each change that is proposed, or those for one reason, with its bounds."""
-    wanted = (p for p in played.proposals if because in (None, p.because))
-    return {(p.hyperparameter, p.change, p.at_least, p.at_most) for p in wanted}
-
-
-def changes(played: Played) -> dict[str, tuple[float, float]]:
-    return {change.hyperparameter: (change.old, change.new) for change in played.changes}
-
-
-def scheduled(played: Played) -> list[Mapping[str, Any]]:
-    return [entry.data for entry in played.of("check") if entry.data["reason"] == "scheduled"]
 
 
 def loss(*values: float) -> list[dict[str, float]]:

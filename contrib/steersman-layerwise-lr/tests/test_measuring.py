@@ -132,5 +132,5 @@ def test_measuring_waits_for_no_device():
     optimizer.state[weights] = {"step": torch.empty((), device="meta"), **moments}
     found = measure(optimizer)
     assert set(found) == {"weight_norm/0", "grad_norm/0", "update_norm/0"}
-    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+    with pytest.raises(RuntimeError, match="meta"):
         as_numbers(found)

@@ -6,19 +6,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack, cast
 
-NO_RAILS: Mapping[str, Any] = {
-    "rails": {
-        "largest_change": None,
-        "cooldown": 0,
-        "budget": None,
-        "warmup": True,
-        "last_share": 0.0,
-        "adaptive_scheduler": True,
-        "restart_baselines": False,
-    },
-    "outcomes": {"revert_risky": False, "release_after": 0},
-}
-"""Every rail off but the bounds of a proposal itself."""
+from steersman.rails import NO_RAILS
+
 _NOT_HERE = ("use", "score", "extends")
 
 
