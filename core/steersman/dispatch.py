@@ -10,44 +10,15 @@ from time import perf_counter_ns
 from typing import Any, cast
 
 import pluggy
-from attrs import define, frozen
 
+from steersman.calls import Call, positional
 from steersman.decisions import Adjust, Finding, Proposal, Score
-from steersman.deprecations import arguments_of
+from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
 from steersman.run import Run
 from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
-
-
-class StrategyError(Exception):
-    """A strategy failed and `on_error` is `raise`; the cause is its own exception."""
-
-
-@frozen
-class Failure:
-    """A strategy raised, or returned what it may not."""
-
-    loaded: Loaded
-    hook: str
-    error: BaseException
-    count: int
-    quarantined: bool
-
-
-@define(eq=False)
-class _Call:
-    hook: str
-    loaded: Loaded
-    function: Callable[[Run, Any], Any]
-    calls: int = 0
-    sampled: int = 0
-    nanoseconds: int = 0
-
-    @property
-    def time_budget(self) -> float | None:
-        return self.loaded.time_budget
 
 
 class Dispatch:
@@ -69,18 +40,18 @@ class Dispatch:
         self.strategies = strategies
         self._on_failure, self._on_overrun = on_failure, on_overrun
         self._tolerance = tolerance
-        self._current: list[_Call | None] = [None]
-        self._late: list[_Call] = []
+        self._current: list[Call | None] = [None]
+        self._late: list[Call] = []
         self._failures: dict[str, int] = {}
         self._ticks = 0
         self._is_telling = False
         order = {loaded.name: i for i, loaded in enumerate(strategies)}
-        self._calls: dict[str, tuple[_Call, ...]] = {}
+        self._calls: dict[str, tuple[Call, ...]] = {}
         for hook, caller in plugins.hook.__dict__.items():
             if isinstance(caller, pluggy.HookCaller):
                 impls = sorted(caller.get_hookimpls(), key=lambda impl: order[impl.plugin_name])
                 self._calls[hook] = tuple(
-                    _Call(hook, strategies[order[impl.plugin_name]], _positional(impl.function, hook)) for impl in impls
+                    Call(hook, strategies[order[impl.plugin_name]], positional(impl.function, hook)) for impl in impls
                 )
         self._every = dict(self._calls)  # those of strategies that rest too
         self._freeze()
@@ -140,7 +111,7 @@ class Dispatch:
         given: dict[str, Score] = {}
         for loaded, answer in self.ask("score_checkpoint", run, checkpoint):
             if not isinstance(answer, Score):
-                self._wrong(loaded, "score_checkpoint", f"returned {_named(answer)}; expected a Score or None")
+                self._wrong(loaded, "score_checkpoint", f"returned {shown(answer)}; expected a Score or None")
             elif answer.rejected is None and not math.isfinite(answer.value):
                 self._wrong(loaded, "score_checkpoint", f"returned a score of {answer.value}; use Score.reject(reason)")
             else:
@@ -158,7 +129,7 @@ class Dispatch:
                 if isinstance(item, allowed):
                     collected.append((call.loaded.name, item))
                 elif item is not None:
-                    self._wrong(call.loaded, hook, f"returned {_named(item)}; expected {_expected(hook)}")
+                    self._wrong(call.loaded, hook, f"returned {shown(item)}; expected {_expected(hook)}")
         return collected
 
     def veto(self, run: Run, adjust: Adjust) -> str | None:
@@ -173,7 +144,7 @@ class Dispatch:
                 return f"{name}: {answer}"
             if answer is not None:
                 expected = "expected the reason as text, or None"
-                self._wrong(call.loaded, "veto_adjustment", f"returned {_named(answer)}; {expected}")
+                self._wrong(call.loaded, "veto_adjustment", f"returned {shown(answer)}; {expected}")
             if call.loaded.on_error == "stop" and self._failures.get(name, 0) > failures:
                 return f"{name} failed, and its `on_error` is stop"
         return None
@@ -187,7 +158,7 @@ class Dispatch:
                 total[call.loaded.name] += call.nanoseconds * share / 1e9
         return total
 
-    def _timed(self, hook: str, call: _Call, run: Run, value: object) -> Any:
+    def _timed(self, hook: str, call: Call, run: Run, value: object) -> Any:
         answer: Any = None
         self._ticks += 1
         self._current[0] = call
@@ -217,7 +188,7 @@ class Dispatch:
 
     def overran(self, running: Running) -> None:
         """Hear, in the watchdog's thread, of a call that goes on beyond its budget."""
-        call = cast("_Call", running)
+        call = cast("Call", running)
         self._late.append(call)
         self._on_overrun(call.loaded, call.hook)
 
@@ -231,7 +202,7 @@ class Dispatch:
         if answer is None or isinstance(answer, Finding | Proposal):
             return [answer]
         if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-            self._wrong(loaded, hook, f"returned {_named(answer)}; expected {_expected(hook)}")
+            self._wrong(loaded, hook, f"returned {shown(answer)}; expected {_expected(hook)}")
             return []
         try:
             return list(cast("Iterable[object]", answer))
@@ -258,46 +229,5 @@ class Dispatch:
         self._on_failure(Failure(loaded, hook, error, count, quarantined))
 
 
-def _positional(function: Callable[..., Any], hook: str) -> Callable[[Run, Any], Any]:
-    """Return `function` as one that takes (run, value), whatever arguments it asks for, in whatever order.
-
-    It may ask for an argument by a name that it had in an earlier release.
-    """
-    today = arguments_of(hook)
-    wanted = tuple(today[p] for p in inspect.signature(function).parameters if p in today)
-    first, *rest = dict.fromkeys(today.values())
-    second = rest[0] if rest else ""
-    if wanted == (first, second):
-        return function
-    if wanted == (first,):
-        return lambda run, value: function(run)
-    if wanted == (second,):
-        return lambda run, value: function(value)
-    if wanted == (second, first):
-        return lambda run, value: function(value, run)
-    return lambda run, value: function()
-
-
 def _expected(hook: str) -> str:
     return "Findings" if hook == "diagnose" else "Adjust, Stop, Save, Rollback or Finding"
-
-
-def message_of(error: BaseException) -> str:
-    """Return the message of an error, also of one whose own text cannot be made."""
-    try:
-        return str(error)
-    except Exception:
-        return f"a {type(error).__name__} whose text cannot be made"
-
-
-def told(error: BaseException) -> str:
-    """Return the type and the message of an error."""
-    return f"{type(error).__name__}: {message_of(error)}"
-
-
-def _named(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:
-        text = "(its repr cannot be made)"
-    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

@@ -6,7 +6,7 @@ import logging
 
 from attrs import define
 
-from steersman.dispatch import Failure, StrategyError, message_of, told
+from steersman.failing import Failure, StrategyError, message_of, told
 from steersman.journal import Journal
 from steersman.journaling import journal_failure, journal_overrun
 from steersman.loaded import Loaded

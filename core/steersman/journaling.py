@@ -13,7 +13,7 @@ from steersman.arbiter import Verdict
 from steersman.checkpoints import Checkpoint
 from steersman.checks import Check, Outcome, Ruled
 from steersman.decisions import Adjust
-from steersman.dispatch import Failure, told
+from steersman.failing import Failure, told
 from steersman.journal import Journal
 from steersman.loaded import Loaded
 from steersman.outcomes import Judged

@@ -11,6 +11,7 @@ from steersman.checkpoints import Checkpoint
 from steersman.history import History
 from steersman.hyperparameters import ReadOnly
 from steersman.ranking import Ranking
+from steersman.records import Record
 from steersman.registry import Registry
 from steersman.schedule import RunPlan
 from steersman.windows import Window, Windows
@@ -27,6 +28,12 @@ class Progress:
     epoch: float | None = None
     elapsed: float | None = None
     restarted_at: int | None = None
+
+    def hear(self, record: Record) -> None:
+        """Go on to a record; what it does not tell stays as it was."""
+        self.step = record.step
+        self.epoch = record.epoch if record.epoch is not None else self.epoch
+        self.elapsed = record.elapsed if record.elapsed is not None else self.elapsed
 
 
 @frozen

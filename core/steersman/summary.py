@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from steersman.checkpoints import Checkpoint
 from steersman.history import History
 from steersman.ranking import Ranking, exists
+from steersman.run import Run
 from steersman.spelling import nearest
 
 _SHOWN = 10
+
+
+def of(run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Return the facts of a run that is over; `seconds` is what each strategy took."""
+    return {
+        **choices(ranking),
+        "changes": len(run.adjustments),
+        "elapsed": run.elapsed,
+        "never_came": never_came(run.history, dropped),
+        "strategy_seconds": seconds,
+    }
 
 
 def choices(ranking: Ranking) -> dict[str, Any]:

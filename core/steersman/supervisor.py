@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from steersman import fingerprint, summary
+from steersman import fingerprint, saved_state, summary
 from steersman.actions import Actions
 from steersman.alarms import Alarms
 from steersman.checkpoints import Checkpoint, Evaluations
@@ -25,16 +25,6 @@ from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
 from steersman.registry import Registry
 from steersman.run import Progress, WritableRun
-from steersman.saved_state import VERSION as STATE_VERSION
-from steersman.saved_state import (
-    adjustments_state,
-    give_back,
-    ranking_state,
-    restore_adjustments,
-    restore_ranking,
-    restore_values,
-    strategies_state,
-)
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.snapshots import Recovery
@@ -139,11 +129,11 @@ class Supervisor:
         self.progress.step = max(self.progress.step, step)
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
         keep = [loaded for loaded in self.dispatch.strategies if not (changed and loaded.is_scorer)]
-        problems = give_back(tuple(keep), saved.get("strategies", {}))
-        problems += restore_values(self.registry, saved.get("hyperparameters", {}), self.config.mode)
-        restore_ranking(self.ranking, saved.get("ranking", {}))
+        problems = saved_state.give_back(tuple(keep), saved.get("strategies", {}))
+        problems += saved_state.restore_values(self.registry, saved.get("hyperparameters", {}), self.config.mode)
+        saved_state.restore_ranking(self.ranking, saved.get("ranking", {}))
         self.decider.restore(saved.get("decisions", {}))
-        for adjustment in restore_adjustments(saved.get("adjustments", [])):
+        for adjustment in saved_state.restore_adjustments(saved.get("adjustments", [])):
             self.run.note_adjustment(adjustment)
         if changed:
             self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
@@ -188,10 +178,7 @@ class Supervisor:
             self.settle()
         record = self.alarms.without_undone(record, self.windows.last_log)
         self._open = record.step
-        progress = self.progress
-        progress.step = record.step
-        progress.epoch = record.epoch if record.epoch is not None else progress.epoch
-        progress.elapsed = record.elapsed if record.elapsed is not None else progress.elapsed
+        self.progress.hear(record)
         self.history.append(record)
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
@@ -256,14 +243,7 @@ class Supervisor:
         self.dispatch.notify("on_train_end", self.run)
         for problem in self.registry.release():
             self.note(problem)
-        told = {
-            **summary.choices(self.ranking),
-            "changes": len(self.run.adjustments),
-            "elapsed": self.progress.elapsed,
-            "never_came": summary.never_came(self.history, self._dropped),
-            "strategy_seconds": self.dispatch.seconds(),
-            **facts,
-        }
+        told = {**summary.of(self.run, self.ranking, self._dropped, self.dispatch.seconds()), **facts}
         self.journal.write("end", self.progress.step, **told)
         self.close()
         return told
@@ -276,7 +256,7 @@ class Supervisor:
     def save(self) -> dict[str, Any]:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
         return {
-            "version": STATE_VERSION,
+            "version": saved_state.VERSION,
             "settled": self._settled,
             "restarted": self.ranking.since,
             "undone": self._undone,
@@ -285,10 +265,10 @@ class Supervisor:
             "saved_because": self.actions.saved_because,
             "decisions": self.decider.save(),
             "elapsed": self.progress.elapsed,
-            "strategies": strategies_state(self.dispatch.strategies),
+            "strategies": saved_state.strategies_state(self.dispatch.strategies),
             "hyperparameters": self.registry.save(),
-            "ranking": ranking_state(self.ranking),
-            "adjustments": adjustments_state(self.run.adjustments),
+            "ranking": saved_state.ranking_state(self.ranking),
+            "adjustments": saved_state.adjustments_state(self.run.adjustments),
         }
 
     def note(self, message: str, *, severity: str = "warning") -> None:

@@ -8,7 +8,8 @@ from attrs import define, field
 
 from steersman import Adjust, Checkpoint, Finding, Rollback, Save, Score, Stop, hookimpl
 from steersman.decisions import Proposal
-from steersman.dispatch import Dispatch, told
+from steersman.dispatch import Dispatch
+from steersman.failing import told
 from steersman.loaded import Loaded, Source
 from steersman.loading import register
 

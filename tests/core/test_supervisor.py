@@ -25,7 +25,7 @@ from steersman import (
     state,
 )
 from steersman.config import read
-from steersman.dispatch import StrategyError
+from steersman.failing import StrategyError
 from steersman.hookspecs import HOOKS
 from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal, to_json

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steersman.dispatch import Failure
+from steersman.failing import Failure
 from steersman.failures import Failures
 from steersman.journal import Journal
 from steersman.loaded import Loaded, Source

@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
 def _explain_or_raise(error: Exception) -> NoReturn:
     """Raise a Problem for an error that a user can cause; any other is a fault of ours and keeps its traceback."""
     from steersman.config import ConfigError
-    from steersman.dispatch import StrategyError
+    from steersman.failing import StrategyError
     from steersman.readers import UnreadableRun
 
     if isinstance(error, ConfigError | UnreadableRun | StrategyError):

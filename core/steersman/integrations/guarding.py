@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol
 
 from steersman.config import ConfigError
-from steersman.dispatch import StrategyError
+from steersman.failing import StrategyError
 from steersman.logs import logger
 
 TOLERANCE = 3

@@ -18,7 +18,7 @@ from steersman.checkpoints import Checkpoint
 from steersman.checks import Check
 from steersman.config import Config, ConfigError
 from steersman.decisions import Adjust, Finding, Score
-from steersman.dispatch import StrategyError
+from steersman.failing import StrategyError
 from steersman.journal import JournalEntry
 from steersman.rails import Mode
 from steersman.records import Record

@@ -17,7 +17,7 @@ from attrs import define
 
 import steersman
 from steersman import Adjust, Finding, Hyperparameter, Loop, Save, Stop, hookimpl, state
-from steersman.dispatch import StrategyError
+from steersman.failing import StrategyError
 from steersman.journal import JournalEntry
 from steersman.readers import journal as journal_reader
 

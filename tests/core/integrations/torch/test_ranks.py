@@ -8,7 +8,7 @@ from steersman.integrations.torch.ranks import current_ranks
 from steersman.ranks import OneProcess
 
 AGREE = """
-from steersman.dispatch import StrategyError
+from steersman.failing import StrategyError
 from steersman.integrations.torch.ranks import TorchRanks, current_ranks
 dist.init_process_group("gloo")
 ranks = current_ranks()
