@@ -125,7 +125,8 @@ def given_options(strategy: object) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return attrs.asdict(value) if attrs.has(type(value)) else value
+    cls: type[Any] = type(value)
+    return attrs.asdict(value) if attrs.has(cls) else value
 
 
 def _declared(cls: type[Any], config: Config) -> OnError | None:

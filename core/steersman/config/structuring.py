@@ -102,7 +102,7 @@ def _attrs_class(cls: type[Any], converter: cattrs.Converter) -> Any:
 
 
 def _option(value: Any, option: attrs.Attribute[Any], converter: cattrs.Converter) -> Any:
-    if _is_sequence(option.type) and not isinstance(value, list | tuple | set | frozenset):
+    if _is_sequence(option.type) and not _is_list(value):
         raise ValueError(f"expected a list, got {_shown(value)}")
     value = converter.structure(value, option.type) if option.type is not None else value
     if option.validator is not None:
@@ -117,6 +117,10 @@ def _at(error: Exception, name: str, type_: Any) -> Exception:
 
 def _is_union(type_: Any) -> bool:
     return get_origin(type_) in (Union, types.UnionType)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
 
 
 def _is_sequence(type_: Any) -> bool:
