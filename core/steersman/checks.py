@@ -24,7 +24,7 @@ class Check:
     `window` is the window it looks at and `windows` are those of the scheduled checks up to and with this one.
     `reason` is `scheduled`; `anomaly` when a loss or gradient norm became NaN or infinite, where `window` is the open
     one so far; `end` after the last step, where `window` is the partial last one or None. `findings` are the asked
-    strategy's own, `all_findings` everybody's; both are empty during `diagnose`.
+    strategy's own, `all_findings` everybody's as (strategy, finding); both are empty during `diagnose`.
     """
 
     step: int

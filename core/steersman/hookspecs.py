@@ -188,8 +188,9 @@ class Hooks:
     def propose_adjustments(self, run: Run, check: Check) -> Iterable[Proposal | Finding] | Proposal | Finding | None:
         """Say what should be done. Called at each health check but the last, after every strategy diagnosed.
 
-        Receives the check: `check.findings` are this strategy's own, `check.all_findings` everybody's. Returns any of
-        Adjust, Stop, Save, Rollback and Finding, one or several, or None. The arbiter rules on what is returned.
+        Receives the check: `check.findings` are this strategy's own, `check.all_findings` everybody's as pairs of the
+        strategy's name and the finding. Returns any of Adjust, Stop, Save, Rollback and Finding, one or several, or
+        None. The arbiter rules on what is returned.
 
         Example:
             @define(eq=False)

@@ -47,6 +47,9 @@ def load(config: Config, problems: list[str], *, effects: bool = True) -> tuple[
 
 def find(target: str, folder: Path, problems: list[str], *, path: str = "") -> tuple[type[Any], Source] | None:
     """Return the class behind an installed name or a `FILE:CLASS`, imported alone, or None with its faults told."""
+    if target.endswith(".py"):
+        problems.append(f"{target!r} is a file; name the class in it too, such as {target}:MyThing")
+        return None
     if in_house.is_in_house(target):
         found = in_house.class_of(target, folder, path, problems)
     else:
@@ -125,8 +128,7 @@ def given_options(strategy: object) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    cls: type[Any] = type(value)
-    return attrs.asdict(value) if attrs.has(cls) else value
+    return attrs.asdict(value) if hasattr(value, "__attrs_attrs__") else value
 
 
 def _declared(cls: type[Any], config: Config) -> OnError | None:

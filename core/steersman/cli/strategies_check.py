@@ -80,7 +80,9 @@ def made_by(target: str, options: Mapping[str, Any]) -> Callable[[], object]:
     if make is not None:
         make()
     if make is None or problems:
-        raise Problem("\n".join(problem.removeprefix(": ") for problem in problems))
+        missing = any(problem.endswith(": is required") for problem in problems)
+        hint = ["give an option as `--set NAME=VALUE`"] if missing else []
+        raise Problem("\n".join([*(problem.removeprefix(": ") for problem in problems), *hint]))
     return make
 
 

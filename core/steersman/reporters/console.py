@@ -199,7 +199,8 @@ def _score(step: int, data: Mapping[str, Any]) -> str:
     train = data["train_loss"]
     age = f"{train['age_steps']} steps old" if train and train["age_steps"] else "of the same step"
     source = f"; train loss {train['value']:.4f}, {age}" if train else "; no train loss was logged yet"
-    return f"step {step}: score {data['value']:.6f} by {data['strategy']} ({terms}{source})"
+    why = "; ".join(part for part in (terms, data.get("because") or "") if part)
+    return f"step {step}: score {data['value']:.6f} by {data['strategy']} ({f'{why}{source}'.removeprefix('; ')})"
 
 
 def _check(step: int, data: Mapping[str, Any]) -> str:
@@ -285,4 +286,4 @@ def _checkpoint(c: Mapping[str, Any]) -> str:
     where = f" in {c['path']}" if c["exists"] else ""
     score = f"score {c['score']:.6f}" if c["score"] is not None else "no score"
     loss = f"eval loss {c['eval_loss']:.4f}" if c["eval_loss"] is not None else "no eval loss"
-    return f"step {c['step']} ({score}, {loss}; {terms}){where}"
+    return f"step {c['step']} ({score}, {loss}{f'; {terms}' if terms else ''}){where}"

@@ -10,18 +10,22 @@ from typing import Any, cast
 
 import attrs
 
+from steersman.config.structuring import options_of, structure
+
 
 @contextlib.contextmanager
 def afresh(make: Callable[[], object]) -> Generator[Callable[[], object]]:
     """Give a maker of the same strategy with the same options, its class defined anew.
 
-    A class that no file holds at its top (one of a function, or typed at a prompt) is given as it is.
+    A class that no file holds at its top (one of a function, or typed at a prompt), and one whose options no config can
+    give, is given as it is.
     """
     cls = type(make())
     name = f"{sys.modules[cls.__module__].__package__ or ''}._steersman_copy".lstrip(".")
     try:
         anew = _defined_anew(cls, name)
-        yield make if anew is None else lambda: _like(make(), anew)
+        is_like = anew is not None and _like(make(), anew) is not None
+        yield (lambda: _like(make(), anew)) if anew is not None and is_like else make
     finally:
         sys.modules.pop(name, None)
 
@@ -41,7 +45,9 @@ def _defined_anew(cls: type[Any], name: str) -> type[Any] | None:
 
 
 def _like(strategy: object, cls: type[Any]) -> object:
+    """Return a strategy of the class with the options of another, which may hold values of the other's module."""
     if not attrs.has(cls):
         return cls()
-    fields = cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
-    return cls(**{a.alias or a.name: getattr(strategy, a.name) for a in fields if a.init})
+    options = options_of(type(strategy))
+    told = attrs.asdict(cast("Any", strategy), filter=lambda a, _: a.init)
+    return structure({name: told[a.name] for name, a in options.items()}, cls, cls.__name__, [])
