@@ -11,12 +11,12 @@ import attrs
 import pluggy
 
 from steersman import in_house
+from steersman.catalogue.discovering import GROUP
+from steersman.catalogue.entry_points import EntryPoint, entry_points
 from steersman.config import Config, Use
 from steersman.config.origins import blamed
 from steersman.config.structuring import options_of, structure
 from steersman.deprecations import hookspecs, with_new_names
-from steersman.discovering import GROUP
-from steersman.entry_points import EntryPoint, entry_points
 from steersman.inspecting import faults_of, hooks_of
 from steersman.journal import from_json, to_json
 from steersman.loaded import Loaded, OnError, Source

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import click
 
+from steersman.catalogue.discovering import installed
 from steersman.cli import LazyGroup
 from steersman.cli.strategies_page import object_of, page
 from steersman.cli.terminal import console, print_json
-from steersman.discovering import installed
 
 _HERE = "steersman.yaml"
 

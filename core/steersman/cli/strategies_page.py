@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from steersman.catalogue.discovering import Found
 from steersman.cli.terminal import printable, show_title
-from steersman.discovering import Found
 
 if TYPE_CHECKING:
     from rich.console import Console

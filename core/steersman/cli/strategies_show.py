@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from steersman.catalogue.describing import Described, Option, describe
 from steersman.cli import Problem
 from steersman.cli.as_json import VERSION
 from steersman.cli.terminal import console, print_json, printable, show_section, show_title
 from steersman.config.example import Example, example_for
 from steersman.config.yaml_text import dumps
-from steersman.describing import Described, Option, describe
 from steersman.loading import find
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
+from steersman.catalogue.discovering import Found, in_house
 from steersman.cli.terminal import printable
 from steersman.config import Config, ConfigError, read
-from steersman.discovering import Found, in_house
 from steersman.in_house import is_in_house
 from steersman.spelling import did_you_mean
 

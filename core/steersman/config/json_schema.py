@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from steersman.attribute_docs import meanings_of
+from steersman.catalogue.attribute_docs import meanings_of
+from steersman.catalogue.entry_points import entry_points
 from steersman.config.entries import Handling
 from steersman.config.json_types import Schema, Types, or_null
 from steersman.config.layers import SHIPPED
@@ -17,7 +18,6 @@ from steersman.config.options import resolved
 from steersman.config.restrictions import Restriction
 from steersman.config.schema import KEYS, Config
 from steersman.deprecations import CONFIG_KEYS
-from steersman.entry_points import entry_points
 from steersman.loading import find, installed
 
 _IN_HOUSE = r"\.py:\S"

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 
 import attrs
 
-from steersman.attribute_docs import meanings_of
+from steersman.catalogue.attribute_docs import meanings_of
 from steersman.config.options import default_of, is_table, resolved
 from steersman.config.restrictions import Restriction, restriction_of
 from steersman.config.type_words import unwrapped

@@ -10,9 +10,9 @@ from typing import Any, cast
 import yaml
 from attrs import field, frozen
 
+from steersman.catalogue.entry_points import EntryPoint, entry_points
 from steersman.config.errors import ConfigError
 from steersman.config.yaml_text import loads, told
-from steersman.entry_points import EntryPoint, entry_points
 from steersman.spelling import did_you_mean
 
 Source = str | Path | Mapping[str, Any] | None

@@ -14,8 +14,8 @@ from importlib.util import spec_from_file_location
 
 import pytest
 
-from steersman.discovering import Found, in_house, installed
-from steersman.entry_points import entry_points
+from steersman.catalogue.discovering import Found, in_house, installed
+from steersman.catalogue.entry_points import entry_points
 
 GOOD = '''
 from attrs import define
@@ -102,7 +102,7 @@ def test_finding_needs_the_standard_library_only():
     """In a fresh interpreter neither the module nor its work imports a library, or a shipped strategy."""
     libraries = ("attrs", "attr", "cattrs", "click", "orjson", "pluggy", "rich", "yaml", "steersman_plugins")
     code = (
-        "import sys; from steersman.discovering import installed; found = installed(); "
+        "import sys; from steersman.catalogue.discovering import installed; found = installed(); "
         f"print(len(found) >= 6, [name for name in {libraries} if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ import builtins
 import sys
 from typing import NamedTuple
 
-from steersman.module_sources import Specs, Unreadable, find
-from steersman.source_modules import Imported, SourceModule, bound_by, dotted, read_file, read_module
+from steersman.catalogue.bindings import Imported, SourceModule, bound_by, dotted, read_file, read_module
+from steersman.catalogue.locating import Specs, Unreadable, find
 
 _HOPS = 8
 """How many re-exports, aliases and bases are followed, one behind the other."""

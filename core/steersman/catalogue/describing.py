@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from steersman.attribute_docs import meanings_of
+from steersman.catalogue.attribute_docs import meanings_of
 from steersman.config.options import default_of, is_table, resolved
 from steersman.config.restrictions import restriction_of
 from steersman.config.type_words import words_for

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from steersman.module_sources import Specs, Unreadable, find, parsed, source_of
+from steersman.catalogue.locating import Specs, Unreadable, find, parsed, source_of
 
 _SCOPES = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.If, ast.Try, ast.With, ast.For, ast.While)

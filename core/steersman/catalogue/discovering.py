@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from steersman.entry_points import EntryPoint, entry_points
-from steersman.module_sources import Unreadable
-from steersman.outlines import Outline, Outlines
+from steersman.catalogue.entry_points import EntryPoint, entry_points
+from steersman.catalogue.locating import Unreadable
+from steersman.catalogue.outlines import Outline, Outlines
 
 GROUP = "steersman.strategies"
 """The entry-point group of strategies; the name is what users write in `use:`."""

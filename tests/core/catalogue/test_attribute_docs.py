@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from steersman.attribute_docs import meanings_of
+from steersman.catalogue.attribute_docs import meanings_of
 
 
 @define

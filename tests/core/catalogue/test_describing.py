@@ -10,7 +10,7 @@ import pytest
 from attrs import Factory, define, field, frozen, validators
 
 from steersman import hookimpl, state
-from steersman.describing import Option, describe
+from steersman.catalogue.describing import Option, describe
 
 
 @frozen
