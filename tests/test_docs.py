@@ -22,6 +22,7 @@ import pytest
 import yaml
 from attrs import frozen
 
+import steersman
 from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, hookimpl
 from steersman.arbiter import Ruling
 from steersman.cli import main
@@ -424,3 +425,22 @@ def test_the_testing_kit_is_listed() -> None:
     assert [name for name in public if f"| `.{name}(" not in stories] == []
     assert [field.name for field in attrs.fields(Played) if f"| `{field.name}`" not in stories] == []
     assert [*fields_of(contract)] == [check.__name__ for check in CHECKS]
+
+
+def shown_without_running(page: str) -> str:
+    """The blocks of a page that no test runs: fragments of a script, and commands for a shell."""
+    return "\n".join(block.text for block in blocks(page) if block.language in ("text", "sh"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shown_without_running(page)])
+def test_what_is_not_run_names_what_there_is(page: str) -> None:
+    """In a block that cannot run on its own each command, each name of ours and each variable is one that exists."""
+    text = shown_without_running(page)
+    for command, sub in re.findall(r"^(?:\S*/)?steersman ([a-z]+)(?: ([a-z]+)\b)?", text, re.M):
+        group = main.get_command(click.Context(main), command)
+        assert group is not None, command
+        if isinstance(group, click.Group) and sub:
+            assert sub in group.list_commands(click.Context(group)), f"{command} {sub}"
+    assert [name for name in re.findall(r"\bsteersman\.([a-zA-Z_]+)\(", text) if name not in steersman.__all__] == []
+    keys = {key.upper() for key in KEYS}
+    assert [key for key in re.findall(r"\bSTEERSMAN__([A-Z]+(?:_[A-Z]+)*)", text) if key not in keys] == []
