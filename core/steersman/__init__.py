@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
     from steersman.deprecations import SteersmanDeprecationWarning
+    from steersman.failing import StrategyError
     from steersman.hyperparameters import Hyperparameter
     from steersman.integrations.lightning import LightningCallback
     from steersman.integrations.torch.loop import Loop, attach
@@ -65,6 +66,7 @@ __all__ = [
     "SteersmanCallback",
     "SteersmanDeprecationWarning",
     "Stop",
+    "StrategyError",
     "Supervisor",
     "TrainLoss",
     "Usage",
@@ -83,6 +85,7 @@ _MODULES = {
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
     "deprecations": ("SteersmanDeprecationWarning",),
+    "failing": ("StrategyError",),
     "hyperparameters": ("Hyperparameter",),
     "integrations.lightning": ("LightningCallback",),
     "integrations.torch.loop": ("Loop", "attach"),

@@ -24,6 +24,8 @@ OFF_SWITCH = "STEERSMAN_DISABLED"
 class Policy:
     """A config and its strategies. Only rank 0 needs either: the others hear of it when a run begins.
 
+    Where the environment switches Steersman off, neither is looked at.
+
     `config` is the default on another rank until then. Raises ConfigError at construction, with every fault at once.
     """
 
@@ -35,7 +37,7 @@ class Policy:
         self._source = config
         self._first: tuple[Loaded, ...] | None = None
         self.config = Config()
-        if is_probably_main():
+        if is_probably_main() and not _says_off():
             self._load()
 
     def begin(self) -> tuple[Config, tuple[Loaded, ...]]:
@@ -88,9 +90,13 @@ def _sendable(config: Config) -> Config:
     return evolve(config, use=(), raw=to_json(config.raw), layers=())
 
 
+def _says_off() -> bool:
+    return os.environ.get(OFF_SWITCH, "") not in ("", "0")
+
+
 def is_switched_off() -> bool:
     """Whether the environment switches Steersman off; said in the log. On several ranks that of rank 0 counts."""
-    if not current_ranks().agree(lambda: os.environ.get(OFF_SWITCH, "") not in ("", "0")):
+    if not current_ranks().agree(_says_off):
         return False
     logger().warning("steersman is switched off", variable=OFF_SWITCH)
     return True

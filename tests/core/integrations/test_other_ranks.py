@@ -94,3 +94,12 @@ def test_a_launcher_that_told_a_wrong_rank(monkeypatch: pytest.MonkeyPatch) -> N
         policy.begin()
     config, strategies = Policy({"use": ["eval-loss"]}).begin()
     assert ([loaded.name for loaded in strategies], config.mode) == (["eval-loss"], "advise")
+
+
+def test_what_is_switched_off_needs_no_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With STEERSMAN_DISABLED=1 a faulty config, or one that is not there, ends no training."""
+    monkeypatch.setenv("STEERSMAN_DISABLED", "1")
+    assert Policy({"mode": "atc"}).config == Policy("nowhere.yaml").config
+    monkeypatch.setenv("STEERSMAN_DISABLED", "0")
+    with pytest.raises(ConfigError, match="it cannot be read"):
+        Policy("nowhere.yaml")

@@ -233,7 +233,7 @@ def test_who_wants_it_may_let_a_strategy_end_the_run(make_trainer, every_hook, a
     steersman.supervise(trainer, config)
 
     if on_error == "raise":
-        with pytest.raises(steersman.dispatch.StrategyError, match="every-hook failed in on_checkpoint_scored: broken"):
+        with pytest.raises(steersman.StrategyError, match="every-hook failed in on_checkpoint_scored: broken"):
             trainer.train()
         assert trainer.state.global_step == 4
     else:
