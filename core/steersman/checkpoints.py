@@ -50,6 +50,10 @@ class Checkpoint:
     def is_baseline(self) -> bool:
         return self.step == 0
 
+    def copied(self) -> Checkpoint:
+        """Return it with metrics of its own, for somebody who might write into them."""
+        return evolve(self, metrics=dict(self.metrics), scores=dict(self.scores))
+
 
 @frozen
 class Evaluation:

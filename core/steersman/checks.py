@@ -71,7 +71,7 @@ class Outcome:
 
 def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str, Finding]], list[tuple[str, Proposal]]]:
     """Ask every strategy for findings, then for proposals."""
-    findings = list(dispatch.collect("diagnose", run, check, Finding))
+    findings = list(dispatch.collect("diagnose", run, check, Finding, lambda name: _for_strategy(check, (), name)))
     proposals: list[tuple[str, Proposal]] = []
     if not check.may_propose:
         return findings, proposals
@@ -104,4 +104,5 @@ def _is_sick(check: Check) -> bool:
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:
     own = tuple(finding for name, finding in findings if name == strategy)
-    return evolve(check, findings=own, all_findings=findings)
+    window = check.window.copied() if check.window is not None else None
+    return evolve(check, window=window, findings=own, all_findings=findings)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import Any, cast
 
 import pluggy
 
 from steersman.calls import Call, positional
+from steersman.checkpoints import Checkpoint
 from steersman.decisions import Adjust, Finding, Proposal, Score
 from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
@@ -99,17 +100,13 @@ class Dispatch:
         finally:
             self._is_telling = False
 
-    def ask(self, hook: str, run: Run, value: object) -> Iterator[tuple[Loaded, Any]]:
-        """Yield each strategy's answer that is not None; every call is timed."""
-        for call in self._calls[hook]:
-            answer = self._timed(hook, call, run, value)
-            if answer is not None:
-                yield call.loaded, answer
-
-    def scores(self, run: Run, checkpoint: object) -> dict[str, Score]:
-        """Return the score of each scorer with an opinion, in config order."""
+    def scores(self, run: Run, checkpoint: Checkpoint) -> dict[str, Score]:
+        """Return the score of each scorer with an opinion, in config order; each is asked of metrics of its own."""
         given: dict[str, Score] = {}
-        for loaded, answer in self.ask("score_checkpoint", run, checkpoint):
+        for call in self._calls["score_checkpoint"]:
+            loaded, answer = call.loaded, self._timed("score_checkpoint", call, run, checkpoint.copied())
+            if answer is None:
+                continue
             if not isinstance(answer, Score):
                 self._wrong(loaded, "score_checkpoint", f"returned {shown(answer)}; expected a Score or None")
             elif answer.rejected is None and not math.isfinite(answer.value):

@@ -128,7 +128,7 @@ def given_options(strategy: object) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return attrs.asdict(value) if hasattr(value, "__attrs_attrs__") else value
+    return attrs.asdict(value) if attrs.has(cast("type[Any]", type(value))) else value
 
 
 def _declared(cls: type[Any], config: Config) -> OnError | None:

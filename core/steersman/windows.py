@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from steersman.records import Record
 
@@ -37,6 +37,11 @@ class Window:
     def has_diverged(self, name: str) -> bool:
         """Whether every value of the metric was NaN or infinite."""
         return name in self.nonfinite and name not in self.means
+
+    def copied(self) -> Window:
+        """Return it with figures of its own, for somebody who might write into them."""
+        means, variances, nonfinite = dict(self.means), dict(self.variances), dict(self.nonfinite)
+        return evolve(self, means=means, variances=variances, nonfinite=nonfinite)
 
     @property
     def reward_variance(self) -> float | None:

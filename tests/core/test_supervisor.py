@@ -670,3 +670,42 @@ def test_any_run_comes_to_its_end(fed, preset, check_every):
     assert problems == []
     assert entries[-1].kind == "end"
     assert all(1e-9 <= registry.view(name).value <= 10.0 for name in names)
+
+
+@define(eq=False)
+class Scribbles:
+    """Writes into everything that it is given."""
+
+    @hookimpl
+    def on_eval(self, evaluation):
+        evaluation.metrics["eval_loss"] = 0.0
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint):
+        checkpoint.metrics["eval_loss"] = 0.0
+
+    @hookimpl
+    def on_checkpoint_scored(self, checkpoint):
+        checkpoint.metrics.clear()
+        checkpoint.scores.clear()
+
+    @hookimpl
+    def diagnose(self, check):
+        check.window.nonfinite["loss"] = 3
+        check.window.means.clear()
+
+    @hookimpl
+    def propose_adjustments(self, check):
+        check.window.means.clear()
+
+
+def test_what_a_strategy_writes_reaches_nobody(supervise, companion):
+    """A strategy that writes into what it is given changes neither what others see nor what is ranked and judged."""
+    run = supervise(Scribbles(), companion(), config={"check_every": "eval"})
+    run.train(10, loss=2.0)
+    checkpoint = run.evaluate(10, eval_loss=1.5)
+    run.supervisor.settle()
+
+    assert (checkpoint.scores["companion"].value, run.supervisor.ranking.best().metrics) == (1.5, {"eval_loss": 1.5})
+    (check,) = run.of("check")
+    assert (check.data["healthy"], check.data["loss"], check.data["nonfinite"]) == (True, 2.0, {})
