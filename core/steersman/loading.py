@@ -128,7 +128,8 @@ def given_options(strategy: object) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return attrs.asdict(value) if attrs.has(cast("type[Any]", type(value))) else value
+    is_table = not isinstance(value, type) and hasattr(value, "__attrs_attrs__")
+    return attrs.asdict(value) if is_table else value
 
 
 def _declared(cls: type[Any], config: Config) -> OnError | None:
