@@ -61,7 +61,7 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            _cut_torn_line(self._file)
+            cut_torn_line(self._file)
         except FileExistsError:  # of mkdir: a part of the path is a file
             self._failed(NotADirectoryError(20, "Not a directory"))
         except OSError as error:
@@ -181,7 +181,8 @@ def _line(entry: JournalEntry) -> bytes:
     return line + b"\n"
 
 
-def _cut_torn_line(file: int) -> None:
+def cut_torn_line(file: int) -> None:
+    """Cut off what follows the last line break: a line that was not written whole."""
     size = os.fstat(file).st_size
     keep, chunk = size, 65536
     while keep > 0:

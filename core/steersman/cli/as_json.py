@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from attrs import asdict
+
+from steersman.comparing import Total
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
+from steersman.results import ReplayedRun
+from steersman.results_json import to_object
 
 VERSION = 1
 """The version of what `--json` prints; a key is never renamed or dropped without a new one."""
+
+
+_OF_ONE = ("choices", "scores", "findings", "proposals", "errors", "never_came", "left_out")
+
+
+def replays(runs: Sequence[ReplayedRun], total: Total | None) -> dict[str, Any]:
+    """Return what `steersman replay --json` prints: every run, and where there is one alone, its keys at the top."""
+    objects = [to_object(run) for run in runs]
+    alone = objects[0] if len(objects) == 1 else {}
+    at_top = {name: alone.get(name, {} if name in ("choices", "never_came") else []) for name in _OF_ONE}
+    return {"version": VERSION, "runs": objects, **at_top, "total": asdict(total) if total is not None else None}
 
 
 def choices(ranking: Ranking) -> dict[str, Any]:

@@ -1,146 +1,172 @@
-"""`steersman replay`: what the strategies would have decided in a run that is over."""
+"""`steersman replay`: what the strategies would have decided in runs that are over."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from steersman.cli import as_json
-from steersman.cli.replay_page import page
-from steersman.cli.replay_view import View, view_of
-from steersman.cli.terminal import console, print_json, with_bar
-from steersman.hyperparameters import SAFER
-from steersman.readers import UnreadableRun
-from steersman.replaying import replay as replayed
-from steersman.spelling import did_you_mean
-from steersman.verifying import Verified
-from steersman.verifying import verify as verified
+from steersman.cli import Problem
+from steersman.cli.replay_options import asking_of, metrics_of, on_the_task, where_it_is_done, who_is_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from steersman.asking import Asking
+    from steersman.replaying_many import Where
 
 
-@click.command(short_help="Say what the strategies would have decided in a finished run.")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="A steersman.yaml or .toml; without it, the defaults.")
+@click.command(short_help="Say what the strategies would have decided in finished runs.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@who_is_asked
+@on_the_task
 @click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A hyperparameter that the log does not hold. May be repeated.",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Stream the results to this file, one JSON object a line; a second call takes it up where it was cut.",
 )
+@where_it_is_done
 @click.option("--verify", is_flag=True, help="Recompute the decisions of a supervised run; exit 1 on any difference.")
-@click.option("--effects", is_flag=True, help="Ask strategies that act outside the run (webhooks ...) too.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def replay(
-    path: Path, config: Path | None, settings: tuple[str, ...], verify: bool, effects: bool, as_object: bool
+    paths: tuple[str, ...],
+    uses: tuple[str, ...],
+    config: Path | None,
+    settings: tuple[str, ...],
+    effects: bool,
+    metrics: tuple[str, ...],
+    output: Path | None,
+    workers: int | None,
+    engine: Any,
+    address: str | None,
+    verify: bool,
+    as_object: bool,
 ) -> None:
-    """Feed the logs of a finished run through the strategies and say which checkpoint each scorer would keep, what the
-    health checks find, and what would be proposed. PATH is a trainer_state.json of the Hugging Face Trainer (or TRL,
-    LLaMA-Factory, Axolotl ...), a run directory with checkpoints, or a journal. Nothing is written.
+    """Feed the logs of finished runs through the strategies and say which checkpoint each scorer would keep, what the
+    health checks find, and what would be proposed. PATH is a file, a run directory or a whole tree: logs of the
+    Hugging Face Trainer (TRL, LLaMA-Factory, Axolotl ...), TensorBoard, Lightning, Weights & Biases or Ultralytics,
+    JSON lines, and Steersman's own journals; or a URL that fsspec knows. The runs are only read.
+    Exit code 2 where one of them cannot be read; the others go on.
 
     \b
     Examples:
       steersman replay out/checkpoint-500/trainer_state.json
+      steersman replay out --use multi-metric --use eval-loss
       steersman replay out --config steersman.yaml --set max_grad_norm=1.0
+      steersman replay runs/ old-runs/ --output results.jsonl
       steersman replay out --json | jq .choices
       steersman replay out --verify
     """
+    from steersman.replaying_many import Where
+
+    runs = found(paths)
     if verify:
-        if config is not None or settings:
-            raise click.UsageError("--verify uses the run's own config and values; leave out --config and --set")
-        show_verified(verified(path, effects=effects), as_object=as_object)
+        if config is not None or settings or uses or output:
+            raise click.UsageError("--verify uses the run's own config and values; leave out --config, --use and --set")
+        _verify(runs, effects=effects, as_object=as_object)
         return
-    values = dict(parsed(setting) for setting in settings)
-    for name in values:
-        near = "" if name in SAFER else did_you_mean(name, SAFER)
-        if near:
-            click.echo(f"Note: {name!r} is not a name that Steersman knows{near}", err=True)
+    asking, named = asking_of(uses, config, settings, effects=effects), metrics_of(metrics)
+    if len(runs) == 1 and output is None and engine == "local":
+        _one(runs[0], asking, named, as_object=as_object)
+    else:
+        _several(runs, asking, named, Where(engine, workers, address), output, as_object=as_object)
+
+
+def found(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return every run in `paths`; from two seconds on, show that it is looked for."""
+    from steersman.cli.terminal import with_bar
+    from steersman.replaying_many import found
+
+    return tuple(with_bar(found(paths), None, "Looking for runs"))
+
+
+def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_object: bool) -> None:
+    from steersman.cli import as_json
+    from steersman.cli.replay_page import page
+    from steersman.cli.replay_view import view_of
+    from steersman.cli.terminal import console, print_json, with_bar
+    from steersman.readers import UnreadableRun
+    from steersman.replaying import replay_with
+    from steersman.telling import told, unreadable
+
     try:
-        view = view_of(replayed(path, config, values=values, watch=with_bar, effects=effects), values)
+        made = replay_with(asking, path, watch=lambda records: with_bar(records, len(records), "Replaying"))
     except UnreadableRun as error:
         if as_object:
-            print_json(unreadable(path, error))
+            print_json(as_json.replays((unreadable(path, error),), None))
         raise
     if as_object:
-        print_json(object_of(view, path))
+        print_json(as_json.replays((told(made, metrics, path),), None))
     else:
-        page(view, console())
+        page(view_of(made, asking.values, metrics), console())
 
 
-def show_verified(told: Verified, *, as_object: bool) -> None:
-    """Print what came of recomputing a run's decisions, and exit 1 where any came out differently."""
+def _several(
+    runs: tuple[str, ...],
+    asking: Asking,
+    metrics: Mapping[str, bool] | None,
+    where: Where,
+    output: Path | None,
+    *,
+    as_object: bool,
+) -> None:
+    from steersman.cli import as_json
+    from steersman.cli.replays_page import page
+    from steersman.cli.terminal import console, print_json, with_bar
+    from steersman.comparing import Accumulator
+    from steersman.replaying_many import stream
+    from steersman.scale.work import Work
+
+    total, kept, failed = Accumulator(), dict[str, Any](), dict[str, str]()
+    results = stream(
+        Work(asking, metrics), runs, where, output, lambda made, count: with_bar(made, count, "Replaying")
+    )
+    for run in results:
+        total.add(run)
+        if as_object:
+            kept[run.path] = run
+        if run.error is not None:
+            failed[run.path] = run.error
     if as_object:
-        differences = list(told.differences)
-        print_json(
-            {
-                "version": as_json.VERSION,
-                "path": told.path,
-                "decisions": told.decisions,
-                "differences": differences,
-                "until": told.until,
-            }
-        )
+        print_json(as_json.replays(tuple(kept[path] for path in runs), total.total()))
     else:
-        for difference in told.differences:
+        page(total.total(), failed, asking, output, console())
+    if failed:
+        raise Problem(f"{len(failed)} of {len(runs)} runs could not be read: {next(iter(failed.values()))}")
+
+
+def _verify(runs: tuple[str, ...], *, effects: bool, as_object: bool) -> None:
+    """Print what came of recomputing the decisions of each run, and exit 1 where any came out differently."""
+    from steersman.cli import as_json
+    from steersman.cli.terminal import print_json
+    from steersman.readers.locating import located
+    from steersman.verifying import verify
+
+    differ = False
+    for path in runs:
+        made = verify(located(path), effects=effects)
+        differ = differ or bool(made.differences)
+        if as_object:
+            print_json(
+                {
+                    "version": as_json.VERSION,
+                    "path": made.path,
+                    "decisions": made.decisions,
+                    "differences": list(made.differences),
+                    "until": made.until,
+                }
+            )
+            continue
+        for difference in made.differences:
             click.echo(difference)
-        count = len(told.differences)
+        count = len(made.differences)
         result = "all the same" if not count else f"{count} differ"
-        click.echo(f"{told.decisions} decisions of {told.path} recomputed: {result}")
-        if told.until is not None:
+        click.echo(f"{made.decisions} decisions of {made.path} recomputed: {result}")
+        if made.until is not None:
             click.echo(
-                f"From step {told.until} on the run was resumed with another config, or with scores that depend on "
+                f"From step {made.until} on the run was resumed with another config, or with scores that depend on "
                 "something else: that part was not recomputed."
             )
-    if told.differences:
+    if differ:
         raise click.exceptions.Exit(1)
-
-
-def parsed(setting: str) -> tuple[str, float]:
-    """Return the name and the value of `name=value`.
-
-    Raises click.BadParameter where it is none.
-    """
-    name, equals, text = setting.partition("=")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not name.strip() or not equals or not math.isfinite(value):
-        raise click.BadParameter(
-            f"expected name=value with a finite number, such as max_grad_norm=1.0, got {setting!r}",
-            param_hint="'--set'",
-        )
-    return name.strip(), value
-
-
-def object_of(view: View, path: Path) -> dict[str, Any]:
-    """Return what `--json` prints."""
-    recording, entries = view.replay.recording, view.replay.entries
-    return {
-        "version": as_json.VERSION,
-        "runs": [
-            {
-                "path": path,
-                "format": recording.format,
-                "records": len(recording.records),
-                "evaluations": view.replay.summary["evaluations"],
-                "error": None,
-            }
-        ],
-        "choices": as_json.choices(view.ranking),
-        "scores": as_json.scores(entries),
-        "findings": as_json.findings(entries),
-        "proposals": as_json.proposals(entries),
-        "errors": as_json.errors(entries),
-        "never_came": view.replay.summary["never_came"],
-        "left_out": view.replay.left_out,
-    }
-
-
-def unreadable(path: Path, error: UnreadableRun) -> dict[str, Any]:
-    """Return what `--json` prints of a run that cannot be read."""
-    run = {"path": path, "format": None, "records": 0, "evaluations": 0, "error": str(error)}
-    nothing: dict[str, Any] = {"scores": [], "findings": [], "proposals": [], "errors": []}
-    return {"version": as_json.VERSION, "runs": [run], "choices": {}, **nothing, "never_came": {}, "left_out": []}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from steersman.records import Record
-
+Item = TypeVar("Item")
 _PATIENCE = 2.0
 """Seconds after which a bar is shown."""
 _WIDTH = 100
@@ -61,23 +60,26 @@ def show_section(out: Console, title: str, sentences: Iterable[str], style: str 
             out.print(Text(f"  {line}", style=style), soft_wrap=True)
 
 
-def with_bar(records: Sequence[Record], clock: Callable[[], float] = time.monotonic) -> Iterator[Record]:
-    """Yield every record; from two seconds on, show on standard error how far it is."""
-    begin = clock()
-    slow = next_look = 0
-    for slow, record in enumerate(records):
-        if slow == next_look:
+def with_bar(
+    items: Iterable[Item], total: int | None, what: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Item]:
+    """Yield every item; from two seconds on, show on standard error what is done and how far it is of `total`."""
+    begin, waiting, done, looks = clock(), iter(items), 0, 1
+    for item in waiting:
+        yield item
+        done += 1
+        if done == looks:
             if clock() - begin > _PATIENCE:
                 break
-            next_look += 256
-        yield record
+            looks += min(done, 256)
     else:
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Replaying", total=len(records), completed=slow)
-        for record in records[slow:]:
-            yield record
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, completed=done)
+        for item in waiting:
+            yield item
             bar.advance(task)

@@ -18,7 +18,7 @@ from steersman.schedule import RunPlan
 class UnreadableRun(Exception):
     """A run cannot be read; the message names the path and the reason."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
 
 

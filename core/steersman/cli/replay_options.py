@@ -1,0 +1,115 @@
+"""The options of every command that replays: who is asked, which values are known, where the work is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steersman.asking import Asking
+
+Command = Callable[..., Any]
+
+
+def _stacked(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+who_is_asked = _stacked(
+    click.option(
+        "--use",
+        "uses",
+        multiple=True,
+        metavar="NAME[:KEY=VALUE,...]",
+        help="A strategy to ask, in place of those of the config. May be repeated.",
+    ),
+    click.option(
+        "--config", type=click.Path(path_type=Path), help="A steersman.yaml or .toml; without it, the defaults."
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A hyperparameter that the log does not hold. May be repeated.",
+    ),
+    click.option("--effects", is_flag=True, help="Ask strategies that act outside the run (webhooks ...) too."),
+)
+on_the_task = click.option(
+    "--task-metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME[:higher|lower]",
+    help="A metric of the task, and which way it is better. May be repeated.",
+)
+where_it_is_done = _stacked(
+    click.option(
+        "--workers", type=click.IntRange(1), help="Processes of this machine; one for each core where runs are many."
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "dask", "ray"]),
+        default="local",
+        show_default=True,
+        help="What the work is handed to.",
+    ),
+    click.option("--address", help="Where the engine's cluster is; without it, one is made of this machine."),
+)
+
+
+def asking_of(
+    uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], *, effects: bool
+) -> Asking:
+    """Return who is asked. Raises click.BadParameter for what cannot be read, ConfigError for a faulty config."""
+    from steersman.asking import Asking
+    from steersman.config.use_text import parsed as use_parsed
+    from steersman.hyperparameters import SAFER
+    from steersman.spelling import did_you_mean
+
+    values = dict(setting(text) for text in settings)
+    for name in values:
+        near = "" if name in SAFER else did_you_mean(name, SAFER)
+        if near:
+            click.echo(f"Note: {name!r} is not a name that Steersman knows{near}", err=True)
+    try:
+        use = tuple(cast("object", use_parsed(text)) for text in uses)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--use'") from None
+    asking = Asking(config, use, values, effects=effects, afresh=True)
+    asking.prepare()
+    return asking
+
+
+def metrics_of(texts: tuple[str, ...]) -> Mapping[str, bool] | None:
+    """Return the metrics given by hand, each with whether higher is better. Raises click.BadParameter."""
+    from steersman.task_metrics import parsed
+
+    try:
+        return dict(parsed(text) for text in texts) or None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--task-metric'") from None
+
+
+def setting(text: str) -> tuple[str, float]:
+    """Return the name and the value of `name=value`. Raises click.BadParameter where it is none."""
+    name, equals, given = text.partition("=")
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not name.strip() or not equals or not math.isfinite(value):
+        raise click.BadParameter(
+            f"expected name=value with a finite number, such as max_grad_norm=1.0, got {text!r}", param_hint="'--set'"
+        )
+    return name.strip(), value
