@@ -16,6 +16,7 @@ from steersman.hyperparameters import SAFER, Entry, OnPaper, base_of
 from steersman.journal import Journal, JournalEntry
 from steersman.loaded import Loaded
 from steersman.loading import load
+from steersman.ranking import Ranking
 from steersman.readers import Recording
 from steersman.readers import read as read_run
 from steersman.readers.recording import plan_of
@@ -38,6 +39,7 @@ class Replay:
     entries: tuple[JournalEntry, ...]
     summary: Mapping[str, Any]
     left_out: tuple[str, ...] = ()
+    ranking: Ranking = field(factory=Ranking, repr=False)
 
     def of(self, kind: str) -> tuple[JournalEntry, ...]:
         """Return the entries of one kind: `score`, `finding`, `proposal`, `error`, ..."""
@@ -102,7 +104,7 @@ def replay(
     for step, saved in recording.saved.items():
         supervisor.ranking.mark_saved(step, saved)
     told = supervisor.end()
-    return Replay(recording, settings, tuple(entries), told, without)
+    return Replay(recording, settings, tuple(entries), told, without, supervisor.ranking)
 
 
 def left_out(config: Config, strategies: tuple[Loaded, ...]) -> tuple[str, ...]:
