@@ -112,6 +112,8 @@ class ReplayedRun:
     errors: tuple[Mapping[str, Any], ...] = ()
     never_came: Mapping[str, str | None] = field(factory=dict[str, "str | None"])
     left_out: tuple[str, ...] = ()
+    unknown_direction: tuple[str, ...] = ()
+    """Metrics of the evaluations that may be of the task, and nobody said which way they are better."""
 
     @property
     def alarms(self) -> int:
