@@ -45,7 +45,10 @@ class Asking:
     def prepare(self) -> None:
         """Read the config that was given. Raises ConfigError with every fault of it and of its strategies."""
         if self.is_given and self._settings is None:
-            settings, _ = self._load(self._source(), self.folder, self.environment)
+            try:
+                settings, _ = self._load(self._source(), self.folder, self.environment)
+            except ConfigError as error:
+                raise ConfigError(self._told(), error.problems) from None
             self._settings = evolve(settings, source=self._told())
 
     def of(self, recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
@@ -66,11 +69,10 @@ class Asking:
     def mark(self) -> str:
         """Return twelve characters that differ where what is asked does: the config, a strategy's code, a value."""
         self.prepare()
-        settings, strategies = self._settings, ()
-        if settings is None:  # each run is asked as it was, so only the default can differ
+        if self._settings is not None:
+            settings, strategies = self._settings, load(self._settings, [], effects=self.effects)
+        else:  # each run is asked as it was, so only the default can differ
             settings, strategies = self._load(None, self.folder, None)
-        else:
-            strategies = load(settings, [], effects=self.effects)
         told = {
             "version": metadata.version("steersman"),
             "config": settings.raw,

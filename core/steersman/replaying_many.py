@@ -86,7 +86,7 @@ def replay_many(
     address: str | None = None,
     output: str | Path | None = None,
 ) -> Replays:
-    """Return what the strategies of `config`, or those of `use`, say of every run in `paths`: files, directories, trees.
+    """Return what the strategies of `config`, or those of `use`, say of every run in `paths`: files, folders, trees.
 
     A run that cannot be read has its `error`; the others go on. `task_metrics` are metrics of the task by name, with
     whether higher is better, beside those known by their names. `workers` are processes of this machine; a script that

@@ -18,7 +18,8 @@ _EXTRA = ("alarms", "alarms_per_thousand_steps")
 def to_object(run: ReplayedRun) -> dict[str, Any]:
     """Return a run as plain JSON values; NaN and infinity are text."""
     told = attrs.asdict(run)
-    return to_json({**told, **{name: getattr(run, name) for name in _EXTRA}})
+    made: dict[str, Any] = to_json({**told, **{name: getattr(run, name) for name in _EXTRA}})
+    return made
 
 
 def from_object(value: Mapping[str, Any]) -> ReplayedRun:

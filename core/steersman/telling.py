@@ -67,7 +67,7 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
     )
 
 
-def unreadable(path: str | Path, error: Exception) -> ReplayedRun:
+def unreadable(path: str | Path, error: Exception | str) -> ReplayedRun:
     """Return what is to be told of a run that cannot be read."""
     return ReplayedRun(str(path), error=str(error))
 

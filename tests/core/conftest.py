@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,18 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     yield build
     for module in made:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def trainer_state(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of a trainer_state.json, as the Trainer writes one: NaN stays bare."""
+
+    def write(*logs: Mapping[str, Any], max_steps: int = 40, name: str = "trainer_state.json") -> Path:
+        path = tmp_path / name
+        path.write_text(json.dumps({"log_history": logs, "max_steps": max_steps}))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -119,9 +119,7 @@ def _several(
     from steersman.scale.work import Work
 
     total, kept, failed = Accumulator(), dict[str, Any](), dict[str, str]()
-    results = stream(
-        Work(asking, metrics), runs, where, output, lambda made, count: with_bar(made, count, "Replaying")
-    )
+    results = stream(Work(asking, metrics), runs, where, output, lambda made, count: with_bar(made, count, "Replaying"))
     for run in results:
         total.add(run)
         if as_object:

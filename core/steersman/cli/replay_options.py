@@ -68,9 +68,7 @@ where_it_is_done = _stacked(
 )
 
 
-def asking_of(
-    uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], *, effects: bool
-) -> Asking:
+def asking_of(uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], *, effects: bool) -> Asking:
     """Return who is asked. Raises click.BadParameter for what cannot be read, ConfigError for a faulty config."""
     from steersman.asking import Asking
     from steersman.config.use_text import parsed as use_parsed

@@ -58,7 +58,7 @@ def over_ray(function: Function, pieces: Iterable[tuple[str, ...]], address: str
         except (ConnectionError, OSError, ValueError) as error:
             raise NoEngine(f"the Ray head {address} cannot be reached: {error}") from None
     try:
-        remote = ray.remote(function.__call__)
+        remote = ray.remote(lambda piece: function(piece))
         waiting = iter(pieces)
         under_way = [remote.remote(piece) for piece in islice(waiting, AHEAD)]
         while under_way:

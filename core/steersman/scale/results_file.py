@@ -18,6 +18,9 @@ VERSION = 1
 """The version of a line; a key is never renamed or dropped without a new one."""
 
 
+_BEGIN = b'{"version":'
+
+
 class OtherResults(Exception):
     """A file holds something else than results of the same question; the message says what to do."""
 
@@ -41,7 +44,7 @@ class ResultsFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         begin = os.pread(self._file, 64, 0)
-        if begin and not begin.lstrip().startswith(b"{"):
+        if begin and not begin.startswith(_BEGIN):
             raise OtherResults(f"{self.path}: it holds no results of `steersman replay`; name another file")
         cut_torn_line(self._file)
         with self.path.open("rb") as lines:

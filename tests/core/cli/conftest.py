@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,15 +59,3 @@ def shell(script: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProc
         )
 
     return call
-
-
-@pytest.fixture
-def trainer_state(tmp_path: Path) -> Callable[..., Path]:
-    """Return a writer of a trainer_state.json, as the Trainer writes one: NaN stays bare."""
-
-    def write(*logs: Mapping[str, Any], max_steps: int = 40, name: str = "trainer_state.json") -> Path:
-        path = tmp_path / name
-        path.write_text(json.dumps({"log_history": logs, "max_steps": max_steps}))
-        return path
-
-    return write
