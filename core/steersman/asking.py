@@ -48,8 +48,8 @@ class Asking:
             try:
                 settings, _ = self._load(self._source(), self.folder, self.environment)
             except ConfigError as error:
-                raise ConfigError(self._told(), error.problems) from None
-            self._settings = evolve(settings, source=self._told())
+                raise ConfigError(self.source, error.problems) from None
+            self._settings = evolve(settings, source=self.source)
 
     def of(self, recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
         """Return the config to look at a run with, and its strategies, made afresh for this run."""
@@ -115,7 +115,9 @@ class Asking:
             below = {} if self.config is None else {"extends": str(Path(self.config).expanduser().resolve())}
         return {**below, "use": list(self.use), "score": None}
 
-    def _told(self) -> str:
+    @property
+    def source(self) -> str:
+        """Where what is asked comes from, in words."""
         given = "none given, so the defaults" if self.config is None else None
         base = given or ("the config given in Python" if isinstance(self.config, Mapping) else str(self.config))
         return f"{base}, with other strategies" if self.use else base

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import evolve
@@ -55,6 +55,13 @@ class Ranking:
         if checkpoint is not None:
             checkpoint = self._checkpoints[step] = evolve(checkpoint, path=path)
         return checkpoint
+
+    def lie_at(self, paths: Mapping[int, str]) -> None:
+        """Note where the checkpoints of a run that is over lie, by step, whether or not this machine has them."""
+        self.saved = dict(paths)
+        for step, path in paths.items():
+            if step in self._checkpoints:
+                self._checkpoints[step] = evolve(self._checkpoints[step], path=path)
 
     def all(self) -> tuple[Checkpoint, ...]:
         """Return every remembered checkpoint in order of step, the baseline included."""

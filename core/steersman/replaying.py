@@ -153,8 +153,7 @@ def replay_with(
             resumed = resumes.pop(0)
             supervisor.go_on(resumed.step, resumed.rollbacks)
         supervisor.feed(record)
-    for step, saved in recording.saved.items():
-        supervisor.ranking.mark_saved(step, saved)
+    supervisor.ranking.lie_at(recording.saved)
     summary = supervisor.end()
     return Replay(recording, settings, tuple(entries), summary, without, supervisor.ranking)
 

@@ -80,8 +80,10 @@ def _explain_or_raise(error: Exception) -> NoReturn:
     from steersman.config import ConfigError
     from steersman.failing import StrategyError
     from steersman.readers import UnreadableRun
+    from steersman.scale.cluster import NoEngine
+    from steersman.scale.results_file import OtherResults
 
-    if isinstance(error, ConfigError | UnreadableRun | StrategyError):
+    if isinstance(error, ConfigError | UnreadableRun | StrategyError | NoEngine | OtherResults):
         raise Problem(str(error)) from None
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRA:
         raise Problem(f"this needs {error.name}, which is not installed: pip install 'steersman[hf]'") from None

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import asdict
-
-from steersman.comparing import Total
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
 from steersman.results import ReplayedRun
 from steersman.results_json import to_object
+from steersman.totals import Total
 
 VERSION = 1
 """The version of what `--json` prints; a key is never renamed or dropped without a new one."""
@@ -25,7 +23,7 @@ def replays(runs: Sequence[ReplayedRun], total: Total | None) -> dict[str, Any]:
     objects = [to_object(run) for run in runs]
     alone = objects[0] if len(objects) == 1 else {}
     at_top = {name: alone.get(name, {} if name in ("choices", "never_came") else []) for name in _OF_ONE}
-    return {"version": VERSION, "runs": objects, **at_top, "total": asdict(total) if total is not None else None}
+    return {"version": VERSION, "runs": objects, **at_top, "total": total.as_object() if total is not None else None}
 
 
 def choices(ranking: Ranking) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from steersman import recurring
 from steersman.cli import replay_view as told
 from steersman.cli.replay_view import View
-from steersman.cli.terminal import printable, show_section, show_title
+from steersman.cli.terminal import filled, printable, show_section, show_title, table_of
 from steersman.hindsight import Comparison, why_best
 
 if TYPE_CHECKING:
@@ -32,12 +32,19 @@ def page(view: View, out: Console) -> None:
     if disagreement is not None:
         out.print()
         out.print(terms_table(disagreement))
+    task = told.on_the_task(view)
+    show_section(out, "How each choice does on the task", told.unknown_direction(view) or (("",) if task else ()))
+    if task:
+        columns = (f">{who}'s best" if who in view.run.choices else f">{who}" for who in told.choosers(view))
+        out.print(filled(table_of("metric", "better", *columns, ">best of all"), task))
     noticed = told.noticed(view)
     show_section(out, "What the health checks found", () if noticed else (told.when_healthy(view),))
     for i, (severity, sentence) in enumerate(noticed):
         title = "What the health checks found" if i == 0 else ""
         show_section(out, title, (sentence,), _STYLES.get(severity, ""))
+    show_section(out, "", told.alarm_rate(view))
     show_section(out, "What would have been proposed", told.proposed(view) or ("Nothing.",))
+    show_section(out, "What a stop would have saved", told.stops(view))
     show_section(out, "Strategies that failed", recurring.failures_told(view.replay.entries), "red")
     show_section(out, "Accounts", recurring.accounts(view.replay.entries))
     show_section(out, "What never came", told.never_came(view))
@@ -46,7 +53,7 @@ def page(view: View, out: Console) -> None:
 
 def choices_table(rows: tuple[told.Row, ...], *, with_paths: bool) -> Table:
     """Return the table of which checkpoint each scorer would keep."""
-    table = _table("kept by", ">step", ">score", ">eval loss", "train loss", *(["checkpoint"] if with_paths else []))
+    table = table_of("kept by", ">step", ">score", ">eval loss", "train loss", *(["checkpoint"] if with_paths else []))
     for row in rows:
         cells = (row.who, str(row.step), row.score, row.eval_loss, row.train_loss)
         table.add_row(*map(printable, cells), *([printable(row.directory)] if with_paths else []))
@@ -55,21 +62,11 @@ def choices_table(rows: tuple[told.Row, ...], *, with_paths: bool) -> Table:
 
 def terms_table(c: Comparison) -> Table:
     """Return the terms of two checkpoints side by side."""
-    table = _table(
+    table = table_of(
         f"{printable(c.scorer)} (lower is better)", f">step {c.better.step}", f">step {c.worse.step}", ">gain"
     )
     for name, ours, theirs in c.terms:
         table.add_row(printable(name), f"{ours:.4f}", f"{theirs:.4f}", f"{theirs - ours:+.4f}")
     ours, theirs = c.better.scores[c.scorer].value, c.worse.scores[c.scorer].value
     table.add_row("score", f"{ours:.4f}", f"{theirs:.4f}", f"{theirs - ours:+.4f}", style="bold")
-    return table
-
-
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
-    for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     return table

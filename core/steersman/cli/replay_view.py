@@ -11,25 +11,33 @@ from attrs import frozen
 from steersman import recurring
 from steersman.arbiter import Ruling
 from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
-from steersman.hindsight import Comparison, compare, count, listed, ranking_of, rival_of
+from steersman.hindsight import Comparison, compare, count, listed, rival_of
 from steersman.ranking import Ranking
 from steersman.replaying import Replay
+from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun
 from steersman.schedule import cadence
+from steersman.telling import told
 
 NOT_PREDICTED = (
     "Nothing was changed: this run is over. A change that was never made would have changed every metric after it; "
     "those are not predicted, here or anywhere."
 )
+_NAMED = 5
 _EXAMPLE = {"max_grad_norm": "1.0", "learning_rate": "2e-5", "kl_penalty": "0.1", "temperature": "1.0"}
 
 
 @frozen
 class View:
-    """A replay, the ranking it makes, and the values that were given by hand."""
+    """A replay, what it tells as plain values, and the values that were given by hand."""
 
     replay: Replay
-    ranking: Ranking
+    run: ReplayedRun
     given: Mapping[str, float]
+
+    @property
+    def ranking(self) -> Ranking:
+        """The ranking that the replay makes."""
+        return self.replay.ranking
 
 
 @frozen
@@ -44,10 +52,9 @@ class Row:
     directory: str
 
 
-def view_of(replay: Replay, given: Mapping[str, float]) -> View:
-    """Return what is to be told of a replay."""
-    order = tuple(use.name for use in replay.config.use)
-    return View(replay, ranking_of(replay.entries, order, replay.recording.saved), given)
+def view_of(replay: Replay, given: Mapping[str, float], task_metrics: Mapping[str, bool] | None = None) -> View:
+    """Return what is to be told of a replay; `task_metrics` are given by hand, with whether higher is better."""
+    return View(replay, told(replay, task_metrics), given)
 
 
 def what_was_read(view: View) -> tuple[str, ...]:
@@ -102,8 +109,8 @@ def choice_rows(view: View) -> tuple[Row, ...]:
     rows = [(f"{name}'s best", name, ranking.best(name)) for name in ranking.order]
     evaluated = [c for c in ranking.all() if not c.is_baseline]
     rows += [
-        ("lowest eval loss", leader, ranking.lowest_loss),
-        ("last evaluation", leader, next(iter(evaluated[-1:]), None)),
+        (LOWEST_EVAL_LOSS, leader, ranking.lowest_loss),
+        (LAST, leader, next(iter(evaluated[-1:]), None)),
     ]
     return tuple(_row(who, scorer or "", checkpoint) for who, scorer, checkpoint in rows if checkpoint is not None)
 
@@ -137,6 +144,47 @@ def disagreement(view: View) -> Comparison | None:
     if leader is None or best is None or rival is None or rival is not ranking.lowest_loss:
         return None
     return compare(leader, best, rival)
+
+
+def on_the_task(view: View) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each task metric: its name, which way it is better, each choice's value, the best of all."""
+    return tuple(
+        (
+            metric.name,
+            "higher" if metric.higher_is_better else "lower",
+            *(f"{metric.at[who]:.4f}" if who in metric.at else "none" for who in choosers(view)),
+            f"{metric.best:.4f}",
+        )
+        for metric in view.run.task_metrics
+    )
+
+
+def choosers(view: View) -> tuple[str, ...]:
+    """Return everybody who keeps a checkpoint: each scorer, the lowest eval loss and the last evaluation."""
+    return (*view.run.choices, LOWEST_EVAL_LOSS, LAST)
+
+
+def unknown_direction(view: View) -> tuple[str, ...]:
+    """Return what is said of metrics that may be of the task and whose direction nobody said."""
+    names = view.run.unknown_direction
+    shown = listed([*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])])
+    way = "--task-metric NAME:higher or NAME:lower"
+    return (f"Which way {shown} is better is not known; {way} tells.",) if names else ()
+
+
+def alarm_rate(view: View) -> tuple[str, ...]:
+    """Return how often there was an alarm, where there was one."""
+    run, rate = view.run, view.run.alarms_per_thousand_steps
+    return (f"{count(run.alarms, 'alarm')}: {rate:.2f} per thousand steps.",) if run.alarms and rate is not None else ()
+
+
+def stops(view: View) -> tuple[str, ...]:
+    """Return what the first stop of each strategy would have come to."""
+    return tuple(
+        f"{stop.strategy} asks for a stop at step {stop.step}: {count(stop.steps_saved, 'step')} would have been saved"
+        + (f", and the best checkpoint, step {stop.better_after}, given up." if stop.better_after is not None else ".")
+        for stop in view.run.stops
+    )
 
 
 def when_healthy(view: View) -> str:

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Item = TypeVar("Item")
 _PATIENCE = 2.0
@@ -58,6 +59,24 @@ def show_section(out: Console, title: str, sentences: Iterable[str], style: str 
     for sentence in said:
         for line in textwrap.wrap(printable(sentence), out.width - 2, break_long_words=False, break_on_hyphens=False):
             out.print(Text(f"  {line}", style=style), soft_wrap=True)
+
+
+def table_of(*columns: str) -> Table:
+    """Return an empty table; a column whose name begins with `>` is aligned to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
+    for name in columns:
+        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    return table
+
+
+def filled(table: Table, rows: Iterable[Iterable[str]]) -> Table:
+    """Return the table with a line for each row."""
+    for row in rows:
+        table.add_row(*map(printable, row))
+    return table
 
 
 def with_bar(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 from steersman.results import ReplayedRun
 from steersman.scale.local import Function
 
 AHEAD = 64
 """Pieces of work handed out at once."""
+
+
+_PATIENCE = 10.0
+"""Seconds to wait for a scheduler."""
 
 
 class NoEngine(Exception):
@@ -28,12 +34,13 @@ def over_dask(
     """
     distributed: Any = _imported("distributed", "dask", "steersman[scale]")
     try:
+        _knock(address)
         client = distributed.Client(address, timeout=20, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise NoEngine(f"the Dask scheduler {address} cannot be reached: {error}") from None
     with client:
         waiting = iter(pieces)
-        done = distributed.as_completed()
+        done = distributed.as_completed(loop=client.loop)
         for piece in islice(waiting, AHEAD):
             done.add(client.submit(function, piece, pure=False))
         for future in done:
@@ -68,6 +75,15 @@ def over_ray(function: Function, pieces: Iterable[tuple[str, ...]], address: str
     finally:
         if not was_begun:
             ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError or ValueError at once where nobody listens at `tcp://host:port`; Dask would take a minute."""
+    parts = urlsplit(address if address and "://" in address else f"tcp://{address}")
+    if address is not None and parts.scheme == "tcp":
+        if not parts.hostname or not parts.port:
+            raise ValueError("expected an address such as tcp://10.0.0.1:8786")
+        socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()
 
 
 def _imported(module: str, engine: str, package: str) -> Any:

@@ -27,8 +27,9 @@ def test_choices_of_each_scorer(printed_json, runs):
     """Each scorer's own best is named, with the score that the formula gives for the logged losses."""
     told = printed_json("replay", runs / "trainer_state" / "llama-factory-01.json")
     assert told["version"] == 1
-    assert told["runs"][0] | {"path": ""} == {
-        "path": "",
+    path = str(runs / "trainer_state" / "llama-factory-01.json")
+    assert {name: told["runs"][0][name] for name in ("path", "format", "records", "evaluations", "error")} == {
+        "path": path,
         "format": "trainer_state",
         "records": 257,
         "evaluations": 12,
@@ -211,7 +212,7 @@ def test_a_bar_after_two_seconds(capsys, monkeypatch, seconds_a_look, is_shown):
     monkeypatch.setenv("TERM", "xterm")
     records = tuple(Record(step, "train") for step in range(1000))
     times = iter(seconds_a_look * look for look in range(100))
-    assert tuple(with_bar(records, lambda: next(times))) == records
+    assert tuple(with_bar(records, len(records), "Replaying", lambda: next(times))) == records
     out, err = capsys.readouterr()
     assert out == ""
     assert ("Replaying" in err) == is_shown

@@ -1,0 +1,2 @@
+def find(path):
+    yield path

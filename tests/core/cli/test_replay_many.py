@@ -1,0 +1,142 @@
+"""`steersman replay` of several runs: totals, a file of results that is taken up, other processes, other engines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STATES = ("llama-factory-01.json", "merilion-01.json", "16831-project-01.json")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, runs: Path) -> Path:
+    """A folder with three real runs."""
+    for name in STATES:
+        folder = tmp_path / "tree" / Path(name).stem
+        folder.mkdir(parents=True)
+        shutil.copy(runs / "trainer_state" / name, folder / "trainer_state.json")
+    return tmp_path / "tree"
+
+
+@pytest.fixture
+def accuracies(tmp_path: Path) -> Path:
+    """Three runs of two evaluations: the lowest eval loss is first; the accuracy is best there, last, or equal."""
+    for i, (first, last) in enumerate([(0.9, 0.8), (0.7, 0.9), (0.5, 0.5)]):
+        logs = [
+            {"step": 10, "eval_loss": 1.0, "eval_accuracy": first, "eval_note": 1.0},
+            {"step": 20, "eval_loss": 2.0, "eval_accuracy": last},
+        ]
+        path = tmp_path / "acc" / f"run-{i}" / "trainer_state.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"log_history": logs}))
+    return tmp_path / "acc"
+
+
+def test_every_run_of_a_tree(printed_json, tree):
+    """A folder's runs are each told as if alone, and together."""
+    told = printed_json("replay", tree)
+    assert [Path(run["path"]).name for run in told["runs"]] == ["16831-project-01", "llama-factory-01", "merilion-01"]
+    alone = printed_json("replay", tree / "llama-factory-01")["runs"][0]
+    assert told["runs"][1] == alone
+    assert told["choices"] == {} and told["findings"] == []  # of one run only; each run has its own
+    total = told["total"]
+    assert (total["runs"], total["failed"], total["records"]) == (3, 0, sum(run["records"] for run in told["runs"]))
+    assert total["runs_with_alarm"] == 1
+
+
+def test_wins_ties_losses_and_mean_difference(printed_json, accuracies, command):
+    """The last evaluation wins once, loses once and ties once; the mean difference is that of the three."""
+    told = printed_json("replay", accuracies, "--use", "eval-loss")["total"]
+    [against_last] = [c for c in told["comparisons"] if c["against"] == "last evaluation"]
+    assert (against_last["wins"], against_last["ties"], against_last["losses"]) == (1, 1, 1)
+    assert against_last["mean_difference"] == pytest.approx((0.1 - 0.2 + 0.0) / 3)
+    low, high = against_last["interval"]
+    assert -0.2 <= low < against_last["mean_difference"] < high <= 0.1
+    said = command("replay", accuracies, "--use", "eval-loss").stdout
+    assert "eval-loss keeps the checkpoint of the lowest eval loss in 3 of 3 runs." in said
+    assert "-0.0333" in said
+
+
+def test_a_metric_whose_direction_is_given(printed_json, accuracies):
+    """A metric nobody knows is named as such; with its direction given it is one of the task."""
+    known = printed_json("replay", accuracies / "run-0", "--task-metric", "eval_note:lower")["runs"][0]["task_metrics"]
+    assert [(metric["name"], metric["higher_is_better"]) for metric in known] == [
+        ("eval_note", False),
+        ("eval_accuracy", True),
+    ]
+
+
+def test_unreadable_runs_are_named_and_the_others_go_on(command, tree):
+    """One run that cannot be read is told with its reason, the exit code says so, the totals are of the others."""
+    (tree / "merilion-01" / "trainer_state.json").write_bytes(b"\x89PNG\r\n\x00")
+    made = command("replay", tree, tree / "nowhere", exit_code=2)
+    assert "2 of 4 runs could not be read" in made.stderr
+    assert "nowhere: there is no such file or directory" in made.stdout
+    assert "2 of 4 runs: " in made.stdout
+    told = json.loads(command("replay", tree, "--json", exit_code=2).stdout)
+    assert [run["error"] is None for run in told["runs"]] == [True, True, False]
+
+
+def test_results_are_streamed_and_taken_up(command, tree, tmp_path):
+    """The file holds a line a run; a second call replays only what is not in it."""
+    output = tmp_path / "results.jsonl"
+    command("replay", tree, "--output", output)
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert sorted(Path(line["path"]).name for line in lines) == ["16831-project-01", "llama-factory-01", "merilion-01"]
+    assert all(line["version"] == 1 for line in lines)
+    (tree / "llama-factory-01" / "trainer_state.json").unlink()  # it would be an error, were it read again
+    again = command("replay", tree / "llama-factory-01" / "..", "--output", output)
+    assert again.exit_code == 0
+    assert len(output.read_text().splitlines()) == 3
+
+
+def test_a_file_of_other_answers_is_refused(command, tree, tmp_path):
+    """Results of other strategies are not mixed into a file."""
+    output = tmp_path / "results.jsonl"
+    command("replay", tree, "--output", output)
+    before = output.read_bytes()
+    made = command("replay", tree, "--use", "eval-loss", "--output", output, exit_code=2)
+    assert "name another file" in made.stderr
+    assert output.read_bytes() == before
+
+
+def test_two_workers_tell_the_same(printed_json, tree):
+    """The answer does not depend on how many processes give it."""
+    assert printed_json("replay", tree, "--workers", "2") == printed_json("replay", tree, "--workers", "1")
+
+
+def test_a_faulty_use_names_the_place(command, tree):
+    """An option without a value and a strategy that is not there are said before any run is read."""
+    assert "--use" in command("replay", tree, "--use", "eval-loss:=3", exit_code=2).stderr
+    assert "eval-loss" in command("replay", tree, "--use", "eval-los", exit_code=2).stderr  # the nearest name
+
+
+def test_ctrl_c_leaves_what_is_done(tmp_path, runs):
+    """Ctrl-C in the middle ends the processes, keeps the results so far, and a second call ends the work."""
+    big = json.loads((runs / "trainer_state" / "unslothgrpo-01.json").read_text())
+    for i in range(400):
+        path = tmp_path / "tree" / f"run-{i:03}" / "trainer_state.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(big))
+    output = tmp_path / "results.jsonl"
+    line = [sys.executable, "-m", "steersman.cli", "replay", str(tmp_path / "tree"), "--output", str(output)]
+    first = subprocess.Popen([*line, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (not output.exists() or output.read_bytes().count(b"\n") < 3):
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=30)
+    done = output.read_bytes().count(b"\n")
+    assert first.returncode == 130
+    assert said == "Stopped.\n"
+    assert 3 <= done < 400
+    subprocess.run([*line, "--workers", "1"], check=True, capture_output=True)
+    assert len({json.loads(text)["path"] for text in output.read_text().splitlines()}) == 400
+    assert output.read_bytes().count(b"\n") == 400
