@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from steersman.readers import journal, run_directory, trainer_state
-from steersman.readers.finding import find
 from steersman.readers.recording import Recording, UnreadableRun
 
-__all__ = ["Recording", "UnreadableRun", "find", "read"]
+__all__ = ["Recording", "UnreadableRun", "read"]
 
 
 def read(path: Path) -> Recording:

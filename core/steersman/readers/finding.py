@@ -1,2 +1,0 @@
-def find(path):
-    yield path
