@@ -8,9 +8,9 @@ from typing import Literal
 Stage = Literal["train", "eval", "test"]
 
 _WORDS: dict[Stage, str] = {"train": "train|training", "eval": "val|valid|validation|eval", "test": "test"}
-_BEFORE = {stage: re.compile(rf"(?:{words})[_/]") for stage, words in _WORDS.items()}
-_AFTER = {stage: re.compile(rf"[_/](?:{words})$") for stage, words in _WORDS.items()}
-_WITHIN = {stage: re.compile(rf"[_/](?:{words})[_/]") for stage, words in _WORDS.items()}
+_BEFORE: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"(?:{words})[_/]") for stage, words in _WORDS.items()}
+_AFTER: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"[_/](?:{words})$") for stage, words in _WORDS.items()}
+_WITHIN: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"[_/](?:{words})[_/]") for stage, words in _WORDS.items()}
 
 
 def stage_of(name: str) -> Stage | None:

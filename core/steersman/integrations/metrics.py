@@ -23,9 +23,9 @@ def record_of(
 ) -> Record:
     """Return the record of a training log or an evaluation.
 
-    Prefixes that tell the stage are taken for ours: `train_loss` is `loss`, `val_loss`, `val/loss` and `loss/val` are `eval_loss`;
-    in an evaluation every name gets the prefix `eval_`. A name that `names` maps, the `metrics:` of a config, is left
-    to it.
+    Words that tell the stage are taken for ours: `train_loss` is `loss`, `val_loss`, `val/loss` and `loss/val` are
+    `eval_loss`; in an evaluation every name gets the prefix `eval_`. A name that `names` maps, the `metrics:` of a
+    config, is left to it.
     """
     told = {name if name in names else ours(kind, name): plain(value) for name, value in metrics.items()}
     record = record_from_logs({**told, "epoch": epoch}, step=step, names=names)

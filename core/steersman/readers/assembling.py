@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from attrs import define, field
 
@@ -103,15 +104,16 @@ class Assembly:
 
     def _put(self, row: Mapping[str, object], part: Part, epoch: float | None, elapsed: float | None) -> None:
         values = [row[key] for key in part.keys]
+        dropped: tuple[str, ...] = ()
         if set(map(type, values)) == _FLOAT:
-            metrics, dropped = dict(zip(part.names, values, strict=True)), ()
+            metrics = cast("dict[str, float]", dict(zip(part.names, values, strict=True)))
         else:
             metrics, dropped = _numbers(part.names, values)
         opened = self._open.get(part.stage)
         if opened is None:
-            self._open[part.stage] = _Open(metrics, epoch, elapsed, dropped)  # pyright: ignore
+            self._open[part.stage] = _Open(metrics, epoch, elapsed, dropped)
         else:
-            opened.metrics.update(metrics)  # pyright: ignore
+            opened.metrics.update(metrics)
             opened.epoch = epoch if epoch is not None else opened.epoch
             opened.elapsed = elapsed if elapsed is not None else opened.elapsed
             opened.dropped = tuple(dict.fromkeys((*opened.dropped, *dropped)))
@@ -149,4 +151,4 @@ def seconds(value: object) -> float | None:
         of_days = float(days.split()[0]) * 86400 if days else 0.0
     except (ValueError, IndexError):
         return None
-    return of_days + sum(part * 60**i for i, part in enumerate(reversed(parts)))
+    return of_days + sum((part * 60.0**i for i, part in enumerate(reversed(parts))), 0.0)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from steersman.readers import content, lightning
 from steersman.readers.assembling import Assembly
@@ -79,16 +79,17 @@ def _events(file: Path) -> Iterator[Any]:
     with _here(file) as local:
         try:
             from google.protobuf.message import DecodeError
-            from tensorboard.compat.proto.event_pb2 import Event
+            from tensorboard.compat.proto import event_pb2
             from tensorboard.compat.tensorflow_stub import errors
             from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
         except ImportError:
             raise UnreadableRun(file, MISSING) from None
+        parsed: Any = cast("Any", event_pb2).Event.FromString
         reader: Any = PyRecordReader_New(str(local))
         try:
             while True:
                 reader.GetNext()
-                yield Event.FromString(reader.record())
+                yield parsed(reader.record())
         except errors.OutOfRangeError:
             return
         except (errors.DataLossError, DecodeError):
@@ -98,7 +99,7 @@ def _events(file: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _here(file: Path) -> Iterator[Path]:
+def _here(file: Path) -> Generator[Path]:
     """Give the file as one of this machine's disks. Raises UnreadableRun where it is no event file."""
     start = content.head(file, 64)
     if start.startswith(content.LFS):
@@ -122,7 +123,7 @@ def _scalar(value: Any) -> float | None:
         return None
     if len(value.tensor.float_val) == 1:
         return float(value.tensor.float_val[0])
-    from tensorboard.util.tensor_util import make_ndarray
+    from tensorboard.util import tensor_util
 
-    array = make_ndarray(value.tensor)
+    array = cast("Any", tensor_util).make_ndarray(value.tensor)
     return float(array.item()) if array.size == 1 and array.dtype.kind in "fiu" else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from steersman.readers import content, events, journal, json_rows, tables, trainer_state
 from steersman.readers.recognition import recognise
 from steersman.readers.recording import Recording, UnreadableRun
-from steersman.readers.sources import STATE
+from steersman.readers.sources import JOURNAL, STATE
 
 _LOOKED_AT = 2**20
 NO_LOG = (
@@ -21,11 +21,13 @@ def read(path: Path) -> Recording:
     start = content.head(path, 128)
     if start.startswith(content.LFS):
         raise UnreadableRun(path, content.IS_LFS)
-    if not start.strip():
-        raise UnreadableRun(path, "it is empty")
     found = recognise(path, _LOOKED_AT)
     if found is None and (path.name == STATE or _is_short_object(path, start)):
         return trainer_state.read(path)  # which says what is wrong with it
+    if found is None and path.name == JOURNAL.name:
+        return journal.read(path)
+    if not start.strip():
+        raise UnreadableRun(path, "it is empty")
     if found is None:
         raise UnreadableRun(path, NO_LOG)
     match found.shape:

@@ -41,7 +41,8 @@ def read_array(path: Path, log: Format) -> Recording:
 
 
 def _recording(path: Path, log: Format, rows: Iterator[Mapping[str, object]]) -> Recording:
-    assembly, total = Assembly(), 0
+    assembly = Assembly()
+    total: object = None
     add, layout, planned = assembly.add, assembly.layout, log == "trainer_log"
     for row in rows:
         if planned:

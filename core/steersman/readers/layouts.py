@@ -44,7 +44,7 @@ def layout_of(keys: tuple[str, ...]) -> Layout:
     """
     stages = {key: _stage(key, is_summary=names.is_summary(keys)) for key in keys if names.is_metric(key)}
     told = set(stages.values()) - {None}
-    default: Stage = next((s for s in ("eval", "test") if told == {s}), "train")
+    default: Stage = "eval" if told == {"eval"} else "test" if told == {"test"} else "train"
     parts: list[Part] = []
     for stage in ORDER:
         found = _named([key for key, of in stages.items() if (of or default) == stage], stage)
@@ -69,7 +69,7 @@ def _named(keys: Iterable[str], stage: Stage) -> dict[str, str]:
     """Return our name of each key; where two would be called the same, the later keeps its own."""
     found: dict[str, str] = {}
     for key in keys:
-        name = (names.in_summary(key) or key) if stage == "summary" else names.ours(key, stage)
+        name = names.ours(key, stage) if stage != "summary" else names.in_summary(key) or key
         found[key] = key if name in found.values() else name
     return found
 

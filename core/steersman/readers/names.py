@@ -31,7 +31,9 @@ _NOT_METRICS = frozenset(
 )  # fmt: skip
 
 _SUMMARY = re.compile(r"(?:train/)?(train_(?:runtime|loss|\w+_per_second)|total_flos)")
-_OWN_STAGE = {"val-core/": "eval", "val-aux/": "eval", "metrics/": "eval", "validation_metrics/": "eval"}
+_EVALUATIONS = ("val-core/", "val-aux/", "metrics/", "validation_metrics/")
+"""What names begin with that are of an evaluation and are kept as they are: verl's, Ultralytics', torchtitan's."""
+
 _KNOWN = {
     "lr": "learning_rate",
     "gradient_norm": "grad_norm",
@@ -81,15 +83,14 @@ def stage(name: str) -> Stage | None:
     known = _KNOWN.get(name)
     if known is not None:
         return "eval" if known.startswith("eval_") else "train"
-    own = next((of for prefix, of in _OWN_STAGE.items() if name.startswith(prefix)), None)
-    return "eval" if own is not None else stage_of(name)
+    return "eval" if name.startswith(_EVALUATIONS) else stage_of(name)
 
 
-def ours(name: str, of: Stage) -> str:
+def ours(name: str, of: Literal["train", "eval", "test"]) -> str:
     """Return our name of a metric that is of a training log or of an evaluation."""
     if name in _KNOWN:
         return _KNOWN[name]
-    if any(name.startswith(prefix) for prefix in _OWN_STAGE):
+    if name.startswith(_EVALUATIONS):
         return name
     if of == "train":
         plain = bare(name, "train")

@@ -103,11 +103,7 @@ def _of_table(text: bytes, whole: bool) -> Recognised | None:
         return None
     header = [name.strip() for name in rows[0]]
     filled = [dict(zip(header, map(_value, row), strict=False)) for row in rows[1 : 1 + _LINES_LOOKED_AT]]
-    if (
-        "epoch" in header
-        and any(n.startswith("train/") for n in header)
-        and any(n.startswith("metrics/") for n in header)
-    ):
+    if "epoch" in header and all(any(n.startswith(of) for n in header) for of in ("train/", "metrics/")):
         return Recognised("ultralytics", "table")
     told = _of_rows(filled, "table")
     if told is None:

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from steersman.readers import events, files, journal, trainer_state
 from steersman.readers.listing import listed
+from steersman.readers.recognition import recognise
 from steersman.readers.recording import Recording, UnreadableRun
 from steersman.readers.sources import CHECKPOINT, JOURNAL, Sources, sources
 
@@ -61,10 +62,16 @@ def _size(path: Path) -> int:
 
 def find_journal(path: Path) -> Path | None:
     """Return the journal of a run directory, or of the file or folder itself."""
-    for candidate in (path / JOURNAL, path / JOURNAL.name, path):
-        if candidate.is_file() and candidate.suffix == ".jsonl":
+    for candidate in (path / JOURNAL, path / JOURNAL.name):
+        if candidate.is_file():
             return candidate
-    return None
+    is_own = path.is_file() and path.suffix == ".jsonl" and (path.name == JOURNAL.name or _is_journal(path))
+    return path if is_own else None
+
+
+def _is_journal(path: Path) -> bool:
+    found = recognise(path)
+    return found is not None and found.format == "journal"
 
 
 def checkpoints(directory: Path) -> dict[int, str]:

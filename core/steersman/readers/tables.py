@@ -28,7 +28,7 @@ def read(path: Path, log: Format) -> Recording:
     with content.opened(path) as file:
         rows = csv.reader(_whole_lines(io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")))
         try:
-            header = [name.strip() for name in next(rows, [])]
+            header = [name.strip() for name in next(rows, ())]
             for row in rows:
                 filled = tuple(map(bool, row))
                 known = layouts.get(filled)
