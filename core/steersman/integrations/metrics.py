@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from attrs import evolve
 
 from steersman.records import Record, record_from_logs
+from steersman.stages import ours
 
 SCORE = "steersman_score"
 """The name of the score among a trainer's own metrics."""
-
-_STAGE = {"train": re.compile(r"(?:train|training)[_/]"), "eval": re.compile(r"(?:val|valid|validation|eval)[_/]")}
-_LOADER = "/dataloader_idx_"
 
 
 def record_of(
@@ -26,11 +23,11 @@ def record_of(
 ) -> Record:
     """Return the record of a training log or an evaluation.
 
-    Prefixes that tell the stage are taken for ours: `train_loss` is `loss`, `val_loss` and `val/loss` are `eval_loss`;
-    in an evaluation every name gets the prefix `eval_`. A name that `names` maps, the `metrics:` of a config, is left
-    to it.
+    Words that tell the stage are taken for ours: `train_loss` is `loss`, `val_loss`, `val/loss` and `loss/val` are
+    `eval_loss`; in an evaluation every name gets the prefix `eval_`. A name that `names` maps, the `metrics:` of a
+    config, is left to it.
     """
-    told = {name if name in names else _ours(kind, name): plain(value) for name, value in metrics.items()}
+    told = {name if name in names else ours(kind, name): plain(value) for name, value in metrics.items()}
     record = record_from_logs({**told, "epoch": epoch}, step=step, names=names)
     return evolve(record, kind=kind)
 
@@ -41,11 +38,3 @@ def plain(value: Any) -> Any:
         return value.item() if hasattr(value, "item") else value
     except (ValueError, RuntimeError):
         return value
-
-
-def _ours(kind: Literal["train", "eval"], name: str) -> str:
-    name, _, loader = name.partition(_LOADER)
-    match = _STAGE[kind].match(name)
-    bare = name[match.end() :] if match else name
-    prefix = "eval_" if kind == "eval" else ""
-    return f"{prefix}dataloader_{loader}_{bare}" if loader else f"{prefix}{bare}"

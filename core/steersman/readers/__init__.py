@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steersman.readers import journal, run_directory, trainer_state
+from steersman.readers import files, run_directory
+from steersman.readers.finding import find
+from steersman.readers.listing import is_local
 from steersman.readers.recording import Recording, UnreadableRun
 
-__all__ = ["Recording", "UnreadableRun", "read"]
+__all__ = ["Recording", "UnreadableRun", "find", "read"]
 
 
 def read(path: Path) -> Recording:
-    """Return the recording of a file or a run directory.
+    """Return the recording of a file or a run directory, whose format is told by its content.
 
     Raises UnreadableRun with a sentence that says what is wrong and what would be read.
     """
-    if not path.exists():
-        raise UnreadableRun(path, "there is no such file or directory")
-    if path.is_dir():
-        return run_directory.read(path)
-    if path.suffix == ".csv" or "tfevents" in path.name:
-        raise UnreadableRun(path, "this release reads trainer_state.json, run directories and its own journals")
-    return journal.read(path) if path.suffix == ".jsonl" else trainer_state.read(path)
+    try:
+        if path.is_dir():
+            return run_directory.read(path)
+        if path.is_file():
+            return files.read(path)
+        is_there = path.exists()
+    except OSError as error:
+        raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
+    if is_there:
+        raise UnreadableRun(path, "it is neither a file nor a folder")
+    if is_local(path) and path.is_symlink():
+        raise UnreadableRun(path, "it is a link that leads nowhere or in a circle")
+    raise UnreadableRun(path, "there is no such file or directory")

@@ -1,59 +1,77 @@
-"""An output directory of the Trainer: its journal, or the longest trainer_state.json among its checkpoints."""
+"""A directory with a run in it: its journal, the longest of its trainer states, its log or its event files."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve
 
-from steersman.readers import journal, trainer_state
+from steersman.readers import events, files, journal, trainer_state
+from steersman.readers.listing import listed
+from steersman.readers.recognition import recognise
 from steersman.readers.recording import Recording, UnreadableRun
+from steersman.readers.sources import CHECKPOINT, JOURNAL, Sources, sources
 
-JOURNAL = Path("steersman") / "journal.jsonl"
+__all__ = ["JOURNAL", "KEPT", "checkpoints", "find_journal", "read"]
+
+NO_RUN = (
+    "it holds no run: no journal, no trainer_state.json, no checkpoint-*/trainer_state.json, no trainer_log.jsonl, "
+    "metrics.csv or results.csv, and no TensorBoard event file"
+)
 KEPT = Path("steersman") / "kept"
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 def read(directory: Path) -> Recording:
     """Return the recording of a run directory; successive checkpoints of one run are one run.
 
-    Raises UnreadableRun where there is neither a journal nor a trainer_state.json.
+    The first source that can be read is taken. Raises UnreadableRun where there is none.
     """
-    saved = checkpoints(directory)
-    found = find_journal(directory)
+    try:
+        found = sources(listed(directory))
+    except OSError as error:
+        raise UnreadableRun(directory, f"it cannot be read: {error.strerror or error}") from None
     failures: list[str] = []
-    if found is not None:
+    for reader in _readers(directory, found):
         try:
-            return evolve(journal.read(found), saved=saved)
+            return evolve(reader(), saved=checkpoints(directory))
         except UnreadableRun as error:
             failures.append(str(error))
-    states = [
-        p
-        for p in (directory / "trainer_state.json", *(Path(p) / "trainer_state.json" for p in saved.values()))
-        if p.is_file()
-    ]
-    if not states and not failures:
-        raise UnreadableRun(
-            directory, "it holds no trainer_state.json, no checkpoint-*/trainer_state.json and no journal"
-        )
-    recordings: list[Recording] = []
-    for path in states:
-        try:
-            recordings.append(trainer_state.read(path))
-        except UnreadableRun as error:
-            failures.append(str(error))
-    if not recordings:
-        raise UnreadableRun(directory, "; ".join(failures))
-    return evolve(max(recordings, key=lambda r: len(r.records)), saved=saved)
+    raise UnreadableRun(directory, "; ".join(failures) or NO_RUN)
+
+
+def _readers(directory: Path, found: Sources) -> Iterator[Callable[[], Recording]]:
+    own = found.journal or find_journal(directory)
+    if own is not None:
+        yield partial(journal.read, own)
+    for state in sorted(found.states, key=_size, reverse=True):  # the longest log is in the largest file
+        yield partial(trainer_state.read, state)
+    for log in found.logs:
+        yield partial(files.read, log)
+    if found.events:
+        yield partial(events.read, directory, found.events)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def find_journal(path: Path) -> Path | None:
     """Return the journal of a run directory, or of the file or folder itself."""
-    for candidate in (path / JOURNAL, path / JOURNAL.name, path):
-        if candidate.is_file() and candidate.suffix == ".jsonl":
+    for candidate in (path / JOURNAL, path / JOURNAL.name):
+        if candidate.is_file():
             return candidate
-    return None
+    is_own = path.is_file() and path.suffix == ".jsonl" and (path.name == JOURNAL.name or _is_journal(path))
+    return path if is_own else None
+
+
+def _is_journal(path: Path) -> bool:
+    found = recognise(path)
+    return found is not None and found.format == "journal"
 
 
 def checkpoints(directory: Path) -> dict[int, str]:
@@ -65,6 +83,6 @@ def checkpoints(directory: Path) -> dict[int, str]:
     folders += (directory / KEPT).glob("*/checkpoint-*")
     found: dict[int, str] = {}
     for entry in folders:
-        if match := _CHECKPOINT.fullmatch(entry.name):
+        if match := CHECKPOINT.fullmatch(entry.name):
             found.setdefault(int(match[1]), str(entry))
     return dict(sorted(found.items()))

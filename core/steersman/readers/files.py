@@ -1,0 +1,47 @@
+"""A file with the log of a run, in whatever format its content is of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steersman.readers import content, events, journal, json_rows, tables, trainer_state
+from steersman.readers.recognition import recognise
+from steersman.readers.recording import Recording, UnreadableRun
+from steersman.readers.sources import JOURNAL, STATE
+
+_LOOKED_AT = 2**20
+NO_LOG = (
+    "it is no log that is known: expected a trainer_state.json, TensorBoard events, a Lightning metrics.csv, an "
+    "Ultralytics results.csv, a W&B history, a Steersman journal, or steps and metrics as JSON lines or CSV"
+)
+
+
+def read(path: Path) -> Recording:
+    """Return the recording of a file. Raises UnreadableRun where it is no log, or one that cannot be read."""
+    start = content.head(path, 128)
+    if start.startswith(content.LFS):
+        raise UnreadableRun(path, content.IS_LFS)
+    found = recognise(path, _LOOKED_AT)
+    if found is None and (path.name == STATE or _is_short_object(path, start)):
+        return trainer_state.read(path)  # which says what is wrong with it
+    if found is None and path.name == JOURNAL.name:
+        return journal.read(path)
+    if not start.strip():
+        raise UnreadableRun(path, "it is empty")
+    if found is None:
+        raise UnreadableRun(path, NO_LOG)
+    match found.shape:
+        case "object":
+            return trainer_state.read(path)
+        case "events":
+            return events.read(path, [path])
+        case "table":
+            return tables.read(path, found.format)
+        case "array":
+            return json_rows.read_array(path, found.format)
+        case "lines":
+            return journal.read(path) if found.format == "journal" else json_rows.read_lines(path, found.format)
+
+
+def _is_short_object(path: Path, start: bytes) -> bool:
+    return start.lstrip().startswith(b"{") and len(content.head(path, _LOOKED_AT)) < _LOOKED_AT

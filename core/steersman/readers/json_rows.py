@@ -1,0 +1,83 @@
+"""Logs of one JSON object a line, or of an array of objects: LLaMA-Factory's, a W&B history, one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from steersman.readers import content
+from steersman.readers.assembling import Assembly
+from steersman.readers.recognition import Format
+from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.records import number
+
+LONGEST_LINE = 64 * 2**20
+
+
+def read_lines(path: Path, log: Format) -> Recording:
+    """Return the recording of a log with an object a line; a last line that is cut is left out.
+
+    Raises UnreadableRun for a line that is no object, or is longer than any log's.
+    """
+    return _recording(path, log, _lines(path))
+
+
+def read_array(path: Path, log: Format) -> Recording:
+    """Return the recording of a log that is one JSON array of objects. Raises UnreadableRun where it is none."""
+    with content.opened(path) as file:
+        text = file.read()
+    try:
+        rows = _parsed(text)
+    except ValueError as error:
+        raise UnreadableRun(path, f"it is no whole JSON array: {error}") from None
+    if not isinstance(rows, list):
+        raise UnreadableRun(path, f"expected a JSON array of objects, got {type(rows).__name__}")
+    found = (cast("dict[str, object]", row) for row in cast("list[object]", rows) if isinstance(row, dict))
+    return _recording(path, log, found)
+
+
+def _recording(path: Path, log: Format, rows: Iterator[Mapping[str, object]]) -> Recording:
+    assembly = Assembly()
+    total: object = None
+    add, layout, planned = assembly.add, assembly.layout, log == "trainer_log"
+    for row in rows:
+        if planned:
+            total = row.get("total_steps", total)
+        if None in row.values():
+            row = {name: value for name, value in row.items() if value is not None}
+        add(row, layout(tuple(row)))
+    records = assembly.records()
+    return Recording(path, log, records, plan_of(records, int(number(total) or 0) or None))
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, object]]:
+    with content.opened(path) as file:
+        for at, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            is_whole = line.endswith(b"\n")
+            if not is_whole and len(line) >= LONGEST_LINE:
+                raise UnreadableRun(path, f"line {at} is longer than 64 MB: expected a log with one object a line")
+            if not line.strip():
+                continue
+            try:
+                row = _parsed(line)
+            except ValueError as error:
+                if not is_whole:
+                    return  # still being written
+                raise UnreadableRun(path, f"line {at} is no JSON: {error}") from None
+            if isinstance(row, dict):
+                yield cast("dict[str, object]", row)
+
+
+def _parsed(text: bytes) -> Any:
+    """Return a JSON value; bare NaN and Infinity are read. Raises ValueError."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None

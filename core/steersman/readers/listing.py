@@ -1,0 +1,40 @@
+"""What is in a folder: names in order, told folder from file without asking the disk about each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+
+@frozen
+class Listed:
+    """One name in a folder. `is_file` is False of a folder, a pipe, a device and a link that leads nowhere."""
+
+    path: Path
+    name: str
+    is_folder: bool
+    is_file: bool
+
+
+def listed(folder: Path) -> list[Listed]:
+    """Return what a folder holds, by name. Raises OSError where it cannot be read."""
+    if not is_local(folder):
+        found = [Listed(path, path.name, path.is_dir(), path.is_file()) for path in folder.iterdir()]
+        return sorted(found, key=lambda entry: entry.name)
+    with os.scandir(folder) as entries:
+        found = [Listed(folder / entry.name, entry.name, *_kind(entry)) for entry in entries]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path is one of this machine's disks, and not a URL."""
+    return isinstance(path, type(Path()))
+
+
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    try:
+        return entry.is_dir(), entry.is_file()
+    except OSError:  # a link that leads in a circle
+        return False, False
