@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from steersman.cli.replay_view import NOT_PREDICTED
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from steersman.asking import Asking
 
 _SHOWN = 10
+_METRICS = 4
 
 
 def page(total: Total, failed: Mapping[str, str], asking: Asking, output: Path | None, out: Console) -> None:
@@ -42,9 +43,13 @@ def page(total: Total, failed: Mapping[str, str], asking: Asking, output: Path |
 def show_comparisons(total: Total, out: Console) -> None:
     """Print how each choice did on each metric of the task, where there is one."""
     if total.comparisons:
-        show_section(out, _TITLE, (_ON_THE_TASK,))
+        metrics = list(dict.fromkeys(c.metric for c in total.comparisons))
+        left = (
+            f"{count(len(metrics) - _METRICS, 'metric')} of fewer runs: see --json." if len(metrics) > _METRICS else ""
+        )
+        show_section(out, _TITLE, (f"{_ON_THE_TASK} {left}",))
         out.print()
-        out.print(_comparisons(total))
+        out.print(_comparisons(total, metrics[:_METRICS]))
     unknown = [f"{name} ({count(runs, 'run')})" for name, runs in list(total.unknown_direction.items())[:_SHOWN]]
     if unknown:
         say = "Which way these are better is not known, so they are left out; give --task-metric NAME:higher or :lower"
@@ -56,7 +61,8 @@ def show_comparisons(total: Total, out: Console) -> None:
 _TITLE = "How each choice did on the task"
 _ON_THE_TASK = (
     "The mean difference is positive where the choice is better than what it is held against; `from` and `to` are the "
-    "ends of its 95 % interval (percentile bootstrap over runs; none for one run)."
+    "ends of its 95 % interval (percentile bootstrap over runs; none for one run). A pair that ties in every run is "
+    "left out."
 )
 
 
@@ -82,10 +88,10 @@ def _agreed(total: Total) -> tuple[str, ...]:
     )
 
 
-def _comparisons(total: Total) -> Table:
+def _comparisons(total: Total, metrics: Collection[str]) -> Table:
     table = table_of("metric", "choice", "against", ">wins", ">ties", ">losses", ">mean", ">from", ">to")
     shown = ""
-    for c in total.comparisons:
+    for c in (c for c in total.comparisons if c.metric in metrics and c.wins + c.losses):
         name = "" if c.metric == shown else c.metric
         shown = c.metric
         low, high = (f"{c.interval[0]:+.4f}", f"{c.interval[1]:+.4f}") if c.interval else ("none", "none")

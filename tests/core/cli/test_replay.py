@@ -36,7 +36,12 @@ def test_choices_of_each_scorer(printed_json, runs):
         "error": None,
     }
     # 0.5 x 1.000608 + 0.3 x |0.6433 - 1.000608| / 1.000608 + 0.1 x exp(1.000608) / 20 - 0.1
-    assert told["choices"]["multi-metric"] == {"step": 200, "value": pytest.approx(0.521031, abs=1e-6), "path": None}
+    assert told["choices"]["multi-metric"] == {
+        "step": 200,
+        "value": pytest.approx(0.521031, abs=1e-6),
+        "path": None,
+        "eval_loss": 1.0006080865859985,
+    }
     assert told["choices"]["eval-loss"]["step"] == 1100
     assert told["choices"]["eval-loss"]["value"] == 0.8828257918357849
 
