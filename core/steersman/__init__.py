@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from steersman.journal import JournalEntry
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
+    from steersman.replaying_many import Replays, replay_many
+    from steersman.results import ReplayedRun
     from steersman.run import Adjustment, Run
     from steersman.schedule import RunPlan
     from steersman.secrets import Secret
@@ -55,6 +57,8 @@ __all__ = [
     "Loop",
     "Record",
     "Replay",
+    "ReplayedRun",
+    "Replays",
     "RewardGate",
     "Rollback",
     "RolledBack",
@@ -74,6 +78,7 @@ __all__ = [
     "attach",
     "hookimpl",
     "replay",
+    "replay_many",
     "reward_gate",
     "state",
     "supervise",
@@ -96,6 +101,8 @@ _MODULES = {
     "journal": ("JournalEntry",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),
+    "replaying_many": ("Replays", "replay_many"),
+    "results": ("ReplayedRun",),
     "run": ("Adjustment", "Run"),
     "schedule": ("RunPlan",),
     "secrets": ("Secret",),
