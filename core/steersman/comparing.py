@@ -60,7 +60,7 @@ class Accumulator:
         self._proposals.update((proposal.strategy, proposal.verdict) for proposal in run.proposals)
         for stop in run.stops:
             asked = self._stops.setdefault(stop.strategy, Counter())
-            asked.update(runs=1, steps_saved=stop.steps_saved, gave_up_better=stop.better_after is not None)
+            asked.update(runs=1, steps_saved=stop.steps_saved, gave_up_better=int(stop.better_after is not None))
         for name in run.unknown_direction:
             if name in self._unknown or len(self._unknown) < _NAMES:
                 self._unknown[name] += 1
@@ -91,7 +91,7 @@ class Accumulator:
         if run.lowest_eval_loss is not None:
             for chooser, choice in run.choices.items():
                 kept = self._agreements.setdefault(chooser, Counter())
-                kept.update(runs=1, same=choice.step == run.lowest_eval_loss.step)
+                kept.update(runs=1, same=int(choice.step == run.lowest_eval_loss.step))
 
     def _hear_alarms(self, run: ReplayedRun) -> None:
         heard: set[tuple[str, str]] = set()
@@ -99,7 +99,7 @@ class Accumulator:
             if finding.severity != "info":
                 key = (finding.strategy, finding.name)
                 rung = self._alarms.setdefault(key, Counter())
-                rung.update(alarms=1, critical=finding.severity == "critical", runs=key not in heard)
+                rung.update(alarms=1, critical=int(finding.severity == "critical"), runs=int(key not in heard))
                 heard.add(key)
 
     def _compared(self) -> Iterator[Comparison]:
