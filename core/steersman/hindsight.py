@@ -110,11 +110,12 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
         own = f" (at step {best.step}: {best.metrics['eval_loss']:.4f})" if "eval_loss" in best.metrics else ""
         said.append(f"The lowest eval loss, {lowest.metrics['eval_loss']:.4f}{own}, is at step {lowest.step}{theirs}.")
     if rival is not None:
-        said.append(_sentence(compare(leader, best, rival)))
+        said.append(sentence(compare(leader, best, rival)))
     return tuple(said)
 
 
-def _sentence(c: Comparison) -> str:
+def sentence(c: Comparison) -> str:
+    """Return what the better of two checkpoints gains and loses against the other."""
     against = f"Against step {c.worse.step}, step {c.better.step}"
     if not c.is_sum:
         each = ", ".join(f"{name} {ours:.4f} against {theirs:.4f}" for name, ours, theirs in c.terms)

@@ -112,7 +112,8 @@ def _score(entry: JournalEntry) -> ScoreGiven:
     )
 
 
-def _finding(entry: JournalEntry) -> FindingMade:
+def finding_of(entry: JournalEntry) -> FindingMade:
+    """Return the finding that an entry of the journal tells of."""
     data = entry.data
     return FindingMade(
         entry.step, data["strategy"], data["name"], data["severity"], data["message"], data.get("evidence") or {}
@@ -127,13 +128,14 @@ def _proposal(entry: JournalEntry) -> ProposalMade:
     )
 
 
-def _error(entry: JournalEntry) -> Mapping[str, Any]:
+def error_of(entry: JournalEntry) -> Mapping[str, Any]:
+    """Return the failure of a strategy that an entry of the journal tells of."""
     return {"step": entry.step, **{name: entry.data.get(name) for name in _ERROR}}
 
 
 _MAKERS: Mapping[str, Callable[[JournalEntry], Any]] = {
     "score": _score,
-    "finding": _finding,
+    "finding": finding_of,
     "proposal": _proposal,
-    "error": _error,
+    "error": error_of,
 }

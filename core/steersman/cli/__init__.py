@@ -13,6 +13,11 @@ from steersman.spelling import nearest
 _COMMANDS = {
     "demo": ("steersman.cli.demo:demo", "Train a tiny GPT-2 under supervision: a real fault, a real correction."),
     "replay": ("steersman.cli.replay:replay", "Say what the strategies would have decided in a finished run."),
+    "compare": (
+        "steersman.cli.compare:compare",
+        "Show side by side which checkpoints strategies keep in finished runs, and how those did.",
+    ),
+    "check": ("steersman.cli.check:check", "Exit with 1 where a run shows ill health: for CI pipelines."),
     "explain": (
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",

@@ -9,6 +9,7 @@ import click
 
 from steersman.checkpoints import Checkpoint
 from steersman.cli import as_json
+from steersman.cli.explain_replay import explain_from_a_replay, is_told_by_a_journal, show_step
 from steersman.cli.terminal import console, print_json, show_section, show_title
 from steersman.explain import Chapter, ranking_told
 from steersman.explain import explain as told
@@ -22,21 +23,30 @@ from steersman.readers.run_directory import find_journal
 
 @click.command(short_help="Tell why the best checkpoint is the best and why each value changed.")
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--step", type=click.IntRange(0), help="Tell of this step alone: its scores, findings and proposals.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
-def explain(run: Path, as_object: bool) -> None:
+def explain(run: Path, step: int | None, as_object: bool) -> None:
     """Tell from the journal of RUN, a run directory or a journal.jsonl, why the best checkpoint is the best, why
-    each value changed, what was refused, and how the run ended. A run that was killed has a journal too.
+    each value changed, what was refused, and how the run ended. A run that was killed has a journal too. Of a run
+    that Steersman never supervised, what the default strategies would have said is told, from a replay of its log.
 
     \b
     Examples:
       steersman explain out
+      steersman explain out --step 500
       steersman explain out/steersman/journal.jsonl --json
     """
+    if run.exists() and not is_told_by_a_journal(run):
+        explain_from_a_replay(run, step, as_object=as_object)
+        return
     journal = journal_of(run)
     entries = current(journal)
     if not entries:
         raise UnreadableRun(journal, "it holds no entry of Steersman's journal")
     entries += kept_copies(entries, journal)
+    if step is not None:
+        show_step(run, entries, ranking_told(entries), step, supervised=True, as_object=as_object)
+        return
     chapters = told(entries, lambda checkpoint: is_there(checkpoint, journal))
     if as_object:
         print_json(as_object_of(journal, entries, chapters))
