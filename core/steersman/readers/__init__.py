@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from steersman.readers import files, run_directory
@@ -12,16 +13,18 @@ from steersman.readers.recording import Recording, UnreadableRun
 __all__ = ["Recording", "UnreadableRun", "find", "read"]
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a file or a run directory, whose format is told by its content.
 
+    `own` is the `metrics:` of a config, by the names that the log itself has. It comes before our own mapping of names;
+    a trainer state and a journal are already in the one spelling, so there it is left to the caller.
     Raises UnreadableRun with a sentence that says what is wrong and what would be read.
     """
     try:
         if path.is_dir():
-            return run_directory.read(path)
+            return run_directory.read(path, own)
         if path.is_file():
-            return files.read(path)
+            return files.read(path, own)
         is_there = path.exists()
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None

@@ -8,12 +8,12 @@ epoch went on while the step went back, the log counts steps anew in each epoch,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from steersman.readers.layouts import ORDER, Layout, Part, layout_of
+from steersman.readers.layouts import ORDER, Layout, by_place, layout_of
 from steersman.readers.names import Stage
 from steersman.records import Kind, Record, number
 
@@ -22,108 +22,125 @@ _FLOAT = {float}
 
 
 @define
-class _Open:
-    """The record of a step that more rows may add to."""
-
-    metrics: dict[str, float]
-    epoch: float | None
-    elapsed: float | None
-    dropped: tuple[str, ...]
-
-
-@define
 class Assembly:
-    """Takes rows, one after the other, and has the records at the end."""
+    """Takes rows, one after the other, and has the records at the end. `make` returns the layout of a row's keys."""
 
     _make: Callable[[tuple[str, ...]], Layout] = layout_of
-    _records: list[tuple[Stage, Record]] = field(factory=list[tuple[Stage, Record]])
-    _layouts: dict[tuple[str, ...], Layout] = field(factory=dict[tuple[str, ...], Layout])
-    _open: dict[Stage, _Open] = field(factory=dict[Stage, _Open])
+    _records: list[Record] = field(factory=list[Record])
+    _stages: list[Stage] = field(factory=list[Stage])
+    _layouts: dict[object, Layout] = field(factory=dict[object, Layout])
+    _open: dict[Stage, int] = field(factory=dict[Stage, int])
     _step: int = 0
-    _before: int = 0
+    _shift: int = 0
     _highest: int = -1
     _epoch: float | None = None
     _first_epoch: float | None = None
 
     def layout(self, keys: tuple[str, ...]) -> Layout:
-        """Return the layout of these keys, made once."""
+        """Return the layout of rows that are mappings with these keys."""
         found = self._layouts.get(keys)
         if found is None:
             found = self._layouts[keys] = self._make(keys)
         return found
 
-    def add(self, row: Mapping[str, object], layout: Layout) -> None:
-        """Take a row with the keys of `layout`. None is no value; one without a step is of the step before it."""
-        epoch = number(row[layout.epoch]) if layout.epoch is not None else None
-        step = self._step_of(row, layout, epoch)
+    def layout_by_place(self, keys: tuple[str, ...]) -> Layout:
+        """Return the layout of rows that are sequences in the order of these keys."""
+        found = self._layouts[("by place", keys)] = by_place(self._make(keys), keys)
+        return found
+
+    def add(self, row: Any, layout: Layout) -> None:
+        """Take a row of `layout`. None is no value; a row without a step is of the step before it."""
+        epoch = None if layout.epoch is None else row[layout.epoch]
+        epoch = epoch if epoch is None or type(epoch) is float else number(epoch)
+        told = None if layout.step is None else row[layout.step]
+        step = told if type(told) is int else self._step_of(number(told), epoch, layout)
+        step += self._shift + layout.from_zero
         if step < self._highest:
             step = self._gone_back(step, epoch, layout)
         if step != self._step:
             self._close()
             self._step = step
-        self._highest = max(self._highest, step)
-        layout.latest, self._epoch = step, epoch if epoch is not None else self._epoch
-        elapsed = seconds(row[layout.elapsed]) if layout.elapsed is not None else None
+        if step > self._highest:
+            self._highest = step
+        layout.latest = step
+        if epoch is not None:
+            self._epoch = epoch
+        elapsed = None if layout.elapsed is None else row[layout.elapsed]
+        elapsed = elapsed if elapsed is None or type(elapsed) is float else seconds(elapsed)
         for part in layout.parts:
-            self._put(row, part, epoch, elapsed)
+            values = part.pick(row)
+            dropped: tuple[str, ...] = ()
+            if set(map(type, values)) == _FLOAT:
+                metrics = cast("dict[str, float]", dict(zip(part.names, values, strict=True)))
+            else:
+                metrics, dropped = _numbers(part.names, values)
+            if metrics or dropped:
+                kind: Kind = "eval" if part.stage == "test" else part.stage
+                self._put(part.stage, Record(step, kind, metrics, epoch, elapsed, (), dropped))
 
     def records(self) -> tuple[Record, ...]:
         """Return the records. A test set that was evaluated along the way, where no other was, is the evaluation."""
         self._close()
-        evaluates = any(stage == "eval" for stage, _ in self._records)
-        tested = {record.step for stage, record in self._records if stage == "test"}
-        leaves_out = evaluates or len(tested) < 2
-        return tuple(record for stage, record in self._records if not (leaves_out and stage == "test"))
+        if "test" not in self._stages:
+            return tuple(self._records)
+        both = list(zip(self._stages, self._records, strict=True))
+        tested = {record.step for stage, record in both if stage == "test"}
+        leaves_out = "eval" in self._stages or len(tested) < 2
+        return tuple(record for stage, record in both if not (leaves_out and stage == "test"))
 
-    def _step_of(self, row: Mapping[str, object], layout: Layout, epoch: float | None) -> int:
-        told = number(row[layout.step]) if layout.step is not None else None
+    def _step_of(self, told: float | None, epoch: float | None, layout: Layout) -> int:
+        """Return the step that a row tells: as a number, else that of the row before it, else by its epoch."""
         if told is not None and math.isfinite(told):
-            return int(told) + self._before + layout.from_zero
+            return int(told)
         if self._highest >= 0 and (self._first_epoch is None or epoch is None):
-            return self._step
+            return self._step - self._shift - layout.from_zero
         if epoch is None or not math.isfinite(epoch):
             return 0
         if self._first_epoch is None:
             self._first_epoch = epoch
-        return int(epoch) + (self._first_epoch == 0)
+        return int(epoch) + (self._first_epoch == 0) - layout.from_zero
 
     def _gone_back(self, step: int, epoch: float | None, layout: Layout) -> int:
         """Return the step after what it supersedes is left out."""
         others = [other for other in self._layouts.values() if other.latest > step]
-        if not any(not layout.metrics.isdisjoint(other.metrics) for other in others):
+        if all(layout.metrics.isdisjoint(other.metrics) for other in others):
             return step  # logged late, or counted in another unit
         if epoch is not None and self._epoch is not None and int(epoch) > int(self._epoch):
-            began, self._before = self._before, self._highest
-            return step - began + self._before
+            added, self._shift = self._highest - self._shift, self._highest
+            return step + added
         self._close()
-        self._records = [told for told in self._records if told[1].step < step]
+        kept = [i for i, record in enumerate(self._records) if record.step < step]
+        self._records = [self._records[i] for i in kept]
+        self._stages = [self._stages[i] for i in kept]
         for other in others:
             other.latest = -1
         self._highest = step
         return step
 
-    def _put(self, row: Mapping[str, object], part: Part, epoch: float | None, elapsed: float | None) -> None:
-        values = [row[key] for key in part.keys]
-        dropped: tuple[str, ...] = ()
-        if set(map(type, values)) == _FLOAT:
-            metrics = cast("dict[str, float]", dict(zip(part.names, values, strict=True)))
-        else:
-            metrics, dropped = _numbers(part.names, values)
-        opened = self._open.get(part.stage)
-        if opened is None:
-            self._open[part.stage] = _Open(metrics, epoch, elapsed, dropped)
-        else:
-            opened.metrics.update(metrics)
-            opened.epoch = epoch if epoch is not None else opened.epoch
-            opened.elapsed = elapsed if elapsed is not None else opened.elapsed
-            opened.dropped = tuple(dict.fromkeys((*opened.dropped, *dropped)))
+    def _put(self, stage: Stage, record: Record) -> None:
+        at = self._open.get(stage)
+        if at is None:
+            self._open[stage] = len(self._records)
+            self._records.append(record)
+            self._stages.append(stage)
+            return
+        first = self._records[at]
+        self._records[at] = evolve(
+            first,
+            metrics={**first.metrics, **record.metrics},
+            epoch=first.epoch if record.epoch is None else record.epoch,
+            elapsed=first.elapsed if record.elapsed is None else record.elapsed,
+            dropped=tuple(dict.fromkeys((*first.dropped, *record.dropped))),
+        )
 
     def _close(self) -> None:
-        for stage in ORDER:
-            if (told := self._open.get(stage)) and (told.metrics or told.dropped):
-                kind: Kind = "eval" if stage == "test" else stage
-                record = Record(self._step, kind, told.metrics, told.epoch, told.elapsed, (), told.dropped)
-                self._records.append((stage, record))
+        """Put the records of a step in order: what was trained, then what was evaluated."""
+        if len(self._open) > 1:
+            at = min(self._open.values())
+            stages = self._stages[at:]
+            order = sorted(range(len(stages)), key=lambda i: ORDER.index(stages[i]))
+            self._records[at:] = [self._records[at + i] for i in order]
+            self._stages[at:] = [stages[i] for i in order]
         self._open.clear()
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ _WALL = "_runtime"
 _LIGHTNING = "hparams.yaml"
 
 
-def read(path: Path, files: Sequence[Path]) -> Recording:
+def read(path: Path, files: Sequence[Path], own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of the run whose event files these are; one that is cut short is read up to there.
 
     Raises UnreadableRun where none of them can be read.
@@ -43,7 +44,7 @@ def read(path: Path, files: Sequence[Path]) -> Recording:
     if failures and len(failures) == len(files):
         raise UnreadableRun(path, "; ".join(failures))
     is_lightning = "epoch" in latest and (files[0].parent / _LIGHTNING).exists()
-    assembly = Assembly(lightning.layout_of if is_lightning else layout_of)
+    assembly = Assembly(partial(lightning.layout_of if is_lightning else layout_of, own=own))
     for step in sorted(steps):
         row: dict[str, object] = {**steps[step], "step": step}
         assembly.add(row, assembly.layout(tuple(row)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from steersman.readers import content, events, journal, json_rows, tables, trainer_state
@@ -16,7 +17,7 @@ NO_LOG = (
 )
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a file. Raises UnreadableRun where it is no log, or one that cannot be read."""
     start = content.head(path, 128)
     if start.startswith(content.LFS):
@@ -34,13 +35,14 @@ def read(path: Path) -> Recording:
         case "object":
             return trainer_state.read(path)
         case "events":
-            return events.read(path, [path])
+            return events.read(path, [path], own)
         case "table":
-            return tables.read(path, found.format)
+            return tables.read(path, found.format, own)
         case "array":
-            return json_rows.read_array(path, found.format)
+            return json_rows.read_array(path, found.format, own)
         case "lines":
-            return journal.read(path) if found.format == "journal" else json_rows.read_lines(path, found.format)
+            is_ours = found.format == "journal"
+            return journal.read(path) if is_ours else json_rows.read_lines(path, found.format, own)
 
 
 def _is_short_object(path: Path, start: bytes) -> bool:

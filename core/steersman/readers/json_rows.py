@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import orjson
 
 from steersman.readers import content
 from steersman.readers.assembling import Assembly
+from steersman.readers.layouts import layout_of
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
@@ -18,15 +20,15 @@ from steersman.records import number
 LONGEST_LINE = 64 * 2**20
 
 
-def read_lines(path: Path, log: Format) -> Recording:
+def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a log with an object a line; a last line that is cut is left out.
 
     Raises UnreadableRun for a line that is no object, or is longer than any log's.
     """
-    return _recording(path, log, _lines(path))
+    return _recording(path, log, _lines(path), own)
 
 
-def read_array(path: Path, log: Format) -> Recording:
+def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a log that is one JSON array of objects. Raises UnreadableRun where it is none."""
     with content.opened(path) as file:
         text = file.read()
@@ -37,11 +39,13 @@ def read_array(path: Path, log: Format) -> Recording:
     if not isinstance(rows, list):
         raise UnreadableRun(path, f"expected a JSON array of objects, got {type(rows).__name__}")
     found = (cast("dict[str, object]", row) for row in cast("list[object]", rows) if isinstance(row, dict))
-    return _recording(path, log, found)
+    return _recording(path, log, found, own)
 
 
-def _recording(path: Path, log: Format, rows: Iterator[Mapping[str, object]]) -> Recording:
-    assembly = Assembly()
+def _recording(
+    path: Path, log: Format, rows: Iterator[Mapping[str, object]], own: Mapping[str, str] | None
+) -> Recording:
+    assembly = Assembly(partial(layout_of, own=own))
     total: object = None
     add, layout, planned = assembly.add, assembly.layout, log == "trainer_log"
     for row in rows:

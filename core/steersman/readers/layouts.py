@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from steersman.readers import names
 from steersman.readers.names import Stage
+from steersman.records import is_own
 
 ORDER: tuple[Stage, ...] = ("train", "eval", "test", "summary")
 
 
 @frozen
 class Part:
-    """The metrics of a row that are of one stage: the keys they are found by, and what we call them."""
+    """The metrics of a row that are of one stage: their names in the log, ours, and how they are picked from a row."""
 
     stage: Stage
     keys: tuple[str, ...]
     names: tuple[str, ...]
+    pick: Callable[[Any], Sequence[object]]
 
 
 @define
 class Layout:
     """Where a row of these names has its step, epoch and time, and its parts.
 
-    `from_zero` is whether its steps count those finished before. `latest` is the step at which it came last.
+    Each is the key of a row that is a mapping, or the place in one that is a sequence. `from_zero` is whether its steps
+    count those finished before. `latest` is the step at which it came last.
     """
 
-    step: str | None
-    epoch: str | None
-    elapsed: str | None
+    step: str | int | None
+    epoch: str | int | None
+    elapsed: str | int | None
     parts: tuple[Part, ...]
     metrics: frozenset[str]
     from_zero: bool = False
     latest: int = -1
 
 
-def layout_of(keys: tuple[str, ...]) -> Layout:
-    """Return the layout of a row with these keys.
+def layout_of(keys: tuple[str, ...], own: Mapping[str, str] | None = None) -> Layout:
+    """Return the layout of a row with these keys. `own` is the user's mapping of names, which comes before ours.
 
     A metric whose name tells no stage is of the evaluation where the row has one and no training metric.
     """
-    stages = {key: _stage(key, is_summary=names.is_summary(keys)) for key in keys if names.is_metric(key)}
+    own = own or {}
+    is_summary = names.is_summary(keys)
+    stages = {key: _stage(key, own.get(key), is_summary) for key in keys if key in own or names.is_metric(key)}
     told = set(stages.values()) - {None}
     default: Stage = "eval" if told == {"eval"} else "test" if told == {"test"} else "train"
     parts: list[Part] = []
     for stage in ORDER:
-        found = _named([key for key, of in stages.items() if (of or default) == stage], stage)
+        found = _named([key for key, of in stages.items() if (of or default) == stage], stage, own)
         if found:
-            parts.append(Part(stage, tuple(found), tuple(found.values())))
+            parts.append(Part(stage, tuple(found), tuple(found.values()), _pick(tuple(found))))
     step = _first(names.STEPS, keys)
     return Layout(
         step,
@@ -61,16 +68,37 @@ def layout_of(keys: tuple[str, ...]) -> Layout:
     )
 
 
-def _stage(key: str, *, is_summary: bool) -> Stage | None:
+def by_place(layout: Layout, keys: tuple[str, ...]) -> Layout:
+    """Return the layout of rows that are sequences of values in the order of `keys`."""
+    at = {key: i for i, key in enumerate(keys)}
+    parts = tuple(evolve(part, pick=_pick(tuple(at[key] for key in part.keys))) for part in layout.parts)
+    step, epoch, elapsed = (at.get(str(key)) for key in (layout.step, layout.epoch, layout.elapsed))
+    return evolve(layout, step=step, epoch=epoch, elapsed=elapsed, parts=parts)
+
+
+def _pick(keys: Sequence[str | int]) -> Callable[[Any], Sequence[object]]:
+    pick = itemgetter(*keys)
+    return pick if len(keys) > 1 else lambda row: (pick(row),)
+
+
+def _stage(key: str, called: str | None, is_summary: bool) -> Stage | None:
+    if called is not None and called.startswith("eval_"):
+        return "eval"
     return "summary" if is_summary and names.in_summary(key) else names.stage(key)
 
 
-def _named(keys: Iterable[str], stage: Stage) -> dict[str, str]:
-    """Return our name of each key; where two would be called the same, the later keeps its own."""
+def _named(keys: Iterable[str], stage: Stage, own: Mapping[str, str]) -> dict[str, str]:
+    """Return our name of each key; of two that would be called the same the later keeps its own.
+
+    What Steersman itself logged is left out.
+    """
     found: dict[str, str] = {}
     for key in keys:
-        name = names.ours(key, stage) if stage != "summary" else names.in_summary(key) or key
-        found[key] = key if name in found.values() else name
+        name = (
+            own[key] if key in own else names.ours(key, stage) if stage != "summary" else names.in_summary(key) or key
+        )
+        if not is_own(name):
+            found[key] = key if name in found.values() else name
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
@@ -13,20 +13,20 @@ from steersman.records import Record
 from steersman.stages import ours
 
 
-def layout_of(keys: tuple[str, ...]) -> Layout:
+def layout_of(keys: tuple[str, ...], own: Mapping[str, str] | None = None) -> Layout:
     """Return the layout of a row: in an evaluation every name has the prefix `eval_`, as a live run hears it."""
-    layout = layouts.layout_of(keys)
-    layout.parts = tuple(_heard(part) for part in layout.parts)
+    layout = layouts.layout_of(keys, own)
+    layout.parts = tuple(_heard(part, own or {}) for part in layout.parts)
     layout.from_zero = True
     return layout
 
 
-def _heard(part: Part) -> Part:
+def _heard(part: Part, own: Mapping[str, str]) -> Part:
     if part.stage not in ("train", "eval"):
         return part
     found: dict[str, str] = {}
     for key in part.keys:
-        name = ours(part.stage, key)
+        name = own[key] if key in own else ours(part.stage, key)
         name = "loss" if name == "loss_step" and "train_loss" not in part.keys else name
         found[key] = key if name in found.values() else name
     return evolve(part, names=tuple(found.values()))
@@ -46,4 +46,4 @@ def with_epochs(records: Sequence[Record]) -> tuple[Record, ...]:
     is_even = len(whole) > 1 and all(ends[epoch] == (epoch + 1) * length for epoch in whole)
     if not length or not is_even or ends[max(ends)] > (max(ends) + 1) * length:
         return tuple(records)
-    return tuple(evolve(record, epoch=record.step / length) for record in records)
+    return tuple(Record(r.step, r.kind, r.metrics, r.step / length, r.elapsed, r.usage, r.dropped) for r in records)

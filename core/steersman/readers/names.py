@@ -30,6 +30,9 @@ _NOT_METRICS = frozenset(
      "total_steps", "max_steps", "total_epochs", "wall_time"}
 )  # fmt: skip
 
+OWN_TAGS = "HealthCheck/"
+"""What begins the tags that our own TensorBoard reporter writes."""
+
 _SUMMARY = re.compile(r"(?:train/)?(train_(?:runtime|loss|\w+_per_second)|total_flos)")
 _EVALUATIONS = ("val-core/", "val-aux/", "metrics/", "validation_metrics/")
 """What names begin with that are of an evaluation and are kept as they are: verl's, Ultralytics', torchtitan's."""
@@ -59,7 +62,7 @@ _TELLING = re.compile(
 
 def is_metric(name: str) -> bool:
     """Whether a name of a log is a metric, and not the step, the epoch, the time or what is planned."""
-    return name not in _NOT_METRICS
+    return name not in _NOT_METRICS and not name.startswith(OWN_TAGS)
 
 
 def is_telling(name: str) -> bool:

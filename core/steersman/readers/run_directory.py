@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ NO_RUN = (
 KEPT = Path("steersman") / "kept"
 
 
-def read(directory: Path) -> Recording:
+def read(directory: Path, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a run directory; successive checkpoints of one run are one run.
 
     The first source that can be read is taken. Raises UnreadableRun where there is none.
@@ -33,7 +33,7 @@ def read(directory: Path) -> Recording:
     except OSError as error:
         raise UnreadableRun(directory, f"it cannot be read: {error.strerror or error}") from None
     failures: list[str] = []
-    for reader in _readers(directory, found):
+    for reader in _readers(directory, found, own):
         try:
             return evolve(reader(), saved=checkpoints(directory))
         except UnreadableRun as error:
@@ -41,16 +41,16 @@ def read(directory: Path) -> Recording:
     raise UnreadableRun(directory, "; ".join(failures) or NO_RUN)
 
 
-def _readers(directory: Path, found: Sources) -> Iterator[Callable[[], Recording]]:
-    own = found.journal or find_journal(directory)
-    if own is not None:
-        yield partial(journal.read, own)
+def _readers(directory: Path, found: Sources, own: Mapping[str, str] | None) -> Iterator[Callable[[], Recording]]:
+    lines = found.journal or find_journal(directory)
+    if lines is not None:
+        yield partial(journal.read, lines)
     for state in sorted(found.states, key=_size, reverse=True):  # the longest log is in the largest file
         yield partial(trainer_state.read, state)
     for log in found.logs:
-        yield partial(files.read, log)
+        yield partial(files.read, log, own)
     if found.events:
-        yield partial(events.read, directory, found.events)
+        yield partial(events.read, directory, found.events, own)
 
 
 def _size(path: Path) -> int:

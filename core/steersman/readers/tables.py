@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import compress
 from pathlib import Path
 
 from steersman.readers import content, lightning, ultralytics
@@ -14,17 +16,20 @@ from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import Record
 
-_LAYOUTS: dict[Format, Callable[[tuple[str, ...]], Layout]] = {"lightning": lightning.layout_of}
+_LAYOUTS: dict[Format, Callable[..., Layout]] = {
+    "lightning": lightning.layout_of,
+    "ultralytics": ultralytics.layout_of,
+}
 _FINISH: dict[Format, Callable[[tuple[Record, ...]], tuple[Record, ...]]] = {
     "lightning": lightning.with_epochs,
     "ultralytics": ultralytics.with_losses,
 }
 
 
-def read(path: Path, log: Format) -> Recording:
+def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a table; an empty cell is no value, and a last row that is cut is left out."""
-    assembly = Assembly(_LAYOUTS.get(log, layout_of))
-    layouts: dict[tuple[bool, ...], tuple[Layout, tuple[str, ...], tuple[int, ...]]] = {}
+    assembly = Assembly(partial(_LAYOUTS.get(log, layout_of), own=own))
+    layouts: dict[tuple[bool, ...], tuple[Layout, list[bool]]] = {}
     with content.opened(path) as file:
         rows = csv.reader(_whole_lines(io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")))
         try:
@@ -33,15 +38,16 @@ def read(path: Path, log: Format) -> Recording:
                 filled = tuple(map(bool, row))
                 known = layouts.get(filled)
                 if known is None:
-                    at = tuple(i for i, is_filled in enumerate(filled) if is_filled and i < len(header) and header[i])
-                    keys = tuple(header[i] for i in at)
-                    known = layouts[filled] = assembly.layout(keys), keys, at
-                layout, keys, at = known
-                cells = [row[i] for i in at]
+                    columns = [bool(name) and is_filled for name, is_filled in zip(header, filled, strict=False)]
+                    keys = tuple(compress(header, columns))
+                    known = layouts[filled] = assembly.layout_by_place(keys), columns
+                layout, columns = known
+                cells = compress(row, columns)
                 try:
-                    assembly.add(dict(zip(keys, map(float, cells), strict=True)), layout)
+                    values: list[object] = list(map(float, cells))
                 except ValueError:
-                    assembly.add(dict(zip(keys, map(_value, cells), strict=True)), layout)
+                    values = list(map(_value, compress(row, columns)))
+                assembly.add(values, layout)
         except csv.Error as error:
             raise UnreadableRun(path, f"line {rows.line_num} is no row of a table: {error}") from None
     records = _FINISH.get(log, tuple)(assembly.records())

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
+from steersman.readers import layouts
+from steersman.readers.layouts import Layout
 from steersman.records import Record
+
+
+def layout_of(keys: tuple[str, ...], own: Mapping[str, str] | None = None) -> Layout:
+    """Return the layout of a row, in which `time` is that of the training so far."""
+    return evolve(layouts.layout_of(keys, own), elapsed="time" if "time" in keys else None)
 
 
 def with_losses(records: Sequence[Record]) -> tuple[Record, ...]:
