@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from steersman.integrations.transformers.supervise import supervise
     from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
+    from steersman.late_entries import LateScore
+    from steersman.late_scores import record
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
     from steersman.run import Adjustment, Run
@@ -51,6 +53,7 @@ __all__ = [
     "Finding",
     "Hyperparameter",
     "JournalEntry",
+    "LateScore",
     "LightningCallback",
     "Loop",
     "Record",
@@ -73,6 +76,7 @@ __all__ = [
     "Window",
     "attach",
     "hookimpl",
+    "record",
     "replay",
     "reward_gate",
     "state",
@@ -94,6 +98,8 @@ _MODULES = {
     "integrations.transformers.supervise": ("supervise",),
     "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
+    "late_entries": ("LateScore",),
+    "late_scores": ("record",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),
     "run": ("Adjustment", "Run"),

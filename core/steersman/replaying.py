@@ -14,6 +14,7 @@ from steersman.control import Recorded
 from steersman.history import History, WritableHistory
 from steersman.hyperparameters import SAFER, Entry, OnPaper, base_of
 from steersman.journal import Journal, JournalEntry
+from steersman.late_hearing import RecordedLate
 from steersman.loaded import Loaded
 from steersman.loading import load
 from steersman.readers import Recording
@@ -73,9 +74,11 @@ def replay(
     journal.subscribers.append(entries.append)
     progress, history = Progress(), WritableHistory()
     known = {**recording.values, **(values or {})}
+    late = RecordedLate(dict(recording.late_heard))
     supervisor = Supervisor(
         settings,
         strategies,
+        late=late,
         plan=recording.plan,
         registry=on_paper(known, recording, settings, history, progress),
         journal=journal,
@@ -102,6 +105,7 @@ def replay(
     for step, saved in recording.saved.items():
         supervisor.ranking.mark_saved(step, saved)
     told = supervisor.end()
+    told |= supervisor.late.hear_after((*late.left(), *recording.late_left))
     return Replay(recording, settings, tuple(entries), told, without)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from steersman.late_entries import LateScore, left_unheard
 from steersman.readers import journal, trainer_state
 from steersman.readers.recording import Recording, UnreadableRun
 
@@ -45,7 +46,15 @@ def read(directory: Path) -> Recording:
             failures.append(str(error))
     if not recordings:
         raise UnreadableRun(directory, "; ".join(failures))
-    return evolve(max(recordings, key=lambda r: len(r.records)), saved=saved)
+    return evolve(max(recordings, key=lambda r: len(r.records)), saved=saved, late_left=_late_of(found))
+
+
+def _late_of(found: Path | None) -> tuple[LateScore, ...]:
+    """Return what was recorded of a run that was never supervised."""
+    try:
+        return left_unheard(journal.current(found)) if found is not None else ()
+    except UnreadableRun:
+        return ()
 
 
 def find_journal(path: Path) -> Path | None:
