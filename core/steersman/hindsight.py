@@ -59,6 +59,15 @@ def ranking_of(
     return ranking
 
 
+def saved_told(entries: Iterable[JournalEntry]) -> dict[int, str]:
+    """Return where the checkpoint of each step was saved; one that a later save wrote over is left out."""
+    steps: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind == "checkpoint_saved":
+            steps[str(entry.data["path"])] = entry.step
+    return {step: path for path, step in steps.items()}
+
+
 def evaluated(records: Iterable[Record]) -> dict[int, dict[str, float]]:
     """Return the metrics of each evaluated step, merged."""
     found: dict[int, dict[str, float]] = {}
@@ -113,7 +122,7 @@ def rival_of(ranking: Ranking) -> Checkpoint | None:
     if leader is None or not ranked:
         return None
     is_other = lowest is not None and lowest.step != ranked[0].step and leader in lowest.scores
-    if is_other and ranking.barrier(lowest) is None:
+    if lowest is not None and is_other and ranking.barrier(lowest) is None:
         return lowest
     return ranked[1] if len(ranked) > 1 else None
 

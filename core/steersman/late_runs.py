@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steersman.readers import UnreadableRun, read
 from steersman.readers.journal import current
-from steersman.readers.run_directory import JOURNAL, checkpoints, find_journal
+from steersman.readers.run_directory import JOURNAL, any_journal, checkpoints
 
 _WEIGHED = frozenset({"score", "unscored", "checkpoint_saved"})
 
@@ -18,7 +18,7 @@ def journal_and_steps(run: Path) -> tuple[Path, frozenset[int]]:
     """
     if not run.exists():
         raise UnreadableRun(run, "there is no such file or directory")
-    found = find_journal(run)
+    found = any_journal(run)
     if found is None and not run.is_dir():
         raise UnreadableRun(run, "expected a run directory or a journal.jsonl")
     entries = current(found) if found is not None else []
@@ -27,14 +27,14 @@ def journal_and_steps(run: Path) -> tuple[Path, frozenset[int]]:
     steps |= {entry.step for entry in entries if entry.kind == "record" and entry.data["of"] == "eval"}
     folder = run if run.is_dir() else run.parent.parent if run.parent.name == JOURNAL.parent.name else run.parent
     if begin is None:
-        steps |= _never_supervised(folder)
+        steps = _never_supervised(folder, steps)
     elif begin.step > 0:  # it was trained up to there without Steersman
         steps |= checkpoints(folder).keys()
     return found or run / JOURNAL, frozenset(steps)
 
 
-def _never_supervised(folder: Path) -> set[int]:
-    saved = set(checkpoints(folder))
+def _never_supervised(folder: Path, known: set[int]) -> set[int]:
+    saved = {*known, *checkpoints(folder)}
     try:
         recording = read(folder)
     except UnreadableRun:

@@ -11,12 +11,14 @@ from attrs import define, evolve, field, frozen
 from steersman.config import Config, ConfigError, read
 from steersman.config.reading import Source
 from steersman.control import Recorded
+from steersman.hindsight import evaluated, ranking_of
 from steersman.history import History, WritableHistory
 from steersman.hyperparameters import SAFER, Entry, OnPaper, base_of
 from steersman.journal import Journal, JournalEntry
 from steersman.late_hearing import RecordedLate
 from steersman.loaded import Loaded
 from steersman.loading import load
+from steersman.ranking import Ranking
 from steersman.readers import Recording
 from steersman.readers import read as read_run
 from steersman.readers.recording import plan_of
@@ -39,6 +41,15 @@ class Replay:
     entries: tuple[JournalEntry, ...]
     summary: Mapping[str, Any]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def ranking(self) -> Ranking:
+        """The ranking that the replay comes to, behind what its config requires."""
+        order = tuple(use.name for use in self.config.use)
+        recording, requires = self.recording, self.config.require
+        return ranking_of(
+            self.entries, order, recording.saved, requires=requires, evaluated=evaluated(recording.records)
+        )
 
     def of(self, kind: str) -> tuple[JournalEntry, ...]:
         """Return the entries of one kind: `score`, `finding`, `proposal`, `error`, ..."""

@@ -11,7 +11,7 @@ from attrs import frozen
 from steersman import recurring
 from steersman.arbiter import Ruling
 from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
-from steersman.hindsight import Comparison, compare, count, listed, ranking_of, rival_of
+from steersman.hindsight import Comparison, compare, count, listed, rival_of
 from steersman.ranking import Ranking
 from steersman.replaying import Replay
 from steersman.schedule import cadence
@@ -46,8 +46,7 @@ class Row:
 
 def view_of(replay: Replay, given: Mapping[str, float]) -> View:
     """Return what is to be told of a replay."""
-    order = tuple(use.name for use in replay.config.use)
-    return View(replay, ranking_of(replay.entries, order, replay.recording.saved), given)
+    return View(replay, replay.ranking, given)
 
 
 def what_was_read(view: View) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import cattrs
 
 from steersman import journal
 from steersman.control import Said
+from steersman.hindsight import saved_told
 from steersman.journal import JournalEntry
 from steersman.late_entries import heard_in, left_unheard
 from steersman.readers.recording import Recording, Resumed, UnreadableRun, plan_of
@@ -28,7 +29,7 @@ def read(path: Path) -> Recording:
         raise UnreadableRun(path, "it holds no run of Steersman's journal")
     records = tuple(_record(entry.step, entry.data) for entry in entries if entry.kind == "record")
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
-    saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
+    saved = saved_told(entries)
     values, config = begin.data.get("values", {}), begin.data.get("config")
     checks = [entry for entry in reversed(entries) if entry.kind == "check"]
     at = {entry.step: entry.data.get("values", {}) for entry in checks}  # the first of a step, if it has two

@@ -46,7 +46,9 @@ def read(directory: Path) -> Recording:
             failures.append(str(error))
     if not recordings:
         raise UnreadableRun(directory, "; ".join(failures))
-    return evolve(max(recordings, key=lambda r: len(r.records)), saved=saved, late_left=_late_of(found))
+    return evolve(
+        max(recordings, key=lambda r: len(r.records)), saved=saved, late_left=_late_of(any_journal(directory))
+    )
 
 
 def _late_of(found: Path | None) -> tuple[LateScore, ...]:
@@ -58,11 +60,26 @@ def _late_of(found: Path | None) -> tuple[LateScore, ...]:
 
 
 def find_journal(path: Path) -> Path | None:
-    """Return the journal of a run directory, or of the file or folder itself."""
+    """Return the journal of a supervised run: of its directory, or the file or folder itself."""
+    found = any_journal(path)
+    return None if found is None or _has_only_late_scores(found) else found
+
+
+def any_journal(path: Path) -> Path | None:
+    """Return the same, also where it only holds late scores of a run that was never supervised."""
     for candidate in (path / JOURNAL, path / JOURNAL.name, path):
         if candidate.is_file() and candidate.suffix == ".jsonl":
             return candidate
     return None
+
+
+def _has_only_late_scores(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            first = next((line for line in file if b'"late_score"' not in line), None)
+            return first is None and file.tell() > 0
+    except OSError:
+        return False
 
 
 def checkpoints(directory: Path) -> dict[int, str]:
