@@ -33,6 +33,8 @@ from steersman.control import Recorded, Said
 from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
+from steersman.late_entries import LateScore
+from steersman.late_hearing import RecordedLate
 from steersman.loading import installed, load
 from steersman.outcomes import Label
 from steersman.outcomes import Settings as OutcomeSettings
@@ -363,6 +365,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
         registry=Registry(Entry(name, handle, "live", safer="down") for name, handle in handles.items()),
         journal=journal,
         control=Recorded({20: Said(reverts=True)}),
+        late=RecordedLate({(20, "scheduled"): (LateScore(10, {"safety": 0.9}),)}),
         recovery=Recovery(config.recovery, OnPaperSnapshots()),
     )
     supervisor.begin()
@@ -375,6 +378,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
     supervisor.end()
     supervisor.close()
     journal.close()
+    steersman.record(tmp_path, 10, by="a test", safety=0.9)
     found: defaultdict[str, set[str]] = defaultdict(set)
     for entry in entries_of(journal.path or tmp_path):
         found[entry.kind] |= set(entry.data) - {"time"}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from steersman.integrations.transformers.supervise import supervise
     from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
+    from steersman.late_entries import LateScore
+    from steersman.late_scores import record
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
     from steersman.replaying_many import Replays, replay_many
@@ -53,6 +55,7 @@ __all__ = [
     "Finding",
     "Hyperparameter",
     "JournalEntry",
+    "LateScore",
     "LightningCallback",
     "Loop",
     "Record",
@@ -77,6 +80,7 @@ __all__ = [
     "Window",
     "attach",
     "hookimpl",
+    "record",
     "replay",
     "replay_many",
     "reward_gate",
@@ -99,6 +103,8 @@ _MODULES = {
     "integrations.transformers.supervise": ("supervise",),
     "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
+    "late_entries": ("LateScore",),
+    "late_scores": ("record",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),
     "replaying_many": ("Replays", "replay_many"),

@@ -42,6 +42,12 @@ class Asking:
         """Whether all runs are asked the same: a supervised run is not asked as it was."""
         return self.config is not None or bool(self.use)
 
+    @property
+    def metric_names(self) -> Mapping[str, str]:
+        """The `metrics:` of the config that was given, by the names that a log has."""
+        self.prepare()
+        return self._settings.metrics if self._settings is not None else {}
+
     def prepare(self) -> None:
         """Read the config that was given. Raises ConfigError with every fault of it and of its strategies."""
         if self.is_given and self._settings is None:

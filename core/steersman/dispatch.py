@@ -100,10 +100,15 @@ class Dispatch:
         finally:
             self._is_telling = False
 
-    def scores(self, run: Run, checkpoint: Checkpoint) -> dict[str, Score]:
-        """Return the score of each scorer with an opinion, in config order; each is asked of metrics of its own."""
+    def scores(self, run: Run, checkpoint: Checkpoint, *, late: bool = False) -> dict[str, Score]:
+        """Return the score of each scorer with an opinion, in config order; each is asked of metrics of its own.
+
+        After a `late` metric only those are asked whose score is a function of the metrics alone.
+        """
         given: dict[str, Score] = {}
         for call in self._calls["score_checkpoint"]:
+            if late and not call.loaded.scores_late:
+                continue
             loaded, answer = call.loaded, self._timed("score_checkpoint", call, run, checkpoint.copied())
             if answer is None:
                 continue

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from steersman import recurring
 from steersman.checkpoints import Checkpoint
-from steersman.hindsight import ranking_of, why_best
+from steersman.hindsight import listed, ranking_of, saved_told, why_best
 from steersman.journal import JournalEntry
+from steersman.late_entries import heard_in, recorded_in
 from steersman.lifetime import begin_of, how_it_went
 from steersman.ranking import Ranking, exists
 from steersman.recurring import proposals_told
 from steersman.reporters.console import moved, outcome
+from steersman.requirements import requirements_of
+from steersman.rescoring import asked_again
 
 _NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})
 
@@ -32,10 +35,12 @@ def explain(entries: Sequence[JournalEntry], is_there: Callable[[Checkpoint], bo
 
     It works on the journal of a run that was killed. `is_there` says whether a saved checkpoint still exists.
     """
-    ranking = ranking_told(entries)
+    problems: list[str] = []
+    ranking = ranking_told(entries, problems)
     chapters = (
         Chapter("The run", how_it_went(entries)),
-        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, is_there))),
+        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, is_there), *problems)),
+        Chapter("What came late", tuple(late_told(entries))),
         Chapter("What was noticed", _noticed(entries)),
         Chapter("Why each value changed", _changes(entries)),
         Chapter("What it would have changed", proposals_told(entries, ("advised",))),
@@ -52,14 +57,35 @@ def explain(entries: Sequence[JournalEntry], is_there: Callable[[Checkpoint], bo
     return tuple(chapter for chapter in chapters if chapter.sentences)
 
 
-def ranking_told(entries: Sequence[JournalEntry]) -> Ranking:
-    """Return the ranking of a journal: its scores in config order, and where it says checkpoints were saved."""
+def ranking_told(entries: Sequence[JournalEntry], problems: list[str] | None = None) -> Ranking:
+    """Return the ranking of a journal: its scores in config order, and where it says checkpoints were saved.
+
+    It has what came late and what the run requires. Where a late score could not be scored, `problems` says why.
+    """
     begin = begin_of(entries)
     order = tuple(str(strategy["name"]) for strategy in begin.get("strategies", ()))
-    saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
-    ranking = ranking_of(entries, order, saved)
+    saved = saved_told(entries)
+    config: Mapping[str, Any] = begin.get("config") or {}
+    ranking = ranking_of(entries, order, saved, requires=requirements_of(config.get("score"), []))
     ranking.saved = saved
+    said = asked_again(ranking, entries)
+    if problems is not None:
+        problems += said
     return ranking
+
+
+def late_told(entries: Sequence[JournalEntry]) -> Iterator[str]:
+    """Yield a sentence for each late score, with the check that heard it."""
+    heard = [(step, late) for (step, _), scores in heard_in(entries).items() for late in scores]
+    for late in recorded_in(entries):
+        at = next((step for step, other in heard if other == late), None)
+        if at is not None:
+            heard.remove((at, late))
+        metrics = listed([f"{name} {value:.6g}" for name, value in late.metrics.items()])
+        by = f" by {late.by}" if late.by else ""
+        yield f"Step {late.step}: {metrics}{by}, " + (
+            f"heard at step {at}." if at is not None else "heard by no check."
+        )
 
 
 def _kept(ranking: Ranking, is_there: Callable[[Checkpoint], bool]) -> tuple[str, ...]:

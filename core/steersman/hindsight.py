@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -11,35 +11,78 @@ from attrs import field, frozen
 from steersman.checkpoints import Checkpoint, TrainLoss
 from steersman.decisions import Score
 from steersman.journal import JournalEntry
+from steersman.late_entries import heard_in, newest_by_step, recorded_in
 from steersman.ranking import Ranking
+from steersman.records import Record
+from steersman.requirements import Barrier, Requirement
+
+_TOLD = 5
+"""How many checkpoints of one kind are told of."""
 
 
 def ranking_of(
-    entries: Iterable[JournalEntry], order: tuple[str, ...] = (), saved: Mapping[int, str] | None = None
+    entries: Iterable[JournalEntry],
+    order: tuple[str, ...] = (),
+    saved: Mapping[int, str] | None = None,
+    *,
+    requires: tuple[Requirement, ...] = (),
+    evaluated: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Ranking:
     """Return the ranking that the `score` and `unscored` entries tell of; it needs no `end` entry.
 
     `order` are the scorers in config order; a scorer that is not in it comes after, in order of appearance.
-    `saved` are checkpoint directories by step.
+    `saved` are checkpoint directories by step. `requires` is what a checkpoint must have, of the metrics `evaluated`
+    by step where the entries have no records, and of those that came late.
     """
+    told = list(entries)
     found: dict[int, tuple[Mapping[str, Any], dict[str, Score]]] = {}
     names = dict.fromkeys(order)
-    for entry in entries:
+    for entry in told:
         if entry.kind == "score":
             _, scores = found.setdefault(entry.step, (entry.data, {}))
             scores[entry.data["strategy"]] = _score(entry.data)
             names.setdefault(entry.data["strategy"])
         elif entry.kind == "unscored":
             found.setdefault(entry.step, (entry.data, {}))
-    ranking = Ranking(tuple(names))
-    paths = saved or {}
-    for step, (data, scores) in found.items():
+    ranking = Ranking(tuple(names), requires)
+    late = recorded_in(told) or [score for scores in heard_in(told).values() for score in scores]
+    ranking.late.update(newest_by_step(late))
+    paths, whole = saved or {}, evaluated if evaluated is not None else _evaluated_in(told)
+    for step, (data, given) in found.items():
         loss = data.get("train_loss")
         metrics = data.get("metrics") or {"eval_loss": data.get("eval_loss")}
         known = {name: value for name, value in metrics.items() if value is not None}
         train_loss = TrainLoss(**loss) if loss else None
-        ranking.add(Checkpoint(step, data.get("epoch"), known, train_loss, scores, paths.get(step)))
+        scores = {name: given[name] for name in names if name in given}
+        metrics = {**whole.get(step, {}), **known}
+        ranking.add(Checkpoint(step, data.get("epoch"), metrics, train_loss, scores, paths.get(step)))
     return ranking
+
+
+def saved_told(entries: Iterable[JournalEntry]) -> dict[int, str]:
+    """Return where the checkpoint of each step was saved; one that a later save wrote over is left out."""
+    steps: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind == "checkpoint_saved":
+            steps[str(entry.data["path"])] = entry.step
+    return {step: path for path, step in steps.items()}
+
+
+def evaluated(records: Iterable[Record]) -> dict[int, dict[str, float]]:
+    """Return the metrics of each evaluated step, merged."""
+    found: dict[int, dict[str, float]] = {}
+    for record in records:
+        if record.kind == "eval":
+            found.setdefault(record.step, {}).update(record.metrics)
+    return found
+
+
+def _evaluated_in(entries: Iterable[JournalEntry]) -> dict[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for entry in entries:
+        if entry.kind == "record" and entry.data["of"] == "eval":
+            found.setdefault(entry.step, {}).update(entry.data["metrics"])
+    return found
 
 
 def _score(data: Mapping[str, Any]) -> Score:
@@ -78,7 +121,8 @@ def rival_of(ranking: Ranking) -> Checkpoint | None:
     leader, lowest, ranked = ranking.leader, ranking.lowest_loss, ranking.ranked()
     if leader is None or not ranked:
         return None
-    if lowest is not None and lowest.step != ranked[0].step and leader in lowest.scores:
+    is_other = lowest is not None and lowest.step != ranked[0].step and leader in lowest.scores
+    if lowest is not None and is_other and ranking.barrier(lowest) is None:
         return lowest
     return ranked[1] if len(ranked) > 1 else None
 
@@ -91,11 +135,14 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
         return ("No checkpoint was scored: the run has no evaluation.",)
     if leader is None:
         return (f"{count(len(evaluations), 'evaluation')}, and no strategy could score one: no checkpoint is best.",)
+    may_not = barred_told(ranking)
+    if not ranked and may_not:
+        return (f"{leader} scored {count(len(evaluations), 'evaluation')}, and no checkpoint may be best.", *may_not)
     if not ranked:
         return (f"{leader} scored {count(len(evaluations), 'evaluation')} and rejected each: no checkpoint is best.",)
     best = ranked[0]
     score = best.scores[leader]
-    scored = f"{len(ranked)} of {count(len(evaluations), 'evaluation')}"
+    scored = f"{len(ranking.ranked(barred=True))} of {count(len(evaluations), 'evaluation')}"
     best_told = f"step {best.step}, with {score.value:.4f} (lower is better)"
     said = [f"{leader} decides: its best is {best_told}. It scored {scored}."]
     if score.because:
@@ -111,7 +158,35 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
         said.append(f"The lowest eval loss, {lowest.metrics['eval_loss']:.4f}{own}, is at step {lowest.step}{theirs}.")
     if rival is not None:
         said.append(sentence(compare(leader, best, rival)))
-    return tuple(said)
+    return (*said, *may_not, *_rejected_told(ranking, leader))
+
+
+def barred_told(ranking: Ranking, scorer: str | None = None) -> tuple[str, ...]:
+    """Return a sentence for each checkpoint that a scorer finds better than its best and that may not be best."""
+    name = scorer or ranking.leader or ""
+    over = ranking.passed_over(scorer)
+    said = [f"Step {c.step} scores {c.scores[name].value:.4f} and {barred(why)}." for c, why in over[:_TOLD]]
+    return (*said, *([f"So are {len(over) - _TOLD} more."] if len(over) > _TOLD else []))
+
+
+def barred(why: Barrier) -> str:
+    """Return why a checkpoint is passed over, as it follows on its name."""
+    return f"is passed over, {why.reason}" if why.waits else f"is rejected: {why.reason}"
+
+
+def _rejected_told(ranking: Ranking, scorer: str) -> tuple[str, ...]:
+    """Return a sentence for each reason for which a scorer rejected checkpoints."""
+    steps: dict[str, list[str]] = {}
+    for checkpoint in ranking.all():
+        score = checkpoint.scores.get(scorer)
+        if score is not None and score.rejected:
+            steps.setdefault(score.rejected, []).append(str(checkpoint.step))
+    told = list(steps.items())[:_TOLD]
+    return tuple(f"{scorer} rejected step {_few(at)}: {reason}." for reason, at in told)
+
+
+def _few(steps: Sequence[str]) -> str:
+    return listed(list(steps)) if len(steps) <= _TOLD else f"{', '.join(steps[:_TOLD])} and {len(steps) - _TOLD} more"
 
 
 def sentence(c: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +15,7 @@ from steersman.checks import Check, Outcome, Ruled
 from steersman.decisions import Adjust
 from steersman.failing import Failure, told
 from steersman.journal import Journal
+from steersman.late_entries import LateScore
 from steersman.loaded import Loaded
 from steersman.outcomes import Judged
 from steersman.records import Record
@@ -45,10 +46,22 @@ def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:
             journal.write("note", record.step, message=message, severity="warning")
 
 
-def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -> None:
-    """Write a line for each score, or one that says that no scorer had an opinion."""
+def journal_scores(
+    journal: Journal,
+    checkpoint: Checkpoint,
+    fingerprint: str,
+    *,
+    only: Container[str] | None = None,
+    heard_at: int | None = None,
+) -> None:
+    """Write a line for each score, or one that says that no scorer had an opinion.
+
+    After a late score, heard at a check, there is a line for those `only` who were asked again and had one.
+    """
     loss = checkpoint.train_loss
     for name, score in checkpoint.scores.items():
+        if only is not None and name not in only:
+            continue
         journal.write(
             "score",
             checkpoint.step,
@@ -62,9 +75,15 @@ def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -
             epoch=checkpoint.epoch,
             eval_loss=checkpoint.metrics.get("eval_loss"),
             fingerprint=fingerprint,
+            heard_at=heard_at,
         )
-    if not checkpoint.scores:
+    if not checkpoint.scores and heard_at is None:
         journal.write("unscored", checkpoint.step, epoch=checkpoint.epoch, metrics=checkpoint.metrics)
+
+
+def journal_late(journal: Journal, step: int, reason: str, scores: tuple[LateScore, ...]) -> None:
+    """Write which late scores were heard before a check."""
+    journal.write("late_heard", step, reason=reason, scores=[late.to_json() for late in scores])
 
 
 def journal_check(journal: Journal, check: Check, outcome: Outcome, values: Mapping[str, float]) -> None:

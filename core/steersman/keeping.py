@@ -1,4 +1,7 @@
-"""Keeps both bests, the first scorer's and that of the lowest eval loss, past the Trainer's rotation."""
+"""Keeps both bests, the first scorer's and that of the lowest eval loss, past the Trainer's rotation.
+
+Where the config requires a metric that comes late, the best that waits for it is kept as well.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ class Keeper:
 
     def keep(self, ranking: Ranking) -> Iterator[str]:
         """Keep what is best now, let go of what was; yield a sentence for each, with its size."""
-        for role, checkpoint in (("best", self._best(ranking)), ("lowest-eval-loss", self._lowest_loss(ranking))):
+        for role, checkpoint in (
+            ("best", self._best(ranking)),
+            ("waiting", self._waiting(ranking)),
+            ("lowest-eval-loss", self._lowest_loss(ranking)),
+        ):
             if checkpoint is None or checkpoint.path is None:
                 continue
             goal = self._goal(role, checkpoint)
@@ -45,6 +52,10 @@ class Keeper:
 
     def _best(self, ranking: Ranking) -> Checkpoint | None:
         return ranking.best(where=lambda c: exists(c) or self._goal("best", c).exists())
+
+    def _waiting(self, ranking: Ranking) -> Checkpoint | None:
+        waiting = (c for c, why in ranking.passed_over() if why.waits)
+        return next((c for c in waiting if exists(c) or self._goal("waiting", c).exists()), None)
 
     def _lowest_loss(self, ranking: Ranking) -> Checkpoint | None:
         there = [

@@ -31,7 +31,8 @@ class Loaded:
     """A strategy of a run. `strategy` is None on the ranks that do not ask it.
 
     `time_budget` is how many seconds a hook of it may take, None without limit; `effects` whether it acts outside the
-    run, `needs_snapshots` whether it may propose a Rollback, `hooks` those it implements.
+    run, `needs_snapshots` whether it may propose a Rollback, `scores_late` whether it scores by a checkpoint's metrics
+    alone and is asked again when one comes late, `hooks` those it implements.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Loaded:
     time_budget: float | None = None
     effects: bool = False
     needs_snapshots: bool = False
+    scores_late: bool = False
     hooks: frozenset[str] = frozenset()
 
     @property

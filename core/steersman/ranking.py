@@ -1,4 +1,4 @@
-"""A ranking per scorer, never mixed; and which checkpoints were evaluated, saved, and are gone."""
+"""A ranking per scorer, never mixed; which checkpoints may be best; which were saved, and are gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from attrs import evolve
 
 from steersman.checkpoints import Checkpoint
+from steersman.decisions import Score
+from steersman.requirements import Barrier, Requirement, barrier
 
 _KEPT = 512
 
@@ -17,10 +19,13 @@ class Ranking:
     """Every scored checkpoint (the worst unsaved ones are forgotten beyond 1024) and where saved ones lie.
 
     Scores up to and with step `since` cannot be compared with those after it, and rank only while there is none after.
+    `requires` is what a checkpoint must have to rank, whoever scores it; `late` are the metrics that came after the
+    evaluation, by step.
     """
 
-    def __init__(self, order: tuple[str, ...] = ()) -> None:
-        self.order = order
+    def __init__(self, order: tuple[str, ...] = (), requires: tuple[Requirement, ...] = ()) -> None:
+        self.order, self.requires = order, requires
+        self.late: dict[int, Mapping[str, float]] = {}
         self.saved: dict[int, str] = {}
         self.since = -1
         self._checkpoints: dict[int, Checkpoint] = {}
@@ -34,6 +39,8 @@ class Ranking:
         """Add a scored checkpoint; one of the same step is replaced."""
         path = self.saved.get(checkpoint.step)
         checkpoint = evolve(checkpoint, path=path) if path else checkpoint
+        if checkpoint.step in self.late:
+            checkpoint = evolve(checkpoint, metrics={**checkpoint.metrics, **self.late[checkpoint.step]})
         self._checkpoints[checkpoint.step] = checkpoint
         lowest = self._lowest_loss
         if not checkpoint.is_baseline and (
@@ -42,6 +49,24 @@ class Ranking:
             self._lowest_loss = checkpoint
         if len(self._checkpoints) > 2 * _KEPT:
             self._forget()
+
+    def with_late(self, step: int, metrics: Mapping[str, float]) -> Checkpoint:
+        """Return the checkpoint of `step` with metrics that came late; one never evaluated has only those."""
+        known = self._checkpoints.get(step) or Checkpoint(step, None, {}, None, path=self.saved.get(step))
+        return evolve(known, metrics={**known.metrics, **self.late.get(step, {}), **metrics})
+
+    def hear_late(
+        self, step: int, metrics: Mapping[str, float], scores: Mapping[str, Score] | None = None
+    ) -> Checkpoint:
+        """Take metrics that came after the evaluation of `step`, with the scores that are made of them."""
+        heard = self.with_late(step, metrics)
+        self.late[step] = {**self.late.get(step, {}), **metrics}
+        given = {**heard.scores, **(scores or {})}
+        names = dict.fromkeys((*self.order, *given))
+        heard = evolve(heard, scores={name: given[name] for name in names if name in given})
+        if step in self._checkpoints or heard.scores:
+            self.add(heard)
+        return heard
 
     def mark_saved(self, step: int, path: str) -> Checkpoint | None:
         """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
@@ -73,8 +98,11 @@ class Ranking:
         given = {name for c in self._checkpoints.values() for name in c.scores}
         return next((name for name in self.order if name in given), None)
 
-    def ranked(self, scorer: str | None = None) -> tuple[Checkpoint, ...]:
-        """Return the checkpoints of one scorer (default: the leader), best first; rejected ones are left out."""
+    def ranked(self, scorer: str | None = None, *, barred: bool = False) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints of one scorer (default: the leader), best first.
+
+        Rejected ones are left out, and, but for `barred`, those that do not meet every requirement.
+        """
         name = scorer or self.leader
         if name is None:
             return ()
@@ -83,8 +111,26 @@ class Ranking:
             for c in self._checkpoints.values()
             if name in c.scores and not c.is_baseline and math.isfinite(c.scores[name].value)
         ]
+        if self.requires and not barred:
+            mine = [c for c in mine if self.barrier(c) is None]
         comparable = [c for c in mine if c.step > self.since] or mine
         return tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+
+    def barrier(self, checkpoint: Checkpoint) -> Barrier | None:
+        """Return why a scored checkpoint may not be best, or None where it meets every requirement."""
+        return barrier(self.requires, checkpoint.metrics)
+
+    def passed_over(self, scorer: str | None = None) -> tuple[tuple[Checkpoint, Barrier], ...]:
+        """Return the checkpoints that a scorer finds better than its best and that may not be best, best first."""
+        if not self.requires:
+            return ()
+        found: list[tuple[Checkpoint, Barrier]] = []
+        for checkpoint in self.ranked(scorer, barred=True):
+            why = self.barrier(checkpoint)
+            if why is None:
+                break
+            found.append((checkpoint, why))
+        return tuple(found)
 
     def best(
         self, scorer: str | None = None, *, where: Callable[[Checkpoint], bool] | None = None
@@ -103,6 +149,9 @@ class Ranking:
     def _forget(self) -> None:
         best = _KEPT // 2 // max(len(self.order), 1)  # with the newest three quarters, so that this is done rarely
         keep = {c.step for name in self.order for c in self.ranked(name)[:best]}
+        keep |= {
+            c.step for name in self.order for c in (self.ranked(name, barred=True)[:best] if self.requires else ())
+        }
         keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
         self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
 

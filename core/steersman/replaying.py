@@ -15,6 +15,7 @@ from steersman.config.reading import Source
 from steersman.control import Recorded
 from steersman.history import WritableHistory
 from steersman.journal import Journal, JournalEntry
+from steersman.late_hearing import RecordedLate
 from steersman.on_paper import on_paper
 from steersman.ranking import Ranking
 from steersman.readers import Recording
@@ -118,17 +119,20 @@ def replay_with(
 ) -> Replay:
     """Return what is said of the run at `path`, asked as `asking` says; its config is read once for many runs."""
     asking.prepare()
-    recording = read_run(located(path))
+    recording = read_run(located(path), asking.metric_names)
     settings, strategies = asking.of(recording)
-    recording = _renamed(recording, settings.metrics)
+    if recording.format in _IN_THE_ONE_SPELLING:
+        recording = _renamed(recording, settings.metrics)
     entries: list[JournalEntry] = []
     journal = Journal(None)
     journal.subscribers.append(entries.append)
     progress, history = Progress(), WritableHistory()
     known = {**recording.values, **asking.values}
+    late = RecordedLate(dict(recording.late_heard))
     supervisor = Supervisor(
         settings,
         strategies,
+        late=late,
         plan=recording.plan,
         registry=on_paper(known, recording, settings, history, progress),
         journal=journal,
@@ -155,7 +159,12 @@ def replay_with(
         supervisor.feed(record)
     supervisor.ranking.lie_at(recording.saved)
     summary = supervisor.end()
+    summary |= supervisor.late.hear_after((*late.left(), *recording.late_left))
     return Replay(recording, settings, tuple(entries), summary, without, supervisor.ranking)
+
+
+_IN_THE_ONE_SPELLING = ("trainer_state", "journal")
+"""Formats whose names are ours already; those of any other are mapped as they are read."""
 
 
 def _renamed(recording: Recording, names: Mapping[str, str]) -> Recording:

@@ -68,15 +68,22 @@ def ranking_state(ranking: Ranking) -> dict[str, Any]:
     """Return the ranking, bounded: the newest evaluations, the best of each scorer, and what was saved."""
     checkpoints = ranking.all()
     keep = {c.step for c in checkpoints[-_CHECKPOINTS:]}
-    keep |= {c.step for name in ranking.order for c in ranking.ranked(name)[:8]}
+    keep |= {
+        c.step for name in ranking.order for c in (*ranking.ranked(name)[:8], *ranking.ranked(name, barred=True)[:8])
+    }
     keep |= {ranking.lowest_loss.step} if ranking.lowest_loss else set()
     kept = [_converter.unstructure(c) for c in checkpoints if c.step in keep or c.step in ranking.saved]
-    return {"checkpoints": kept, "saved": {str(step): path for step, path in ranking.saved.items()}}
+    return {
+        "checkpoints": kept,
+        "saved": {str(step): path for step, path in ranking.saved.items()},
+        "late": {str(step): dict(metrics) for step, metrics in ranking.late.items()},
+    }
 
 
 def restore_ranking(ranking: Ranking, saved: Mapping[str, Any]) -> None:
     """Fill a ranking from what `ranking_state` returned."""
     ranking.saved = {int(step): path for step, path in saved.get("saved", {}).items()}
+    ranking.late = {int(step): metrics for step, metrics in saved.get("late", {}).items()}
     for item in saved.get("checkpoints", []):
         ranking.add(_converter.structure(item, Checkpoint))
 

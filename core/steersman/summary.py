@@ -20,7 +20,7 @@ def of(run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[st
         **choices(ranking),
         "changes": len(run.adjustments),
         "elapsed": run.elapsed,
-        "never_came": never_came(run.history, dropped),
+        "never_came": never_came(run.history, {*dropped, *(name for late in ranking.late.values() for name in late)}),
         "strategy_seconds": seconds,
     }
 
@@ -39,6 +39,10 @@ def choices(ranking: Ranking) -> dict[str, Any]:
         "disagree": best is not None and lowest is not None and _loss(best) != _loss(lowest),
         "best_saved": _shown(kept, leader),
         "ranking": [_shown(c, leader) for c in ranking.ranked() if exists(c) or not knows_disk][:_SHOWN],
+        "passed_over": [
+            {"step": c.step, "score": c.scores[leader or ""].value, "why": why.reason, "waits": why.waits}
+            for c, why in ranking.passed_over()[:_SHOWN]
+        ],
         "evaluations": sum(not c.is_baseline for c in ranking.all()),
         "saved_known": knows_disk,
     }

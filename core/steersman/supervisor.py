@@ -18,6 +18,7 @@ from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_check, journal_dropped, journal_record
+from steersman.late_hearing import LateHearing, LateSource
 from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking
@@ -50,6 +51,7 @@ class Supervisor:
         ranks: Ranks | None = None,
         control: Control | None = None,
         recovery: Recovery | None = None,
+        late: LateSource | None = None,
         facts: Mapping[str, object] | None = None,
         history: WritableHistory | None = None,
         progress: Progress | None = None,
@@ -62,7 +64,7 @@ class Supervisor:
         self.registry, self.journal = registry or Registry(), journal or Journal(None)
         self.ranks: Ranks = ranks or OneProcess()
         self.history, self.windows, self.progress = history or WritableHistory(), Windows(), progress or Progress()
-        self.ranking = Ranking(tuple(loaded.name for loaded in strategies))
+        self.ranking = Ranking(tuple(loaded.name for loaded in strategies), config.require)
         self.alarms = Alarms()
         self.due = Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
@@ -90,6 +92,7 @@ class Supervisor:
             self.run, self.history, self.ranking, self.dispatch, self.ranks, self.journal,
             Evaluations(self.plan.evaluation_sets), fingerprint.short(self.fingerprint),
         )  # fmt: skip
+        self.late = LateHearing(self.scoring, late)
         if self.dispatch.has("on_journaled") and (not replaying or effects):
             self.journal.subscribers.append(lambda entry: self.dispatch.tell_journaled(self.run, entry))
         self._open: int | None = None
@@ -276,9 +279,11 @@ class Supervisor:
         self.journal.write("note", self.progress.step, message=message, severity=severity)
 
     def _check(self, reason: Reason, window: Window | None) -> None:
+        step = self.progress.step
+        if self._judging and reason != "anomaly":
+            self.late.hear(step, reason)
         if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
             return
-        step = self.progress.step
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
         values = self.registry.values()
         outcome = self.ranks.agree(lambda: self.decider.decide(check))

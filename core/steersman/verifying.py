@@ -11,12 +11,13 @@ from attrs import frozen
 
 from steersman.config import ConfigError
 from steersman.journal import JournalEntry, from_json, to_json
+from steersman.late_hearing import AFTER_THE_END
 from steersman.readers import UnreadableRun
 from steersman.readers import read as read_run
 from steersman.replaying import replay
 
 _COMPARED: Mapping[str, tuple[str, ...]] = {
-    "score": ("strategy", "value", "terms", "rejected", "decides", "train_loss", "fingerprint"),
+    "score": ("strategy", "value", "terms", "rejected", "decides", "train_loss", "fingerprint", "heard_at"),
     "finding": ("strategy", "name", "severity", "message", "evidence"),
     "proposal": ("strategy", "action", "hyperparameter", "change", "because", "verdict", "old", "new", "number"),
     "adjustment": ("hyperparameter", "strategy", "factor", "because"),
@@ -67,7 +68,7 @@ def verify(path: Path, *, effects: bool = False) -> Verified:
         raise UnreadableRun(path, f"{', '.join(sorted(decided))} acts outside the run, and decided; --effects asks it")
     until = next((resumed.step for resumed in recording.resumes if resumed.is_other), None)
     was, now = (
-        [d for d in _decisions(entries) if (until is None or d["step"] < until)]
+        [d for d in _decisions(entries) if until is None or (d.get("heard_at") or d["step"]) < until]
         for entries in (recording.decisions, again.entries)
     )
     return Verified(recording.path, len(was), tuple(_differences(was, now)), until)
@@ -76,6 +77,8 @@ def verify(path: Path, *, effects: bool = False) -> Verified:
 def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for entry in entries:
+        if entry.kind == "late_heard" and entry.data["reason"] == AFTER_THE_END:
+            break  # no check of the run could hear it
         names = _COMPARED.get(entry.kind)
         if names is not None and not (entry.kind == "finding" and entry.data["severity"] == "info"):
             fields = {name: entry.data.get(name) for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attrs import define, field, frozen
 
@@ -26,8 +26,11 @@ class WeightedScore:
     """Score a checkpoint by a weighted sum of metrics.
 
     `metrics` names them: `{eval_chat_loss: 0.7, eval_accuracy: {weight: 0.3, direction: higher}}`. Where one of
-    the metrics is missing or not finite, or the sum is not, it has no opinion.
+    the metrics is missing or not finite, or the sum is not, it has no opinion. It is asked again when a
+    metric comes late.
     """
+
+    scores_late: ClassVar[bool] = True
 
     metrics: Mapping[str, float | Weight] = field(factory=dict[str, float | Weight])
     """Metrics as they are logged, each with its weight or `{weight: 0.3, direction: higher}`; at least one."""

@@ -22,6 +22,8 @@ _COMMANDS = {
         "steersman.cli.explain:explain",
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
+    "best": ("steersman.cli.best:best", "Print only the path of the checkpoint to use."),
+    "record": ("steersman.cli.record:record", "Add a score that came late to a checkpoint of a run."),
     "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),
     "config": ("steersman.cli.config:config", "Check a config, show what is in force, print its schema."),
     "approve": ("steersman.cli.control:approve", "Say yes to a proposal of a run in mode ask."),

@@ -69,6 +69,11 @@ def changes(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
     )
 
 
+def late_scores(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
+    """Return every late score that was recorded."""
+    return _picked(entries, "late_score", ("metrics", "by"))
+
+
 def errors(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
     """Return every failure of a strategy."""
     return _picked(entries, "error", ("strategy", "origin", "hook", "error", "quarantined"))

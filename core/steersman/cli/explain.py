@@ -100,6 +100,7 @@ def as_object_of(journal: Path, entries: list[JournalEntry], chapters: tuple[Cha
         "ended": has_ended(entries),
         "last_step": max(entry.step for entry in entries),
         "choices": as_json.choices(ranking_told(entries)),
+        "late_scores": as_json.late_scores(entries),
         "changes": as_json.changes(entries),
         "proposals": as_json.proposals(entries),
         "findings": as_json.findings(entries),

@@ -39,13 +39,22 @@ def used(values: Mapping[str, Any], problems: list[str]) -> tuple[Use, ...]:
     if not isinstance(entries, list | tuple):
         problems.append(f"$.use: expected a list of strategies, got {entries!r}")
         entries = []
-    score = values.get("score")
+    score = weights_of(values.get("score"))
     scorers = [] if score is None else [Use("score", "score", {"metrics": score}, index=-1)]
     made = [use for i, entry in enumerate(cast("list[object]", entries)) if (use := _use(entry, i, problems))]
     names = [use.name for use in (*scorers, *made)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"$.use: {name!r} is named twice; give one a name of its own: `{name} as other-name`")
     return (*scorers, *made)
+
+
+def weights_of(score: object) -> object:
+    """Return the weights of a `score:` section; None where it is not there, or only requires something."""
+    if not isinstance(score, Mapping):
+        return score
+    table = cast("Mapping[str, object]", score)
+    weights = {name: weight for name, weight in table.items() if name != "require"}
+    return table if "require" not in table else weights or None
 
 
 def name_of(entry: object) -> str | None:

@@ -48,7 +48,7 @@ def layer_of(variable: str, text: str, below: Mapping[str, Any], folder: Path, p
         problems.append("a variable lies over the whole config, so it extends nothing; write `extends` into a file")
         return None
     try:
-        value = loads(text)
+        value = text if text.lstrip().startswith(">") else loads(text)  # a comparison, and no folded text
     except (yaml.YAMLError, ValueError) as error:
         problems.append(told(error))
         return None

@@ -19,6 +19,7 @@ from steersman.config.restrictions import Restriction
 from steersman.config.schema import KEYS, Config
 from steersman.deprecations import CONFIG_KEYS
 from steersman.loading import find, installed
+from steersman.requirements import PATTERN
 
 _IN_HOUSE = r"\.py:\S"
 """A strategy in a file of one's own. Its options are not known here."""
@@ -89,12 +90,24 @@ def _keys(types: Types, strategies: dict[str, Schema]) -> dict[str, Schema]:
             "items": {"type": "string"},
         },
         "score": or_null(
-            {**weights, "description": "Metrics and their weights; this score is asked before all others."}
+            {
+                **weights,
+                "properties": {"require": _require()},
+                "description": "Metrics and their weights; this score is asked before all others.",
+            }
         ),
         "extends": {
             "description": "What this config is laid over: a shipped config, a path, or a list of them.",
             "anyOf": [parent, {"type": "array", "items": parent}],
         },
+    }
+
+
+def _require() -> Schema:
+    return {
+        "description": "What a checkpoint must have to be best, whoever scores it: a comparison for each metric.",
+        "type": "object",
+        "additionalProperties": {"type": ["string", "null"], "pattern": PATTERN},
     }
 
 

@@ -29,7 +29,9 @@ class Laid:
             if isinstance(listed, list | tuple):
                 merged["use"] = [entry for entry in cast("list[object]", listed) if name_of(entry) not in off]
             if "score" in off:
-                merged.pop("score", None)
+                score: object = merged.pop("score", None)
+                if isinstance(score, Mapping) and "require" in score:  # no strategy: it stays
+                    merged["score"] = {"require": cast("Mapping[str, Any]", score)["require"]}
         return Laid(merged, tuple(dict.fromkeys((*self.named, *own))))
 
 

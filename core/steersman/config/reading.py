@@ -17,6 +17,7 @@ from steersman.config.laying import Laid
 from steersman.config.schema import KEYS, Config, Use
 from steersman.config.structuring import options_of, structure
 from steersman.deprecations import with_new_keys
+from steersman.requirements import requirements_of
 from steersman.spelling import did_you_mean
 
 __all__ = ["KEYS", "SHIPPED", "Source", "read"]
@@ -71,6 +72,7 @@ def _faults(values: Mapping[str, Any]) -> list[str]:
     problems = [f"$: unknown key {key!r}{did_you_mean(str(key), KEYS)}" for key in values if key not in KEYS]
     _structured(values, problems)
     used(values, problems)
+    requirements_of(values.get("score"), problems)
     return problems
 
 
@@ -78,10 +80,10 @@ def _whole(values: Mapping[str, Any], found: list[str]) -> Config:
     """Return the config that all layers come to, with the faults that only the whole of it has."""
     faults: list[str] = []
     config = _structured(values, faults) or _what_holds(values)
-    use = used(values, faults)
+    use, require = used(values, faults), requirements_of(values.get("score"), faults)
     faults += [*_impossible_bounds(config, use), *_bad_names(config)]
     found += [fault for fault in faults if not any(known.endswith(fault) for known in found)]
-    return evolve(config, use=use)
+    return evolve(config, use=use, require=require)
 
 
 def _structured(values: Mapping[str, Any], problems: list[str]) -> Config | None:

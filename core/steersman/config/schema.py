@@ -13,6 +13,7 @@ from steersman.config.layers import Layer
 from steersman.config.structuring import options_of
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
+from steersman.requirements import Requirement
 from steersman.snapshots import RecoverySettings
 from steersman.validating import within
 
@@ -88,7 +89,8 @@ class LoggingConfig:
 class Config:
     """A whole config. `use` is in the order in which strategies are asked.
 
-    `time_budget` is how many seconds a hook of a strategy may take; None is no limit. `layers` are what it was made of,
+    `require` is what a checkpoint must have to be best, as `score:` says. `time_budget` is how many seconds a hook of a
+    strategy may take; None is no limit. `layers` are what it was made of,
     the lowest first; `raw` is what they come to, which read alone gives the same config again.
     """
 
@@ -123,6 +125,7 @@ class Config:
     logging: LoggingConfig = field(factory=LoggingConfig)
     """The origin's own switches."""
     use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})
+    require: tuple[Requirement, ...] = field(default=(), metadata={"steersman.structure": False})
     source: str = field(default="no config", metadata={"steersman.structure": False})
     folder: Path = field(factory=Path.cwd, metadata={"steersman.structure": False})
     raw: Mapping[str, Any] = field(factory=dict[str, Any], metadata={"steersman.structure": False})

@@ -83,7 +83,8 @@ def told(error: Exception) -> str:
     """Return what is wrong with a text that does not parse, as one sentence with its line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-    return " ".join(f"it does not parse: {where}{problem or error}".split())
+    hint = "; a text that begins with > goes into quotes" if "chomping" in str(problem) else ""
+    return " ".join(f"it does not parse: {where}{problem or error}{hint}".split())
 
 
 def dumps(value: object) -> str:

@@ -87,6 +87,7 @@ def _told(strategy: Loaded) -> dict[str, object]:
         "on_error": strategy.on_error,
         "time_budget": strategy.time_budget,
         "effects": strategy.effects,
+        "scores_late": strategy.scores_late,
     }
 
 

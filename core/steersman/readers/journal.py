@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import cattrs
 
 from steersman import journal
 from steersman.control import Said
+from steersman.hindsight import saved_told
 from steersman.journal import JournalEntry
+from steersman.late_entries import heard_in, left_unheard
 from steersman.readers.recording import Recording, Resumed, UnreadableRun, plan_of
 from steersman.records import Record, Usage
 from steersman.schedule import RunPlan
@@ -26,7 +29,7 @@ def read(path: Path) -> Recording:
         raise UnreadableRun(path, "it holds no run of Steersman's journal")
     records = tuple(_record(entry.step, entry.data) for entry in entries if entry.kind == "record")
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
-    saved = {entry.step: str(entry.data["path"]) for entry in entries if entry.kind == "checkpoint_saved"}
+    saved = saved_told(entries)
     values, config = begin.data.get("values", {}), begin.data.get("config")
     checks = [entry for entry in reversed(entries) if entry.kind == "check"]
     at = {entry.step: entry.data.get("values", {}) for entry in checks}  # the first of a step, if it has two
@@ -54,6 +57,8 @@ def read(path: Path) -> Recording:
         values_at=at,
         said=said,
         effects=effects,
+        late_heard=heard_in(entries),
+        late_left=left_unheard(entries),
         facts=begin.data.get("facts", {}),
         decisions=tuple(entries),
         safer={h["name"]: h["safer"] for h in begin.data.get("hyperparameters", ()) if "safer" in h},
@@ -75,17 +80,33 @@ def current(path: Path) -> list[JournalEntry]:
         runs = journal.attempts(path)
     except (OSError, ValueError) as error:
         raise UnreadableRun(path, str(error)) from None
+    return standing(runs[-1] if runs else [])
+
+
+def standing(entries: Sequence[JournalEntry]) -> list[JournalEntry]:
+    """Return the entries of one run without what a resume from an earlier step superseded."""
     kept: list[JournalEntry] = []
-    for entry in runs[-1] if runs else []:
+    for entry in entries:
         if entry.kind == "run" and entry.data.get("resumed"):
             whole = entry.data.get("settled", -1) >= entry.step  # it was saved in the middle of the step after
-            kept = [e for e in kept if e.step < entry.step + whole or (e.step == entry.step and e.kind in _BEFORE_SAVE)]
+            kept = [e for e in kept if _stands(e, entry.step, whole=whole)]
         kept.append(entry)
     return kept
 
 
-_BEFORE_SAVE = frozenset({"run", "record", "score", "unscored", "checkpoint_saved"})
+_BEFORE_SAVE = frozenset({"run", "record", "score", "unscored", "checkpoint_saved", "late_score"})
 """What happens at a step before it is saved; the rest of that step is done again by the resumed run."""
+
+
+def _stands(entry: JournalEntry, step: int, *, whole: bool) -> bool:
+    """Whether an entry still counts once the run was resumed at a step.
+
+    A late score belongs to the weights of its step, and a score that was made of one to the check that heard it.
+    """
+    heard_at = entry.data.get("heard_at")
+    if heard_at is not None:
+        return bool(heard_at < step + whole)
+    return entry.step < step + whole or (entry.step == step and entry.kind in _BEFORE_SAVE)
 
 
 def _resumed(entry: JournalEntry, begin: JournalEntry) -> Resumed:

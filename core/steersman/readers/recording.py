@@ -11,6 +11,7 @@ from attrs import field, frozen
 from steersman.control import Said
 from steersman.hyperparameters import Safer
 from steersman.journal import JournalEntry
+from steersman.late_entries import LateScore
 from steersman.records import Record
 from steersman.schedule import RunPlan
 
@@ -41,6 +42,7 @@ class Recording:
     `supervised` is whether Steersman was attached: then the logged learning rate already holds its changes, and
     `values` names every hyperparameter the run had. `config` is the config it was supervised with, and
     `values_at` holds the values in force before each check by step, where they are known, `said` what a person said,
+    `late_heard` the late scores that each check heard, by its step and reason, `late_left` those that none did,
     and `effects` the steps at which a changed value that had to wait came into force. `facts` are what its scores
     depend on besides the model. `decisions` are its journal's own lines, where there is one; `safer` tells
     which way a hyperparameter is, `failed` at which step one could not be written. `resumes` are the times it was
@@ -59,6 +61,10 @@ class Recording:
     values_at: Mapping[int, Mapping[str, float]] = field(factory=dict[int, Mapping[str, float]])
     said: Mapping[int, Said] = field(factory=dict[int, Said])
     effects: Mapping[str, tuple[int, ...]] = field(factory=dict[str, tuple[int, ...]])
+    late_heard: Mapping[tuple[int, str], tuple[LateScore, ...]] = field(
+        factory=dict[tuple[int, str], "tuple[LateScore, ...]"]
+    )
+    late_left: tuple[LateScore, ...] = ()
     facts: Mapping[str, object] = field(factory=dict[str, object])
     decisions: tuple[JournalEntry, ...] = ()
     safer: Mapping[str, Safer] = field(factory=dict[str, Safer])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from steersman.late_entries import LateScore, left_unheard
 from steersman.readers import events, files, journal, trainer_state
 from steersman.readers.listing import listed
 from steersman.readers.recognition import recognise
@@ -35,14 +36,15 @@ def read(directory: Path, own: Mapping[str, str] | None = None) -> Recording:
     failures: list[str] = []
     for reader in _readers(directory, found, own):
         try:
-            return evolve(reader(), saved=checkpoints(directory))
+            made = evolve(reader(), saved=checkpoints(directory))
+            return made if made.format == "journal" else evolve(made, late_left=_late_of(any_journal(directory)))
         except UnreadableRun as error:
             failures.append(str(error))
     raise UnreadableRun(directory, "; ".join(failures) or NO_RUN)
 
 
 def _readers(directory: Path, found: Sources, own: Mapping[str, str] | None) -> Iterator[Callable[[], Recording]]:
-    lines = found.journal or find_journal(directory)
+    lines = find_journal(directory)
     if lines is not None:
         yield partial(journal.read, lines)
     for state in sorted(found.states, key=_size, reverse=True):  # the longest log is in the largest file
@@ -60,8 +62,22 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _late_of(found: Path | None) -> tuple[LateScore, ...]:
+    """Return what was recorded of a run that was never supervised."""
+    try:
+        return left_unheard(journal.current(found)) if found is not None else ()
+    except UnreadableRun:
+        return ()
+
+
 def find_journal(path: Path) -> Path | None:
-    """Return the journal of a run directory, or of the file or folder itself."""
+    """Return the journal of a supervised run: of its directory, or the file or folder itself."""
+    found = any_journal(path)
+    return None if found is None or _has_only_late_scores(found) else found
+
+
+def any_journal(path: Path) -> Path | None:
+    """Return the same, also where it only holds late scores of a run that was never supervised."""
     for candidate in (path / JOURNAL, path / JOURNAL.name):
         if candidate.is_file():
             return candidate
@@ -72,6 +88,15 @@ def find_journal(path: Path) -> Path | None:
 def _is_journal(path: Path) -> bool:
     found = recognise(path)
     return found is not None and found.format == "journal"
+
+
+def _has_only_late_scores(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            first = next((line for line in file if b'"late_score"' not in line), None)
+            return first is None and file.tell() > 0
+    except OSError:
+        return False
 
 
 def checkpoints(directory: Path) -> dict[int, str]:

@@ -142,6 +142,11 @@ def _control(said: Mapping[str, Any]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _late(heard: Mapping[str, Any]) -> str:
+    told = [f"step {s['step']} {name} {value:g}" for s in heard["scores"] for name, value in s["metrics"].items()]
+    return f"heard late scores: {', '.join(told)}"
+
+
 def change(old: float, new: float) -> str:
     """Return `4e-06 -> 3.2e-06 (-20.0 %)`."""
     share = f" ({(new - old) / abs(old) * 100:+.1f} %)" if old else ""
@@ -254,15 +259,19 @@ _CHANGES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     ),
     "restart": ("warning", lambda d: f"  ranking and baselines begin anew: {d['because']}"),
     "control": ("warning", _control),
+    "late_heard": ("", _late),
 }
 """The style and the words of what was done, by kind."""
 
 
 def _end(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     best, lowest = data["best"], data["lowest_eval_loss"]
-    if best is None:
+    over = [f"step {c['step']} (score {c['score']:.6f}): {c['why']}" for c in data.get("passed_over", ())[:3]]
+    if over:
+        yield "warning", f"{'no checkpoint may be best' if best is None else 'passed over'}: {'; '.join(over)}"
+    elif best is None:
         yield "warning", "no checkpoint was scored"
-    else:
+    if best is not None:
         yield "", f"best checkpoint by {data['scorer']}: {_checkpoint(best)}"
         if data["disagree"]:
             yield "warning", f"the lowest eval loss is another: {_checkpoint(lowest)}"

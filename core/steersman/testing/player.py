@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import evolve
-
-from steersman.checkpoints import Checkpoint
-from steersman.hindsight import ranking_of
 from steersman.rails import Mode
-from steersman.replaying import Replay, replay
+from steersman.replaying import replay
 from steersman.testing.played import Played, played
 from steersman.testing.settings import config_of
 
@@ -37,16 +33,4 @@ def play(
     asked = config_of(strategies, mode=mode, check_every=check_every, rails=rails, hyperparameters=allowed, more=config)
     told = replay(path, asked, values=given)
     stops = (e.step for e in told.of("proposal") if (e.data["action"], e.data["verdict"]) == ("stop", "accepted"))
-    return played(told.entries, _best(told), next(stops, None))
-
-
-def _best(told: Replay) -> Checkpoint | None:
-    order = tuple(use.name for use in told.config.use)
-    best = ranking_of(told.entries, order, told.recording.saved).best()
-    if best is None:
-        return None
-    metrics = dict(best.metrics)
-    for record in told.recording.records:
-        if record.kind == "eval" and record.step == best.step:
-            metrics |= record.metrics
-    return evolve(best, metrics=metrics)
+    return played(told.entries, told.ranking.best(), next(stops, None))

@@ -25,6 +25,7 @@ from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, JournalEntry, from_json, to_json
 from steersman.journaling import journal_own_failure
+from steersman.late_hearing import JournalLines
 from steersman.loaded import Loaded
 from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
@@ -119,6 +120,7 @@ class Session:
             ranks=self.ranks,
             control=self._control(begin, saved),
             recovery=recovery,
+            late=JournalLines(self.journal, resumed=begin.step > 0),
             facts=self.facts,
             steps_begin_late=begin.steps_begin_late,
         )

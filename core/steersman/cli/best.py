@@ -1,0 +1,60 @@
+"""`steersman best`: the path of the checkpoint to use, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from steersman.choosing import Chosen, NoCheckpoint, best_of, link_to
+from steersman.cli import Problem, as_json
+from steersman.cli.terminal import print_json, printable
+
+
+@click.command(short_help="Print only the path of the checkpoint to use.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--link", type=click.Path(path_type=Path), metavar="DIR", help="Make DIR a symbolic link to it.")
+@click.option("--scorer", metavar="NAME", help="Whose best; without it, the first scorer in config order.")
+@click.option("--config", type=click.Path(path_type=Path), help="Replay the run with this config instead.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
+def best(path: Path, link: Path | None, scorer: str | None, config: Path | None, as_object: bool) -> None:
+    """Print the path of the best checkpoint of PATH, a run directory or a journal, that meets every requirement of its
+    config and is there. A run that Steersman did not supervise is replayed with the defaults. What else there is to
+    say goes to standard error. Where no checkpoint may be used nothing is printed, and the exit status is 1.
+
+    \b
+    Examples:
+      steersman best out
+      cp -r "$(steersman best out)" release
+      steersman best out --link out/best --scorer eval-loss
+    """
+    try:
+        chosen = best_of(path, config, scorer=scorer)
+    except NoCheckpoint as none:
+        click.echo(printable(none), err=True)
+        raise click.exceptions.Exit(1) from None
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    if link is not None:
+        link_to(chosen.path, link)
+    if as_object:
+        print_json(object_of(chosen, path, link))
+    else:
+        click.echo(str(chosen.path))
+    for sentence in chosen.passed_over:
+        click.echo(printable(sentence), err=True)
+
+
+def object_of(chosen: Chosen, path: Path, link: Path | None) -> dict[str, object]:
+    """Return what `--json` prints."""
+    return {
+        "version": as_json.VERSION,
+        "run": path,
+        "path": chosen.path,
+        "step": chosen.checkpoint.step,
+        "scorer": chosen.scorer,
+        "value": chosen.score,
+        "metrics": chosen.checkpoint.metrics,
+        "passed_over": chosen.passed_over,
+        "link": link,
+    }

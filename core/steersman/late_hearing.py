@@ -1,0 +1,132 @@
+"""A run hears late scores at its checks: the ranking takes them, and who scores by metrics alone is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attrs import define, field
+
+from steersman import summary
+from steersman.decisions import Score
+from steersman.journal import Journal, JournalEntry, attempts_of, parsed
+from steersman.journaling import journal_late, journal_scores
+from steersman.late_entries import LateScore, left_unheard, newest_by_step, recorded_in
+from steersman.readers.journal import standing
+from steersman.scoring import Scoring
+
+
+class LateSource(Protocol):
+    """Where a run hears of late scores; only rank 0 asks it."""
+
+    def hear(self, step: int, reason: str) -> tuple[LateScore, ...]:
+        """Return what came since the last time; `step` and `reason` are those of the check."""
+        ...
+
+
+@define
+class RecordedLate:
+    """What was heard in a run that is over, by the step and the reason of the check that heard it.
+
+    Where it is looked at with checks at other steps, the first one after hears it.
+    """
+
+    heard: dict[tuple[int, str], tuple[LateScore, ...]] = field(factory=dict[tuple[int, str], "tuple[LateScore, ...]"])
+
+    def hear(self, step: int, reason: str) -> tuple[LateScore, ...]:
+        due = [at for at in self.heard if at[0] < step or (at[0] == step and reason in (at[1], "end"))]
+        return tuple(late for at in due for late in self.heard.pop(at))
+
+    def left(self) -> tuple[LateScore, ...]:
+        """Return what no check has heard yet."""
+        return tuple(late for scores in self.heard.values() for late in scores)
+
+
+@define(eq=False)
+class JournalLines:
+    """The late scores that other processes append to the journal of a live run.
+
+    Nothing is read while the file is as long as this run's own lines make it. A resumed run also hears what was
+    recorded before and that no check heard.
+    """
+
+    journal: Journal
+    resumed: bool = False
+    _offset: int | None = None
+    _written: int = 0
+
+    def hear(self, step: int, reason: str) -> tuple[LateScore, ...]:
+        size, written = self.journal.size(), self.journal.written
+        if size is None or self.journal.path is None:
+            return ()
+        begins = self._offset is None and self.resumed
+        offset = self._offset if self._offset is not None else 0 if self.resumed else self.journal.opened_at
+        if not begins and size - offset == written - self._written:  # nobody else wrote anything
+            self._offset, self._written = size, written
+            return ()
+        lines: list[bytes] = []
+        try:
+            with self.journal.path.open("rb") as file:
+                file.seek(offset)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    offset += len(line)
+                    if any(word in line for word in (_WORDS if begins else _WORDS[:1])):
+                        lines.append(line)
+            entries = list(parsed(lines, self.journal.path))
+        except (OSError, ValueError):
+            return ()  # it is read again at the next check
+        self._offset, self._written = offset, written
+        return _unheard(entries) if begins else recorded_in(entries)
+
+
+AFTER_THE_END = "after the end"
+"""The reason of what no check heard, where a run that is over is looked at."""
+_WORDS = (b'"late_score"', b'"late_heard"', b'"run"')
+
+
+def _unheard(entries: list[JournalEntry]) -> tuple[LateScore, ...]:
+    runs = attempts_of(entries)
+    return left_unheard(standing(runs[-1])) if runs else ()
+
+
+@define(eq=False)
+class LateHearing:
+    """Takes what `source` tells into the ranking, on every rank alike, and journals it."""
+
+    scoring: Scoring
+    source: LateSource | None = None
+
+    def hear(self, step: int, reason: str) -> None:
+        """Hear, before a check asks anybody, what came since the last. Every rank must call it."""
+        source = self.source
+        if source is not None:
+            self._take(step, reason, self.scoring.ranks.agree(lambda: self._judged(source.hear(step, reason))))
+
+    def hear_after(self, scores: tuple[LateScore, ...]) -> dict[str, Any]:
+        """Hear, once the run is over, what no check heard; return what that makes of its summary."""
+        if not scores:
+            return {}
+        self._take(self.scoring.run.step, AFTER_THE_END, self._judged(scores))
+        return summary.choices(self.scoring.ranking)
+
+    def _judged(self, scores: tuple[LateScore, ...]) -> tuple[tuple[LateScore, ...], dict[int, dict[str, Score]]]:
+        """Return what was heard, with the scores that those give by step who score by metrics alone."""
+        given: dict[int, dict[str, Score]] = {}
+        for step, metrics in newest_by_step(scores).items():
+            checkpoint = self.scoring.ranking.with_late(step, metrics)
+            given[step] = self.scoring.dispatch.scores(self.scoring.run, checkpoint, late=True)
+        return scores, given
+
+    def _take(
+        self, at: int, reason: str, judged: tuple[tuple[LateScore, ...], Mapping[int, Mapping[str, Score]]]
+    ) -> None:
+        scores, given = judged
+        if not scores:
+            return
+        journal = self.scoring.journal
+        journal_late(journal, at, reason, scores)
+        for step, metrics in newest_by_step(scores).items():
+            heard = self.scoring.ranking.hear_late(step, metrics, given[step])
+            journal_scores(journal, heard, self.scoring.fingerprint, only=given[step], heard_at=at)
