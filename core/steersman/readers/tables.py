@@ -30,8 +30,8 @@ def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recor
     """Return the recording of a table; an empty cell is no value, and a last row that is cut is left out."""
     assembly = Assembly(partial(_LAYOUTS.get(log, layout_of), own=own))
     layouts: dict[tuple[bool, ...], tuple[Layout, list[bool]]] = {}
-    with content.opened(path) as file:
-        rows = csv.reader(_whole_lines(io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")))
+    with content.opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
+        rows = csv.reader(_whole_lines(text))
         try:
             header = [name.strip() for name in next(rows, ())]
             for row in rows:
