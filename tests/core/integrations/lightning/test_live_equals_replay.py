@@ -31,9 +31,10 @@ class _Fault(pl.Callback):
 
 
 def _decisions(entries: Any) -> list[Any]:
-    """Return what was decided, without the values of hyperparameters, which the log does not hold."""
+    """Return what was decided, without what the log does not hold: hyperparameters, and the facts of the fingerprint."""
+    unknown = ("old", "new", "reason", "fingerprint")
     return [
-        (entry.kind, entry.step, {k: v for k, v in entry.data.items() if k not in ("old", "new", "reason")})
+        (entry.kind, entry.step, {k: v for k, v in entry.data.items() if k not in unknown})
         for entry in entries
         if entry.kind in ("score", "finding", "proposal") and entry.data.get("name") != "token-ledger"
     ]
