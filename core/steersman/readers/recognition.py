@@ -115,10 +115,12 @@ def _of_table(text: bytes, whole: bool) -> Recognised | None:
 
 def _cells(lines: Sequence[bytes]) -> list[list[str]]:
     texts = [line.decode("utf-8", "replace") for line in lines[: 1 + _LINES_LOOKED_AT]]
+    rows: list[list[str]] = []
     try:
-        return [row for row in csv.reader(texts) if row]
-    except csv.Error:
-        return []
+        rows.extend(row for row in csv.reader(texts) if row)
+    except csv.Error:  # a cell that is longer than a table may have
+        return rows
+    return rows
 
 
 def _value(cell: str) -> float | str | None:
