@@ -12,7 +12,7 @@ from steersman.spelling import nearest
 
 _COMMANDS = {
     "demo": ("steersman.cli.demo:demo", "Train a tiny GPT-2 under supervision: a real fault, a real correction."),
-    "replay": ("steersman.cli.replay:replay", "Say what the strategies would have decided in a finished run."),
+    "replay": ("steersman.cli.replay:replay", "Say what the strategies would have decided in finished runs."),
     "compare": (
         "steersman.cli.compare:compare",
         "Show side by side which checkpoints strategies keep in finished runs, and how those did.",

@@ -11,6 +11,7 @@ from steersman.readers.recording import UnreadableRun
 
 LFS = b"version https://git-lfs"
 IS_LFS = "it is a Git LFS pointer, not the file itself; run `git lfs pull`"
+LONGEST_LINE = 64 * 2**20
 HEAD = 65536
 """How much of a file is looked at to recognise it."""
 

@@ -17,13 +17,11 @@ from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
 
-LONGEST_LINE = 64 * 2**20
-
 
 def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
-    """Return the recording of a log with an object a line; a last line that is cut is left out.
+    """Return the recording of a log with an object a line; a line that is torn is left out.
 
-    Raises UnreadableRun for a line that is no object, or is longer than any log's.
+    Raises UnreadableRun for a line that is longer than any log's.
     """
     return _recording(path, log, _lines(path), own)
 
@@ -60,18 +58,15 @@ def _recording(
 
 def _lines(path: Path) -> Iterator[Mapping[str, object]]:
     with content.opened(path) as file:
-        for at, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            is_whole = line.endswith(b"\n")
-            if not is_whole and len(line) >= LONGEST_LINE:
-                raise UnreadableRun(path, f"line {at} is longer than 64 MB: expected a log with one object a line")
+        for at, line in enumerate(iter(lambda: file.readline(content.LONGEST_LINE), b""), 1):
+            if len(line) >= content.LONGEST_LINE and not line.endswith(b"\n"):
+                raise UnreadableRun(path, f"line {at} is longer than 64 MB, which no line of a log is")
             if not line.strip():
                 continue
             try:
                 row = _parsed(line)
-            except ValueError as error:
-                if not is_whole:
-                    return  # still being written
-                raise UnreadableRun(path, f"line {at} is no JSON: {error}") from None
+            except ValueError:
+                continue  # torn, by a kill or because it is still being written
             if isinstance(row, dict):
                 yield cast("dict[str, object]", row)
 

@@ -82,8 +82,8 @@ def _pick(keys: Sequence[str | int]) -> Callable[[Any], Sequence[object]]:
 
 
 def _stage(key: str, called: str | None, is_summary: bool) -> Stage | None:
-    if called is not None and called.startswith("eval_"):
-        return "eval"
+    if called is not None and (told := names.stage(called)):
+        return told
     return "summary" if is_summary and names.in_summary(key) else names.stage(key)
 
 

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from steersman.readers import layouts
 from steersman.readers.layouts import Layout, Part
+from steersman.readers.names import is_rate
 from steersman.records import Record
 from steersman.stages import ours
 
@@ -27,7 +28,10 @@ def _heard(part: Part, own: Mapping[str, str]) -> Part:
     found: dict[str, str] = {}
     for key in part.keys:
         name = own[key] if key in own else ours(part.stage, key)
-        name = "loss" if name == "loss_step" and "train_loss" not in part.keys else name
+        if name == "loss_step" and "train_loss" not in part.keys:
+            name = "loss"
+        elif is_rate(name):
+            name = "learning_rate"
         found[key] = key if name in found.values() else name
     return evolve(part, names=tuple(found.values()))
 

@@ -52,6 +52,7 @@ _KNOWN = {
     "loss_metrics/global_avg_loss": "loss",  # torchtitan
     "validation_metrics/global_avg_loss": "eval_loss",
 }
+_OF_TRAINING = frozenset({"loss", "learning_rate", "grad_norm"})
 _RATE_OF_A_MONITOR = re.compile(r"lr-\w+(?:/pg1)?")
 _TELLING = re.compile(
     r"(?:^|[/_\-. ])(?:loss|lr|learning_rate|grad_norm|rewards?|acc|accuracy|f1|ppl|perplexity|wer|cer|bleu|rouge\w*"
@@ -83,7 +84,7 @@ def in_summary(name: str) -> str | None:
 
 def stage(name: str) -> Stage | None:
     """Return what a metric is of, as far as its name tells."""
-    known = _KNOWN.get(name)
+    known = _KNOWN.get(name) or (name if name in _OF_TRAINING else None)
     if known is not None:
         return "eval" if known.startswith("eval_") else "train"
     return "eval" if name.startswith(_EVALUATIONS) else stage_of(name)
@@ -98,12 +99,15 @@ def ours(name: str, of: Literal["train", "eval", "test"]) -> str:
     if of == "train":
         plain = bare(name, "train")
         plain = _KNOWN.get(plain, plain)
-        if _RATE_OF_A_MONITOR.fullmatch(plain):
-            return "learning_rate"
-        return _lowered(plain)
+        return "learning_rate" if is_rate(plain) else _lowered(plain)
     if stage_of(name) != of:
         return name
     return f"eval_{_lowered(bare(name, of))}"
+
+
+def is_rate(name: str) -> bool:
+    """Whether a name is one that Lightning's LearningRateMonitor gives the rate of a first parameter group."""
+    return _RATE_OF_A_MONITOR.fullmatch(name) is not None
 
 
 def _lowered(name: str) -> str:

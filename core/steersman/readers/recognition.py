@@ -59,14 +59,13 @@ def recognised(start: bytes, size: int = content.HEAD) -> Recognised | None:
 
 
 def _of_objects(text: bytes, whole: bool) -> Recognised | None:
-    lines = text.split(b"\n")
-    is_one = len([line for line in lines if line.strip()]) == 1
-    rows = [row for line in lines[: None if whole else -1][:_LINES_LOOKED_AT] if (row := _object(line)) is not None]
-    if rows and "log_history" in rows[0]:
-        return Recognised("trainer_state", "object")
-    if rows and not (is_one and whole and not text.endswith(b"\n")):
-        return _of_rows(rows, "lines")
-    return Recognised("trainer_state", "object") if b'"log_history"' in text else None
+    lines = [line for line in text.split(b"\n")[: None if whole else -1] if line.strip()][:_LINES_LOOKED_AT]
+    first = _object(lines[0]) if lines else None
+    if first is None or "log_history" in first:  # an object over several lines, or on one longer than was read
+        return Recognised("trainer_state", "object") if b'"log_history"' in text else None
+    if whole and len(lines) == 1 and not text.endswith(b"\n"):
+        return None  # one object, such as the summary of a W&B run
+    return _of_rows([row for line in lines if (row := _object(line)) is not None], "lines")
 
 
 def _of_rows(rows: Sequence[Mapping[str, Any]], shape: Shape) -> Recognised | None:
@@ -116,10 +115,12 @@ def _of_table(text: bytes, whole: bool) -> Recognised | None:
 
 def _cells(lines: Sequence[bytes]) -> list[list[str]]:
     texts = [line.decode("utf-8", "replace") for line in lines[: 1 + _LINES_LOOKED_AT]]
+    rows: list[list[str]] = []
     try:
-        return [row for row in csv.reader(texts) if row]
-    except csv.Error:
-        return []
+        rows.extend(row for row in csv.reader(texts) if row)
+    except csv.Error:  # a cell that is longer than a table may have
+        return rows
+    return rows
 
 
 def _value(cell: str) -> float | str | None:

@@ -30,8 +30,8 @@ def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recor
     """Return the recording of a table; an empty cell is no value, and a last row that is cut is left out."""
     assembly = Assembly(partial(_LAYOUTS.get(log, layout_of), own=own))
     layouts: dict[tuple[bool, ...], tuple[Layout, list[bool]]] = {}
-    with content.opened(path) as file:
-        rows = csv.reader(_whole_lines(io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")))
+    with content.opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
+        rows = csv.reader(_whole_lines(path, text))
         try:
             header = [name.strip() for name in next(rows, ())]
             for row in rows:
@@ -54,8 +54,12 @@ def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recor
     return Recording(path, log, records, plan_of(records, None))
 
 
-def _whole_lines(file: io.TextIOWrapper) -> Iterator[str]:
-    return (line for line in file if line.endswith("\n"))
+def _whole_lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
+    for line in iter(lambda: text.readline(content.LONGEST_LINE), ""):
+        if line.endswith("\n"):
+            yield line
+        elif len(line) >= content.LONGEST_LINE:
+            raise UnreadableRun(path, "it has a line of more than 64 MB, which no line of a log is")
 
 
 def _value(cell: str) -> float | str | None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_no_such_file(shell, command):
     ("content", "reason"),
     [
         ("{", "it is no JSON"),
-        ("[]", "expected a JSON object, got list"),
+        ("[]", "it is no log that is known: expected a trainer_state.json"),
         ("{}", "it has no `log_history`"),
         ("version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
     ],
@@ -40,13 +41,15 @@ def test_a_file_that_is_no_run(shell, write, content, reason):
 
 def test_a_folder_without_a_run(shell, tmp_path):
     """A folder that holds no run says what would be read."""
-    checkcheck_is_a_sentence(shell("replay", tmp_path), "it holds no trainer_state.json")
+    checkcheck_is_a_sentence(shell("replay", tmp_path), "it holds no run: no journal, no trainer_state.json")
 
 
 def test_a_run_without_a_journal(shell, trainer_state, tmp_path):
-    """To explain a run that Steersman did not supervise is answered with the command that replays it."""
+    """To explain a run that Steersman did not supervise is answered from a replay, and said to be one."""
     trainer_state({"step": 1, "loss": 1.0})
-    checkcheck_is_a_sentence(shell("explain", tmp_path), "it holds no journal", f"`steersman replay {tmp_path}`")
+    told = shell("explain", tmp_path)
+    assert told.returncode == 0
+    assert "Steersman was not attached" in " ".join(told.stdout.split())
 
 
 def test_an_empty_journal(shell, write):
@@ -102,18 +105,36 @@ def test_json_of_an_unreadable_run(shell):
     assert (told["choices"], told["scores"], told["findings"], told["proposals"]) == ({}, [], [], [])
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_interrupted(script, tmp_path):
+WAITING = """
+import pathlib, time
+from attrs import define
+from steersman import hookimpl
+
+
+@define(eq=False)
+class Waiting:
+    @hookimpl
+    def on_log(self, run, log):
+        pathlib.Path("begun").touch()
+        time.sleep(60)
+"""
+
+
+def test_interrupted(script, write, trainer_state, tmp_path):
     """Ctrl-C ends a command with exit code 130 and a word, not a traceback."""
-    pipe = tmp_path / "trainer_state.json"
-    os.mkfifo(pipe)
+    path, waiting = trainer_state({"step": 1, "loss": 1.0}), write("waiting.py", WAITING)
     with subprocess.Popen(
-        [script, "replay", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [script, "replay", str(path), "--use", f"{waiting}:Waiting"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        writer = os.open(pipe, os.O_WRONLY)  # returns when the command has opened the file for reading
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (tmp_path / "begun").exists():
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-        os.close(writer)
     assert (process.returncode, out, err.strip()) == (130, "", "Stopped.")
 
 

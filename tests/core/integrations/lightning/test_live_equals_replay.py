@@ -1,76 +1,92 @@
-"""What a Lightning run decided live is what its metrics.csv tells afterwards."""
+"""The logs that Lightning writes beside a supervised run give, replayed, what was said live."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import LearningRateMonitor
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 import steersman
 from steersman.integrations.lightning import SteersmanCallback
-from steersman.readers import journal as journal_reader
+from steersman.readers import find, read
 
-LOSSES = (2.0, 1.875, 1.75, 1.625, 6.5, 7.0, 6.0, 5.5, 1.5, 1.375, 1.25, float("nan"))
-"""The training loss of each step: it spikes from step 5 on, and is no number at step 12."""
-EVALS = {4: 1.75, 8: 5.0, 12: 1.5}
-RATE = 0.0625
-
-
-class Scripted(pl.LightningModule):
-    """A model whose losses are those of the script."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-        self.done = 0
-
-    def training_step(self, batch: Any, batch_idx: int) -> Any:
-        self.done += 1
-        loss = torch.tensor(LOSSES[self.done - 1]) + 0 * self.weight.sum()
-        self.log("train_loss", loss)
-        return loss
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("val_loss", torch.tensor(EVALS[self.done]))
-        self.log("val_accuracy", torch.tensor(1 / EVALS[self.done]))
-
-    def configure_optimizers(self) -> Any:
-        return torch.optim.SGD(self.parameters(), lr=RATE)
+CONFIG = {
+    "extends": "no-rails",
+    "mode": "act",
+    "use": ["multi-metric", "eval-loss", {"trend-health": {"preset": "seed"}}],
+    "console": False,
+    "force_logs": "never",
+}
 
 
-def _trained(folder: Path, config: dict[str, Any], **trainer: Any) -> Path:
-    loader = torch.utils.data.DataLoader(torch.zeros(8, 1), batch_size=2)
-    pl.Trainer(
-        max_epochs=3, log_every_n_steps=1, accelerator="cpu", enable_checkpointing=False, limit_val_batches=1,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        logger=CSVLogger(folder, name="csv", version=0),
-        callbacks=[SteersmanCallback(config, folder=folder), LearningRateMonitor("step")], **trainer,
-    ).fit(Scripted(), loader, loader)  # fmt: skip
-    return folder / "csv" / "version_0" / "metrics.csv"
+class _Fault(pl.Callback):
+    """Makes the loss spike for real: the weights are pushed around before the sixth step."""
+
+    def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
+        if trainer.global_step in (5, 6):
+            for parameter in module.parameters():
+                parameter.data.mul_(4.0)
 
 
-def _decided(entries: Any) -> list[tuple[Any, ...]]:
-    kinds = ("score", "finding", "proposal")
-    kept = [e for e in entries if e.kind in kinds and e.data.get("severity") != "info"]
-    return [(e.kind, e.step, {k: v for k, v in e.data.items() if k != "fingerprint"}) for e in kept]
+def _decisions(entries: Any) -> list[Any]:
+    """Return what was decided, without what the log does not hold: hyperparameters, and the facts of the fingerprint."""
+    unknown = ("old", "new", "reason", "fingerprint")
+    return [
+        (entry.kind, entry.step, {k: v for k, v in entry.data.items() if k not in unknown})
+        for entry in entries
+        if entry.kind in ("score", "finding", "proposal") and entry.data.get("name") != "token-ledger"
+    ]
 
 
 @pytest.mark.parametrize("check_every", ["auto", "epoch", 3])
-def test_metrics_csv_equals_live(tmp_path, check_every):
-    """Scores, findings, proposals and verdicts of the run are those of its metrics.csv, by step and by epoch."""
-    config = {
-        "mode": "advise",
-        "check_every": check_every,
-        "use": ["multi-metric", "eval-loss", {"trend-health": {"preset": "seed"}}],
-        "console": False,
-    }
-    csv = _trained(tmp_path, config)
-    live = _decided(journal_reader.current(tmp_path / "steersman" / "journal.jsonl"))
-    assert {kind for kind, _, _ in live} == {"score", "finding", "proposal"}
-    assert [step for kind, step, data in live if kind == "score" and data["decides"]] == [4, 8, 12]
-    assert _decided(steersman.replay(csv, config).entries) == live
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_metrics_csv_gives_the_decisions_of_the_live_run(fit, entries, tmp_path, every, check_every):
+    """A supervised run and its metrics.csv replayed give the same scores, findings and proposals, at the same steps."""
+    config = {**CONFIG, "check_every": check_every, "hyperparameters": {"learning_rate": {"min": 1e-7}}}
+    logger = CSVLogger(tmp_path / "logs")
+    fit(SteersmanCallback(config, folder=tmp_path), _Fault(), logger=logger, log_every_n_steps=every, max_epochs=4)
+
+    live = entries()
+    [run] = find(tmp_path / "logs")
+    replayed = steersman.replay(run, config, values={"learning_rate": 0.05})
+
+    assert replayed.recording.format == "lightning"
+    records = [(e.step, e.data["of"], e.data["epoch"], e.data["metrics"]) for e in live if e.kind == "record"]
+    assert [(r.step, r.kind, r.epoch, dict(r.metrics)) for r in replayed.recording.records] == records
+    assert _decisions(live)
+    assert _decisions(replayed.entries) == _decisions(live)
+
+
+def test_event_files_give_the_records_of_the_live_run(fit, entries, tmp_path):
+    """Lightning's TensorBoard log counts steps as its table does; its numbers are of single precision, as the losses."""
+    logger = TensorBoardLogger(tmp_path / "logs")
+    fit(SteersmanCallback(CONFIG, folder=tmp_path), logger=logger, log_every_n_steps=2)
+
+    [run] = find(tmp_path / "logs")
+    recording = read(run)
+
+    assert recording.format == "tensorboard"
+    told = [(e.step, e.data["of"], e.data["epoch"], e.data["metrics"]) for e in entries("record")]
+    assert [(r.step, r.kind, r.epoch, dict(r.metrics)) for r in recording.records] == told
+
+
+def test_losses_of_a_step_and_of_an_epoch(fit, entries, module, tmp_path):
+    """A loss that is logged both ways is `loss` at its steps; the mean of the epoch is a metric of its own."""
+
+    class Both(module):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = self.loss(batch)
+            self.log("train_loss", loss, on_step=True, on_epoch=True)
+            return loss
+
+    fit(SteersmanCallback(CONFIG, folder=tmp_path), module=Both(), logger=CSVLogger(tmp_path / "logs"))
+
+    [run] = find(tmp_path / "logs")
+    live = {e.step: e.data["metrics"]["loss"] for e in entries("record") if e.data["of"] == "train"}
+    replayed = {r.step: r.metrics["loss"] for r in read(run).records if r.kind == "train"}
+    assert list(replayed) == list(live) == [2, 4, 6, 8, 10, 12]
+    assert replayed == live
+    of_epochs = [(r.step, r.metrics["loss_epoch"]) for r in read(run).records if "loss_epoch" in r.metrics]
+    assert [step for step, _ in of_epochs] == [4, 8, 12]
