@@ -111,6 +111,13 @@ def test_a_direction_that_is_not_known(command, trainer_state):
     assert line_of(given[given.index("metric, kept by") :], "eval_quality") == ["eval_quality", "lower", "is", "better"]
 
 
+def test_a_metric_that_never_came(command, trainer_state):
+    """A metric given by hand that no evaluation has is said to be missing, with the nearest that came."""
+    result = command("compare", trainer_state(*RISING), "--use", "eval-loss", "--task-metric", "eval_acuracy:higher")
+    assert result.exit_code == 0
+    assert "no evaluation has a metric 'eval_acuracy', did you mean 'eval_accuracy'?" in result.stderr
+
+
 def test_a_run_that_cannot_be_read(command, trainer_state, write):
     """It is named with the reason, the others are compared all the same, and the exit status says so."""
     result = command("compare", write("bad.json", "{"), trainer_state(*RISING), "--use", "eval-loss")
