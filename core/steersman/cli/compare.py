@@ -16,6 +16,7 @@ from steersman.cli.terminal import console, print_json
 from steersman.comparing import Accumulator
 from steersman.config import read
 from steersman.picking import Picked
+from steersman.spelling import did_you_mean
 
 
 @click.command(short_help="Show side by side which checkpoints strategies keep in finished runs, and how those did.")
@@ -48,15 +49,20 @@ def compare(
     named = [use.name for use in read(source).use]
     known, given = values_of(settings), metrics_of(metrics)
     total, picked, objects = Accumulator(), Picked(), list[Mapping[str, Any]]()
+    came = set[str]()
     for path in paths:
         for found in runs_in(path):
             run = told_of(found, source, known, given, effects=effects)
             total.add(run)
             picked.add(run)
+            came |= {metric.name for metric in run.task_metrics} | {*run.unknown_direction}
             if as_object:
                 objects.append(object_of(run))
             if run.error is not None:
                 click.echo(f"Error: {run.error}", err=True)
+    for name in given or {}:
+        if not {name, f"eval_{name}"} & came:
+            click.echo(f"Note: no evaluation has a metric {name!r}{did_you_mean(name, came)}", err=True)
     together = total.total()
     if as_object:
         print_json({"version": as_json.VERSION, "use": named, "runs": objects, "total": together.as_object()})

@@ -89,6 +89,7 @@ def on_the_task(total: Total) -> tuple[str, ...]:
         said.append(
             "The mean gain is in the metric's own unit, + is better. The interval is a 95 % bootstrap over runs: "
             "where it holds 0, these runs do not tell the two apart."
+            + (" Under ten runs it is too narrow." if any(made.runs < 10 for made in total.comparisons) else "")
         )
         if any(made.interval is None for made in total.comparisons):
             said.append("No interval where a single run has the metric: one run says nothing of how runs differ.")

@@ -60,17 +60,11 @@ def explain(run: Path, step: int | None, as_object: bool) -> None:
 def journal_of(run: Path) -> Path:
     """Return the journal of a run directory, or the file itself.
 
-    Raises UnreadableRun where there is none.
+    Raises UnreadableRun where there is nothing.
     """
-    if not run.exists():
-        raise UnreadableRun(run, "there is no such file or directory")
     found = find_journal(run)
     if found is None:
-        raise UnreadableRun(
-            run,
-            "it holds no journal (steersman/journal.jsonl), so Steersman was not attached to this run; "
-            f"`steersman replay {run}` says what it would have decided",
-        )
+        raise UnreadableRun(run, "there is no such file or directory")
     return found
 
 

@@ -1,0 +1,95 @@
+"""`steersman explain` of runs that were never supervised, and of single steps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from steersman.journal import Journal
+
+LOGS = (
+    {"step": 10, "loss": 1.2, "eval_loss": 1.0},
+    {"step": 20, "loss": 1.1, "eval_loss": 0.8},
+)
+
+
+@pytest.fixture
+def supervised(supervise, tmp_path):
+    """A run directory with a journal of two evaluations."""
+    journal = Journal(tmp_path / "out" / "steersman" / "journal.jsonl")
+    journal.open()
+    run = supervise("eval-loss", journal=journal, begin=False)
+    journal.write("run", 0, mode="advise", strategies=[{"name": "eval-loss"}])
+    run.supervisor.begin()
+    run.evaluate(10, eval_loss=1.0, eval_accuracy=0.5)
+    run.evaluate(20, eval_loss=0.8, eval_accuracy=0.6)
+    run.supervisor.end()
+    journal.close()
+    return tmp_path / "out"
+
+
+def test_a_run_that_was_never_supervised(command, runs):
+    """It is told from a replay with the defaults, and that is the first thing said."""
+    path = runs / "trainer_state" / "llama-factory-01.json"
+    result = command("explain", path)
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 0
+    assert said.startswith(f"What Steersman would have said of {path} The run Steersman was not attached to this run")
+    assert "multi-metric decides: its best is step 200, with 0.5210" in said
+
+
+def test_json_of_a_run_that_was_never_supervised(printed_json, runs):
+    """Its object has the keys of a supervised run's, and says that it was none."""
+    told = printed_json("explain", runs / "trainer_state" / "16831-project-01.json")
+    assert (told["version"], told["supervised"], told["mode"], told["last_step"]) == (1, False, "advise", 375000)
+    assert told["findings"][0]["name"] == "non-finite-grad-norm"
+    assert {p["verdict"] for p in told["proposals"]} == {"advised", "refused"}
+    assert told["chapters"][0]["title"] == "The run"
+
+
+def test_a_step_of_a_run_that_was_never_supervised(command, printed_json, runs):
+    """One step is told with its score against the best; the nearest evaluated one stands in for it."""
+    path = runs / "trainer_state" / "llama-factory-01.json"
+    said = " ".join(command("explain", path, "--step", "1150").stdout.split())
+    assert "Steersman was not attached to this run" in said
+    assert "Step 1150 was not evaluated; the nearest evaluated step is 1100." in said
+    assert "multi-metric gave it 0.5310 (lower is better), number 4 of 12." in said
+    told = printed_json("explain", path, "--step", "1150")
+    assert (told["step"], told["supervised"], told["checkpoint"]["step"]) == (1150, False, 1100)
+    places = {s["strategy"]: (s["place"], s["ranked"], s["best_step"]) for s in told["scores"]}
+    assert places == {"multi-metric": (4, 12, 200), "eval-loss": (1, 12, 1100)}
+    assert told["checkpoint"]["train_loss"] == {"value": 0.3604, "source": "recent", "age_steps": 0}
+
+
+def test_a_step_of_a_supervised_run(command, printed_json, supervised):
+    """It is told from the journal, every metric of the evaluation included; that it was supervised is not denied."""
+    said = command("explain", supervised, "--step", "10").stdout
+    assert "Steersman was not attached" not in said
+    assert "eval-loss gave it 1.0000 (lower is better), number 2 of 2." in said
+    told = printed_json("explain", supervised, "--step", "10")
+    assert (told["supervised"], told["checkpoint"]["metrics"]) == (True, {"eval_loss": 1.0, "eval_accuracy": 0.5})
+
+
+def test_a_run_without_an_evaluation(printed_json, trainer_state):
+    """Its step has no checkpoint and no scores."""
+    told = printed_json("explain", trainer_state({"step": 5, "loss": 1.0}), "--step", "5")
+    assert (told["checkpoint"], told["scores"]) == (None, [])
+
+
+def test_a_folder_in_which_only_late_scores_are_kept(command, tmp_path, trainer_state):
+    """A journal that holds nothing but late scores tells no story: the run is told from its log."""
+    trainer_state(*LOGS)
+    journal = tmp_path / "steersman" / "journal.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(json.dumps({"v": 1, "kind": "late_score", "step": 10, "metrics": {"safety": 0.9}}) + "\n")
+    result = command("explain", tmp_path)
+    assert "Steersman was not attached to this run" in result.stdout
+
+
+@pytest.mark.parametrize("step", ["-1", "ten"])
+def test_a_step_that_is_none(command, trainer_state, step):
+    """A step is a whole number from 0 on."""
+    result = command("explain", trainer_state(*LOGS), "--step", step)
+    assert result.exit_code == 2
+    assert "--step" in result.stderr
