@@ -55,9 +55,11 @@ def _trained(folder: Path, config: dict[str, Any], **trainer: Any) -> Path:
 
 
 def _decided(entries: Any) -> list[tuple[Any, ...]]:
-    kinds = ("score", "finding", "proposal")
-    kept = [e for e in entries if e.kind in kinds and e.data.get("severity") != "info"]
-    return [(e.kind, e.step, {k: v for k, v in e.data.items() if k != "fingerprint"}) for e in kept]
+    """Return what was decided; the log holds the learning rate alone, so only its verdicts are."""
+    kept = [e for e in entries if e.kind in ("score", "finding", "proposal") and e.data.get("severity") != "info"]
+    known = ("learning_rate", None)
+    told = [e for e in kept if e.data.get("hyperparameter") in known]
+    return [(e.kind, e.step, {k: v for k, v in e.data.items() if k != "fingerprint"}) for e in told]
 
 
 @pytest.mark.parametrize("check_every", ["auto", "epoch", 3])
