@@ -55,6 +55,8 @@ class Asking:
                 settings, _ = self._load(self._source(), self.folder, self.environment)
             except ConfigError as error:
                 raise ConfigError(self.source, error.problems) from None
+            if self.use:  # what `score:` weighs is a strategy of the config too; what it requires holds
+                settings = evolve(settings, use=tuple(use for use in settings.use if use.index >= 0))
             self._settings = evolve(settings, source=self.source)
 
     def of(self, recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
@@ -71,6 +73,12 @@ class Asking:
             settings, strategies = self._load(None, self.folder, None)
             source = f"the default, because the run's own cannot be loaded here: {error.problems[0]}"
         return evolve(settings, source=source), strategies
+
+    def names(self) -> tuple[str, ...]:
+        """Return the strategies asked, in their order; where each run is asked as it was, those of the default."""
+        self.prepare()
+        settings = self._settings or self._load(None, self.folder, None)[0]
+        return tuple(use.name for use in settings.use)
 
     def mark(self) -> str:
         """Return twelve characters that differ where what is asked does: the config, a strategy's code, a value."""
@@ -119,7 +127,7 @@ class Asking:
             below = self.config
         else:
             below = {} if self.config is None else {"extends": str(Path(self.config).expanduser().resolve())}
-        return {**below, "use": list(self.use), "score": None}
+        return {**below, "use": list(self.use)}
 
     @property
     def source(self) -> str:

@@ -45,10 +45,13 @@ def one_evaluation(trainer_state):
 
 def test_use_takes_the_place_of_the_configs_strategies(write, one_evaluation):
     """What `use` names is asked, in its order; what else the config says holds."""
-    config = write("steersman.yaml", "mode: observe\nscore: {eval_loss: 1.0}\nuse: [trend-health]\n")
+    config = write(
+        "steersman.yaml", "mode: observe\nscore: {eval_loss: 1.0, require: {safety: '>= 0.9'}}\nuse: [trend-health]\n"
+    )
     settings, strategies = Asking(config, ("eval-loss", "multi-metric")).of(read(one_evaluation))
     assert [strategy.name for strategy in strategies] == ["eval-loss", "multi-metric"]
     assert settings.mode == "observe"
+    assert [requirement.metric for requirement in settings.require] == ["safety"]
     assert settings.source == f"{config}, with other strategies"
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from attrs import asdict
 
+from steersman.asking import Asking
 from steersman.checking import Checked, FailOn, checked, checked_live
 from steersman.cli import as_json
-from steersman.cli.asked import runs_in, source_of, told_of, values_of, who_is_asked
+from steersman.cli.replay_options import asking_of, where_it_is_done, who_is_asked
+from steersman.cli.runs import found, told_of
 from steersman.cli.terminal import print_json, printable
-from steersman.config import read as read_config
-from steersman.config.reading import Source
 from steersman.hindsight import count
+from steersman.readers.locating import is_url
+from steersman.replaying_many import Engine, Where
 
 
 @click.command(short_help="Exit with 1 where a run shows ill health: for CI pipelines.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--fail-on",
     type=click.Choice(["warning", "critical"]),
@@ -28,13 +30,17 @@ from steersman.hindsight import count
     help="The least severity of a finding that counts.",
 )
 @who_is_asked
+@where_it_is_done
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def check(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     fail_on: FailOn,
     uses: tuple[str, ...],
     config: Path | None,
     settings: tuple[str, ...],
+    workers: int | None,
+    engine: Engine,
+    address: str | None,
     *,
     effects: bool,
     as_object: bool,
@@ -55,10 +61,9 @@ def check(
       steersman check runs --fail-on warning --json
       steersman check out --use trend-health:preset=seed
     """
-    source, values = source_of(config, uses), values_of(settings)
-    read_config(source)  # one with faults is told before any run is read
+    asking = asking_of(uses, config, settings, effects=effects)
     runs = list[Checked]()
-    for run in _checked(paths, source, values, fail_on, effects=effects):
+    for run in _checked(found(paths), asking, fail_on, Where(engine, workers, address)):
         runs.append(run)
         for problem in (run.error,) if run.error else (f"{run.path}: {failure}" for failure in run.failures):
             click.echo(f"Error: {printable(problem)}", err=True)
@@ -98,10 +103,14 @@ def object_of(run: Checked) -> dict[str, Any]:
     }
 
 
-def _checked(
-    paths: tuple[Path, ...], source: Source, values: Mapping[str, float], fail_on: FailOn, *, effects: bool
-) -> Iterator[Checked]:
+def _checked(paths: tuple[str, ...], asking: Asking, fail_on: FailOn, where: Where) -> Iterator[Checked]:
+    """Yield what was noticed in each run: those with a journal first, then those that are replayed."""
+    replayed: list[str] = []
     for path in paths:
-        for run in runs_in(path):
-            live = checked_live(run, fail_on) if source is None else None
-            yield live or checked(told_of(run, source, values, None, effects=effects), fail_on)
+        live = None if asking.is_given or is_url(path) else checked_live(Path(path), fail_on)
+        if live is None:
+            replayed.append(path)
+        else:
+            yield live
+    for run in told_of(tuple(replayed), asking, None, where):
+        yield checked(run, fail_on)

@@ -9,27 +9,31 @@ from typing import Any
 import click
 
 from steersman.cli import as_json
-from steersman.cli.asked import metrics_of, on_the_task, runs_in, source_of, told_of, values_of, who_is_asked
 from steersman.cli.compare_page import page
 from steersman.cli.compare_view import object_of
+from steersman.cli.replay_options import asking_of, metrics_of, on_the_task, where_it_is_done, who_is_asked
+from steersman.cli.runs import found, told_of
 from steersman.cli.terminal import console, print_json
 from steersman.comparing import Accumulator
-from steersman.config import read
 from steersman.picking import Picked
-from steersman.spelling import did_you_mean
+from steersman.replaying_many import Engine, Where
 
 
 @click.command(short_help="Show side by side which checkpoints strategies keep in finished runs, and how those did.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @who_is_asked
 @on_the_task
+@where_it_is_done
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def compare(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     uses: tuple[str, ...],
     config: Path | None,
     settings: tuple[str, ...],
     metrics: tuple[str, ...],
+    workers: int | None,
+    engine: Engine,
+    address: str | None,
     *,
     effects: bool,
     as_object: bool,
@@ -45,33 +49,21 @@ def compare(
       steersman compare runs --use eval-loss --use ./hooks/median.py:Median:window=5
       steersman compare runs --use multi-metric --task-metric eval_quality:higher --json
     """
-    source = source_of(config, uses)
-    named = [use.name for use in read(source).use]
-    known, given = values_of(settings), metrics_of(metrics)
+    asking, given = asking_of(uses, config, settings, effects=effects), metrics_of(metrics)
+    named = asking.names()
     total, picked, objects = Accumulator(), Picked(), list[Mapping[str, Any]]()
-    came = set[str]()
-    for path in paths:
-        for found in runs_in(path):
-            run = told_of(found, source, known, given, effects=effects)
-            total.add(run)
-            picked.add(run)
-            came |= {metric.name for metric in run.task_metrics} | {*run.unknown_direction}
-            if as_object:
-                objects.append(object_of(run))
-            if run.error is not None:
-                click.echo(f"Error: {run.error}", err=True)
-    for name in given or {}:
-        if not {name, f"eval_{name}"} & came:
-            click.echo(f"Note: no evaluation has a metric {name!r}{did_you_mean(name, came)}", err=True)
+    for run in told_of(found(paths), asking, given, Where(engine, workers, address)):
+        total.add(run)
+        picked.add(run)
+        if as_object:
+            objects.append(object_of(run))
+        if run.error is not None:
+            click.echo(f"Error: {run.error}", err=True)
     together = total.total()
     if as_object:
+        objects.sort(key=lambda made: str(made["path"]))
         print_json({"version": as_json.VERSION, "use": named, "runs": objects, "total": together.as_object()})
     elif together.read:
-        page(picked, together, named, console(), config=_told(config, uses))
+        page(picked, together, named, console(), config=asking.source)
     if together.failed:
         raise click.exceptions.Exit(2)
-
-
-def _told(config: Path | None, uses: tuple[str, ...]) -> str:
-    base = "none given, so the defaults" if config is None else str(config)
-    return f"{base}, its strategies replaced by those of --use" if uses and config else base

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from steersman.cli import compare_view as told
-from steersman.cli.terminal import printable, show_section, show_title
+from steersman.cli.terminal import printable, show_section, show_title, table_of
+from steersman.cli.totals_page import show_totals
 from steersman.hindsight import listed
 from steersman.picking import OF_MANY, Picked
 from steersman.results import LAST, LOWEST_EVAL_LOSS
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 _BESIDE = (LOWEST_EVAL_LOSS, LAST)
 _NARROWEST, _PADDING = 10, 2
-_NOT_PREDICTED = (
-    "Nothing was changed: these runs are over. A change that was never made would have changed every metric after it; "
-    "those are not predicted, here or anywhere."
-)
 
 
 def page(picked: Picked, total: Total, named: Sequence[str], out: Console, *, config: str) -> None:
@@ -37,16 +34,7 @@ def page(picked: Picked, total: Total, named: Sequence[str], out: Console, *, co
         for some in _that_fit(choosers, out.width):
             out.print()
             out.print(_runs_table(tuple(told.figures(runs, choosers)), (*some, *_BESIDE)))
-    rows = tuple(told.comparison_rows(total))
-    show_section(out, "On the task", told.on_the_task(total))
-    _show_table(out, rows, "metric, kept by", "against", ">runs", ">won/tied/lost", ">mean gain", ">95 % interval")
-    show_section(out, "How often it is the lowest eval loss", told.agreements(total))
-    if total.read:
-        show_section(out, "Alarms", told.alarms(total))
-        rows = tuple(told.alarm_rows(total, named))
-        _show_table(out, rows, "strategy, finding", ">alarms", ">critical", ">per 1000 steps", ">runs")
-    show_section(out, "What would have been proposed", told.proposals(total))
-    show_section(out, "What this cannot say", (_NOT_PREDICTED,))
+    show_totals(total, named, out)
 
 
 def _that_fit(choosers: Sequence[str], width: int) -> Iterable[Sequence[str]]:
@@ -64,29 +52,10 @@ def _that_fit(choosers: Sequence[str], width: int) -> Iterable[Sequence[str]]:
 
 
 def _runs_table(figures: Sequence[told.Figure], columns: Sequence[str]) -> Table:
-    table = _table("run", *(f">{printable(name)}" for name in columns))
+    table = table_of("run", *(f">{printable(name)}" for name in columns))
     for column in table.columns[-len(_BESIDE) :]:
         column.max_width = _NARROWEST
     for line in figures:
         cells = (printable(line.at.get(name, "")) for name in columns)
         table.add_row(printable(line.what if line.is_run else f"  {line.what}"), *cells)
-    return table
-
-
-def _show_table(out: Console, rows: Sequence[told.Row], *columns: str) -> None:
-    if rows:
-        table = _table(*columns)
-        for row in rows:
-            table.add_row(*map(printable, row))
-        out.print()
-        out.print(table)
-
-
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
-    for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     return table

@@ -11,7 +11,7 @@ from steersman.cli import Problem
 from steersman.cli.replay_options import asking_of, metrics_of, on_the_task, where_it_is_done, who_is_asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from steersman.asking import Asking
     from steersman.replaying_many import Where
@@ -58,6 +58,7 @@ def replay(
       steersman replay out --json | jq .choices
       steersman replay out --verify
     """
+    from steersman.cli.runs import found
     from steersman.replaying_many import Where
 
     runs = found(paths)
@@ -71,14 +72,6 @@ def replay(
         _one(runs[0], asking, named, as_object=as_object)
     else:
         _several(runs, asking, named, Where(engine, workers, address), output, as_object=as_object)
-
-
-def found(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return every run in `paths`; from two seconds on, show that it is looked for."""
-    from steersman.cli.terminal import with_bar
-    from steersman.replaying_many import found
-
-    return tuple(with_bar(found(paths), None, "Looking for runs"))
 
 
 def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_object: bool) -> None:
@@ -113,14 +106,12 @@ def _several(
 ) -> None:
     from steersman.cli import as_json
     from steersman.cli.replays_page import page
-    from steersman.cli.terminal import console, print_json, with_bar
+    from steersman.cli.runs import told_of
+    from steersman.cli.terminal import console, print_json
     from steersman.comparing import Accumulator
-    from steersman.replaying_many import stream
-    from steersman.scale.work import Work
 
     total, kept, failed = Accumulator(), dict[str, Any](), dict[str, str]()
-    results = stream(Work(asking, metrics), runs, where, output, lambda made, count: with_bar(made, count, "Replaying"))
-    for run in results:
+    for run in told_of(runs, asking, metrics, where, output):
         total.add(run)
         if as_object:
             kept[run.path] = run

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from steersman.config.layers import Source
 from steersman.config.yaml_text import loads, told
 
 _FILE = ".py:"
@@ -41,17 +39,6 @@ def parsed(text: str) -> str | dict[str, dict[str, Any]]:
             raise ValueError(_at(text, start + lead, f"the option {key!r} is there twice"))
         options[key] = _value(text, start + part.index("=") + 1, key, value)
     return {target: options}
-
-
-def with_use(config: Path | None, texts: Sequence[str]) -> Source:
-    """Return the source of a config whose `use` is what `texts` say, in their order; all else is that of `config`.
-
-    Without texts it is `config` itself. Raises ValueError as `parsed` does.
-    """
-    if not texts:
-        return config
-    below: Mapping[str, Any] = {} if config is None else {"extends": [config.absolute().as_posix()]}
-    return {**below, "use": [parsed(text) for text in texts]}
 
 
 def _parts(text: str, begin: int) -> Iterator[tuple[int, str]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from steersman.config import read
-from steersman.config.use_text import parsed, with_use
+from steersman.config.use_text import parsed
 
 
 @pytest.mark.parametrize(
@@ -57,20 +54,3 @@ def test_a_faulty_text_names_the_place(text, said):
     with pytest.raises(ValueError) as error:
         parsed(text)
     assert said in str(error.value)
-
-
-def test_use_replaces_that_of_the_config(tmp_path):
-    """The strategies named on the command line take the place of the config's, in their order; all else stays."""
-    path = tmp_path / "own.yaml"
-    path.write_text("mode: act\ncheck_every: 7\nuse: [trend-health]\n")
-    config = read(with_use(path, ["eval-loss", "multi-metric:gap=0.5"]), environment={})
-    assert [use.name for use in config.use] == ["eval-loss", "multi-metric"]
-    assert config.use[1].options == {"gap": 0.5}
-    assert (config.mode, config.check_every) == ("act", 7)
-
-
-def test_without_use_the_config_is_itself():
-    """Without --use nothing is changed: the config given, or none."""
-    assert with_use(None, []) is None
-    assert with_use(Path("a.yaml"), []) == Path("a.yaml")
-    assert [use.name for use in read(with_use(None, ["eval-loss"]), environment={}).use] == ["eval-loss"]
