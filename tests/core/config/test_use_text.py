@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steersman.config import read
 from steersman.config.use_text import parsed, with_use
+from steersman.config.yaml_text import dumps
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +64,17 @@ def test_a_faulty_text_names_the_place(text, said):
     assert said in str(error.value)
 
 
+@given(st.dictionaries(st.from_regex(r"[a-z_]+", fullmatch=True), _SCALARS | st.lists(_SCALARS), min_size=1))
+def test_any_value_comes_back(options):
+    """Whatever options a strategy may have, written as YAML they are read as the same values."""
+    text = ",".join(f"{key}={dumps([value])[1:-1]}" for key, value in options.items())
+    assert parsed(f"m:{text}") == {"m": options}
+
+
 def test_use_replaces_that_of_the_config(tmp_path):
     """The strategies named on the command line take the place of the config's, in their order; all else stays."""
     path = tmp_path / "own.yaml"
-    path.write_text("mode: act\ncheck_every: 7\nuse: [trend-health]\n")
+    path.write_text("mode: act\ncheck_every: 7\nscore: {eval_bleu: 1.0}\nuse: [trend-health]\n")
     config = read(with_use(path, ["eval-loss", "multi-metric:gap=0.5"]), environment={})
     assert [use.name for use in config.use] == ["eval-loss", "multi-metric"]
     assert config.use[1].options == {"gap": 0.5}
