@@ -46,7 +46,8 @@ def parsed(text: str) -> str | dict[str, dict[str, Any]]:
 def with_use(config: Path | None, texts: Sequence[str]) -> Source:
     """Return the source of a config whose strategies are what `texts` say, in their order; all else is of `config`.
 
-    A `score:` in it is a strategy too, and is replaced with them. Without texts it is `config` itself. Raises ValueError as `parsed` does.
+    A `score:` in it is a strategy too, and is replaced with them. Without texts it is `config` itself.
+    Raises ValueError as `parsed` does.
     """
     if not texts:
         return config
