@@ -134,7 +134,7 @@ class Asking:
         """Where what is asked comes from, in words."""
         given = "none given, so the defaults" if self.config is None else None
         base = given or ("the config given in Python" if isinstance(self.config, Mapping) else str(self.config))
-        return f"{base}, with other strategies" if self.use else base
+        return f"{base}, its strategies replaced" if self.use and self.config is not None else base
 
     def _load(
         self, source: Source, folder: Path | None, environment: Mapping[str, str] | None

@@ -11,7 +11,7 @@ _HIGHER = re.compile(
     r"acc(uracy|uracies|uary)?|.*accuracy|balancedaccuracy|f1|f1score|fscore|fbeta|precision|recall|sensitivity"
     r"|specificity|em|exactmatch|(sacre)?bleu\d*|rouge.*|meteor|bertscore|chrf\+*|comet|map\d*|ap\d*|mrr|ndcg"
     r"|auc|auroc|auprc|mcc|matthews|pearsonr?|spearmanr?|kendall|kappa|iou|miou|dice|jaccard|r2|psnr|ssim"
-    r"|rew|rewards?|winrate|successrate|passrate|top[15]"
+    r"|rew|rewards?|winrate|hits|successrate|passrate|top[15]"
 )
 """A word of a name that says: higher is better."""
 _LOWER = re.compile(r"wer|cer|ter|mae|mse|rmse|rmsle|s?mape|err|error|errors|errorrate|fid|fad|hamming|brier|ece")
@@ -21,12 +21,13 @@ _PASS_AT = re.compile(r"pass (k|\d+)\b")
 _LOSS = frozenset({"loss", "losses", "perplexity", "ppl", "nll", "bpb", "bpc", "bits", "logloss"})
 """What is the eval loss, or the eval loss in another unit: no measure of its own beside it."""
 _BOOKKEEPING = re.compile(
-    r"runtime|seconds?|time|samples|steps?|epoch|tokens?|count|num|len|lengths?|entropy|kl|lr|logits|logps|chosen"
-    r"|rejected|std|stderr|var|variance|thresholds?|weights?|ratio|clip|memory|flops|support|size|gen|learning|grad"
-    r"|norm|tp|fp|tn|fn|duration|turns|terminated|throughput"
+    r"runtime|seconds?|time|samples|steps?|epoch|tokens|count|num|len|lengths?|entropy|kl|lr|logits|logps?|chosen"
+    r"|rejected|std|stderr|var|variance|thresholds?|weights?|ratio|memory|flops|support|size|learning|grad|tp|fp|tn|fn"
+    r"|duration|terminated|throughput"
 )
 """Words of what is counted beside the task: time, sizes, spreads, diagnostics of the method."""
-_SPREADS = frozenset({"min", "max", "median"})
+_SPREADS, _REWARDS = frozenset({"min", "max", "median"}), frozenset({"reward", "rewards"})
+"""The ends of a metric, as in `rewards/max`; but the `max_f1` of several thresholds is a metric."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|[^0-9A-Za-z+]+")
 
 
@@ -96,7 +97,8 @@ def _words(name: str) -> list[str]:
 
 def _is_beside_the_task(words: list[str]) -> bool:
     is_counted = any(_BOOKKEEPING.fullmatch(word) for word in words)
-    return is_counted or not _LOSS.isdisjoint(words) or not _SPREADS.isdisjoint(words[-1:])
+    ends = words if not _REWARDS.isdisjoint(words) else words[-1:]
+    return is_counted or not _LOSS.isdisjoint(words) or not _SPREADS.isdisjoint(ends)
 
 
 def _found(name: str, known: Mapping[str, object]) -> str | None:

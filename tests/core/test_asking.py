@@ -52,7 +52,7 @@ def test_use_takes_the_place_of_the_configs_strategies(write, one_evaluation):
     assert [strategy.name for strategy in strategies] == ["eval-loss", "multi-metric"]
     assert settings.mode == "observe"
     assert [requirement.metric for requirement in settings.require] == ["safety"]
-    assert settings.source == f"{config}, with other strategies"
+    assert settings.source == f"{config}, its strategies replaced"
 
 
 def test_in_house_files_of_a_config_elsewhere_are_found(write, one_evaluation):

@@ -14,7 +14,8 @@ HIGHER = (
     "eval_spearmanr", "eval_sts-dev_spearman_cosine", "eval_pass@1", "eval_pass@k", "eval_reward",
     "eval_rewards/accuracies", "eval_rewards/margins", "eval_rewards/format_reward/mean", "eval_win_rate",
     "val-core/openai/gsm8k/acc/mean@1", "val-aux/openai/gsm8k/reward/mean@1", "pl/valid_acc", "val_MulticlassAccuracy",
-    "eval/mean_reward", "eval_cosine_ndcg@10", "eval_r2",
+    "eval/mean_reward", "eval_cosine_ndcg@10", "eval_r2", "eval_acc_norm", "eval_mean_token_accuracy",
+    "eval_cosine_max_f1", "eval_hits@10", "eval_zh-en_sacrebleu",
 )  # fmt: skip
 LOWER = ("eval_wer", "test_cer", "eval_mae", "eval_mse", "eval_rmse", "eval_error_rate", "eval_top1_error", "val_ece")
 NONE = (
@@ -22,7 +23,8 @@ NONE = (
     "eval_perplexity", "eval_gen_len", "eval_num_tokens", "eval_entropy", "eval_logits/chosen", "eval_logps/rejected",
     "eval_rewards/chosen", "eval_rewards/rejected", "eval_reward_std", "eval_rewards/format_reward/std", "epoch",
     "eval_cosine_accuracy_threshold", "eval_model_preparation_time", "critic/rewards/max", "eval/mean_ep_length",
-    "eval_clip_ratio", "learning_rate", "comparison/tp", "val-aux/num_turns/mean",
+    "eval_max_reward", "eval_sampling/sampling_logp_difference/mean", "eval_exact_match_stderr",
+    "eval_clip_ratio/low_mean", "learning_rate", "comparison/tp", "val-aux/num_turns/mean",
 )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def test_json(command, trainer_state, write):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "Missing argument 'PATHS...'"),
+        ((), "Missing argument 'PATH...'"),
         (("nowhere",), "nowhere: there is no such file or directory"),
         (("nowhere", "--fail-on", "info"), "'info' is not one of 'warning', 'critical'"),
         (("nowhere", "--use", "eval-los"), "did you mean 'eval-loss'?"),

@@ -60,7 +60,7 @@ def test_wins_ties_losses_and_mean_difference(printed_json, accuracies, command)
     low, high = against_last["interval"]
     assert -0.21 < low < against_last["mean_difference"] < high < 0.11
     said = command("replay", accuracies, "--use", "eval-loss").stdout
-    assert "eval-loss keeps the checkpoint of the lowest eval loss in 3 of 3 runs." in said
+    assert "eval-loss keeps the lowest eval loss in 3 of 3 runs." in said
     assert "-0.0333" in said
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steersman.config.use_text import parsed
+from steersman.config.yaml_text import dumps
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,10 @@ def test_a_faulty_text_names_the_place(text, said):
     with pytest.raises(ValueError) as error:
         parsed(text)
     assert said in str(error.value)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]+", fullmatch=True), _SCALARS | st.lists(_SCALARS), min_size=1))
+def test_any_value_comes_back(options):
+    """Whatever options a strategy may have, written as YAML they are read as the same values."""
+    text = ",".join(f"{key}={dumps([value])[1:-1]}" for key, value in options.items())
+    assert parsed(f"m:{text}") == {"m": options}
