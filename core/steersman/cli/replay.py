@@ -77,7 +77,8 @@ def replay(
 def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_object: bool) -> None:
     from steersman.cli import as_json
     from steersman.cli.replay_page import page
-    from steersman.cli.replay_view import view_of
+    from steersman.cli.replay_view import View
+    from steersman.cli.runs import saying_what_never_came
     from steersman.cli.terminal import console, print_json, with_bar
     from steersman.readers import UnreadableRun
     from steersman.replaying import replay_with
@@ -89,10 +90,11 @@ def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_ob
         if as_object:
             print_json(as_json.replays((unreadable(path, error),), None))
         raise
+    [run] = saying_what_never_came((told(made, metrics, path),), metrics)
     if as_object:
-        print_json(as_json.replays((told(made, metrics, path),), None))
+        print_json(as_json.replays((run,), None))
     else:
-        page(view_of(made, asking.values, metrics), console())
+        page(View(made, run, asking.values), console())
 
 
 def _several(

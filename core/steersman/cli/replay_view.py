@@ -16,7 +16,6 @@ from steersman.ranking import Ranking
 from steersman.replaying import Replay
 from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun
 from steersman.schedule import cadence
-from steersman.telling import told
 
 NOT_PREDICTED = (
     "Nothing was changed: this run is over. A change that was never made would have changed every metric after it; "
@@ -50,11 +49,6 @@ class Row:
     eval_loss: str
     train_loss: str
     directory: str
-
-
-def view_of(replay: Replay, given: Mapping[str, float], task_metrics: Mapping[str, bool] | None = None) -> View:
-    """Return what is to be told of a replay; `task_metrics` are given by hand, with whether higher is better."""
-    return View(replay, told(replay, task_metrics), given)
 
 
 def what_was_read(view: View) -> tuple[str, ...]:

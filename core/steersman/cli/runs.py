@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import click
 
 from steersman.asking import Asking
 from steersman.cli.terminal import with_bar
@@ -11,6 +13,7 @@ from steersman.replaying_many import Where, stream
 from steersman.replaying_many import found as found_in
 from steersman.results import ReplayedRun
 from steersman.scale.work import Work
+from steersman.spelling import did_you_mean
 
 
 def found(paths: Sequence[str]) -> tuple[str, ...]:
@@ -25,6 +28,19 @@ def told_of(
     where: Where,
     output: Path | None = None,
 ) -> Iterator[ReplayedRun]:
-    """Yield what is told of each run, as it is done."""
+    """Yield what is told of each run, as it is done; then say which of `metrics` no run has."""
     work = Work(asking, metrics)
-    return stream(work, runs, where, output, lambda made, count: with_bar(made, count, "Replaying"))
+    results = stream(work, runs, where, output, lambda made, count: with_bar(made, count, "Replaying"))
+    return saying_what_never_came(results, metrics)
+
+
+def saying_what_never_came(results: Iterable[ReplayedRun], metrics: Mapping[str, bool] | None) -> Iterator[ReplayedRun]:
+    """Yield every run; then say which of the metrics given by hand no evaluation has, with the nearest that came."""
+    came: set[str] = set()
+    for run in results:
+        if metrics:
+            came |= {metric.name for metric in run.task_metrics} | {*run.unknown_direction}
+        yield run
+    for name in metrics or {}:
+        if not {name, f"eval_{name}"} & came:
+            click.echo(f"Note: no evaluation has a metric {name!r}{did_you_mean(name, came)}", err=True)
