@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from steersman.arbiter import Verdict
 from steersman.control import Said
@@ -103,6 +103,7 @@ def _is_sick(check: Check) -> bool:
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:
+    if not findings:
+        return check
     own = tuple(finding for name, finding in findings if name == strategy)
-    window = check.window.copied() if check.window is not None else None
-    return evolve(check, window=window, findings=own, all_findings=findings)
+    return Check(check.step, check.epoch, check.reason, check.window, check.windows, own, findings)

@@ -16,10 +16,12 @@ from steersman.checkpoints import Checkpoint
 from steersman.decisions import Adjust, Finding, Proposal, Score
 from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
+from steersman.records import Record
 from steersman.run import Run
 from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
+_NO_USAGE = "on_log without usage"
 
 
 class Dispatch:
@@ -55,6 +57,7 @@ class Dispatch:
                     Call(hook, strategies[order[impl.plugin_name]], positional(impl.function, hook)) for impl in impls
                 )
         self._every = dict(self._calls)  # those of strategies that rest too
+        self._calls[_NO_USAGE] = tuple(c for c in self._calls["on_log"] if not c.loaded.logs_with_usage_only)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -64,12 +67,21 @@ class Dispatch:
         """Whether any strategy answers this hook."""
         return bool(self._calls[hook])
 
+    @property
+    def hears_every_log(self) -> bool:
+        """Whether any strategy looks at logs that tell of no usage."""
+        return bool(self._calls[_NO_USAGE])
+
+    def tell_log(self, run: Run, log: Record) -> None:
+        """Call `on_log` of every strategy that looks at such a log."""
+        self.notify("on_log" if log.usage else _NO_USAGE, run, log)
+
     def notify(self, hook: str, run: Run, value: object = None) -> None:
         """Call every implementation of a hook that returns nothing."""
         self._ticks += 1
         if self._ticks % _SAMPLE_EVERY == 0:
             for call in self._calls[hook]:
-                self._timed(hook, call, run, value)
+                self._timed(call.hook, call, run, value)
             return
         current = self._current
         for function, call in self._fast[hook]:
@@ -80,7 +92,7 @@ class Dispatch:
                 current[0] = None
                 raise
             except BaseException as error:  # sys.exit() and a cancelled task too: a run never dies of a strategy
-                self._fail(call.loaded, hook, error)
+                self._fail(call.loaded, call.hook, error)
         current[0] = None
         if self._late:
             self._rest_the_late()

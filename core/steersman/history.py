@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator
 
 from steersman.records import Record
+from steersman.tables import Table
 
 KEPT = 4096
 """How many of the newest values of a metric stay readable through `last`."""
@@ -69,8 +70,24 @@ class Column(Series):
             self.min, self.argmin = value, step
         self._values.append(value)
         self._steps.append(step)
+        self._forget()
+
+    def extend(self, steps: array[int], values: array[float], *, are_finite: bool) -> None:
+        """Add values, at least one, as `append` would one by one."""
+        self.count += len(values)
+        finite = values if are_finite else [value for value in values if math.isfinite(value)]
+        if finite:
+            lowest = min(finite)
+            if self.min is None or lowest < self.min:
+                self.min, self.argmin = lowest, steps[values.index(lowest)]
+        self._values.extend(values)
+        self._steps.extend(steps)
+        self._forget()
+
+    def _forget(self) -> None:
         if len(self._values) >= 2 * KEPT:
-            del self._values[:KEPT], self._steps[:KEPT]
+            oldest = (len(self._values) // KEPT - 1) * KEPT
+            del self._values[:oldest], self._steps[:oldest]
 
 
 class Finite:
@@ -136,6 +153,15 @@ class WritableHistory(History):
         """Add every metric of `record`."""
         for name, value in record.metrics.items():
             self.append_value(name, record.step, value)
+
+    def extend(self, table: Table, start: int, stop: int) -> None:
+        """Add every metric of rows of a table."""
+        steps = table.steps[start:stop]
+        for name, values in table.columns.items():
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = Column(name)
+            column.extend(steps, values[start:stop], are_finite=name not in table.nonfinite)
 
     def append_value(self, name: str, step: int, value: float) -> None:
         """Add one value of one metric."""

@@ -21,6 +21,9 @@ from steersman.records import Record
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 
+DROPPED_TOLD = 100
+"""How many names of metrics that are no numbers are told."""
+
 
 def journal_record(journal: Journal, record: Record) -> None:
     """Write what the trainer logged, so that a journal can be replayed."""
@@ -39,7 +42,7 @@ def journal_record(journal: Journal, record: Record) -> None:
 def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:
     """Write, once for each of the first hundred names, that a metric is no number; `said` holds those told before."""
     for name in record.dropped:
-        if name not in said and len(said) < 100:
+        if name not in said and len(said) < DROPPED_TOLD:
             said.add(name)
             message = f"the metric {name!r} came as something that is no number; such values are left out"
             journal.write("note", record.step, message=message, severity="warning")

@@ -31,7 +31,8 @@ class Loaded:
     """A strategy of a run. `strategy` is None on the ranks that do not ask it.
 
     `time_budget` is how many seconds a hook of it may take, None without limit; `effects` whether it acts outside the
-    run, `needs_snapshots` whether it may propose a Rollback, `hooks` those it implements.
+    run, `needs_snapshots` whether it may propose a Rollback, `hooks` those it implements. `logs_with_usage_only` is
+    whether its `on_log` looks only at logs that tell of tokens, so that it is asked of no others.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Loaded:
     time_budget: float | None = None
     effects: bool = False
     needs_snapshots: bool = False
+    logs_with_usage_only: bool = False
     hooks: frozenset[str] = frozenset()
 
     @property

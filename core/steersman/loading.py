@@ -116,6 +116,7 @@ def _load(
         time_budget=_finite(config.time_budget if use.time_budget is None else use.time_budget),
         effects=_has_effects(cls),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
+        logs_with_usage_only=bool(getattr(cls, "logs_with_usage_only", False)),
         hooks=hooks_of(cls),
     )
 
