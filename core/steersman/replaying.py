@@ -94,7 +94,9 @@ def replay(
         )
     supervisor.begin()
     resumes = list(recording.resumes)
-    for record in watch(recording.records):
+    if not resumes and watch is iter:
+        supervisor.feed_all(recording.records)
+    for record in () if not resumes and watch is iter else watch(recording.records):
         while resumes and record.step > resumes[0].step:
             resumed = resumes.pop(0)
             supervisor.go_on(resumed.step, resumed.rollbacks)

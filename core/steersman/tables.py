@@ -21,7 +21,7 @@ class Table:
     `epochs` is None where no row has one. `dropped` names what every row logged and is no number.
     """
 
-    __slots__ = ("_covers", "_is_sorted", "columns", "dropped", "epochs", "kind", "names", "nonfinite", "steps")
+    __slots__ = ("_covers", "_is_sorted", "columns", "dropped", "epochs", "kind", "metrics", "names", "nonfinite", "steps")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Table:
     ) -> None:
         self.kind: Kind = kind
         self.steps, self.columns, self.epochs, self.dropped = steps, columns, epochs, dropped
-        self.names = tuple(columns)
+        self.names, self.metrics = tuple(columns), frozenset(columns)
         self.nonfinite = frozenset(name for name, column in columns.items() if not are_finite(column))
         self._covers: array[int] | None = None
         self._is_sorted: bool | None = None
