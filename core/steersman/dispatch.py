@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from typing import Any, cast
+from types import GeneratorType
+from typing import Any, cast, get_args
 
 import pluggy
 
@@ -21,6 +21,8 @@ from steersman.run import Run
 from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
+ANSWERS = (Finding, *get_args(Proposal))
+"""The kinds of values that a check asks for."""
 _NO_USAGE = "on_log without usage"
 
 
@@ -174,7 +176,7 @@ class Dispatch:
         begin = perf_counter_ns()
         try:
             answer = call.function(run, value)
-            if inspect.isgenerator(answer):
+            if isinstance(answer, GeneratorType):
                 answer = list(cast("Iterable[object]", answer))  # its body runs now, and is timed and watched
         except KeyboardInterrupt:
             raise
@@ -208,8 +210,10 @@ class Dispatch:
             self._fail(call.loaded, call.hook, error, at_once=True)
 
     def _items(self, loaded: Loaded, hook: str, answer: Any) -> list[Any]:
-        if answer is None or isinstance(answer, Finding | Proposal):
+        if answer is None or isinstance(answer, ANSWERS):
             return [answer]
+        if type(answer) is list:  # pyright: ignore[reportUnknownArgumentType]
+            return cast("list[object]", answer)
         if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
             self._wrong(loaded, hook, f"returned {shown(answer)}; expected {_expected(hook)}")
             return []

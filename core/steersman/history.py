@@ -113,8 +113,17 @@ class Finite:
         return tuple(reversed(found))
 
     @property
+    def newest(self) -> tuple[int, float] | None:
+        """The newest finite value as (step, value)."""
+        series = self._series
+        if series.latest is not None and series.latest_step is not None and math.isfinite(series.latest):
+            return series.latest_step, series.latest
+        return next(((step, value) for step, value in series.backwards() if math.isfinite(value)), None)
+
+    @property
     def latest(self) -> float | None:
-        return next((value for _, value in self._series.backwards() if math.isfinite(value)), None)
+        newest = self.newest
+        return None if newest is None else newest[1]
 
     def __len__(self) -> int:
         return sum(math.isfinite(value) for value in self._series.last())

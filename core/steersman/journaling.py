@@ -51,6 +51,7 @@ def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:
 def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -> None:
     """Write a line for each score, or one that says that no scorer had an opinion."""
     loss = checkpoint.train_loss
+    told = {"value": loss.value, "source": loss.source, "age_steps": loss.age_steps} if loss else None
     for name, score in checkpoint.scores.items():
         journal.write(
             "score",
@@ -61,7 +62,7 @@ def journal_scores(journal: Journal, checkpoint: Checkpoint, fingerprint: str) -
             because=score.because,
             rejected=score.rejected,
             decides=name == checkpoint.scorer,
-            train_loss=asdict(loss) if loss else None,
+            train_loss=told if told is None else dict(told),
             epoch=checkpoint.epoch,
             eval_loss=checkpoint.metrics.get("eval_loss"),
             fingerprint=fingerprint,

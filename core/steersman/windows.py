@@ -127,7 +127,8 @@ class Windows:
     epoch: OpenWindow = field(factory=OpenWindow)
     last_log: int = 0
     _growing: dict[tuple[str, ...], Rows] = field(factory=dict[tuple[str, ...], Rows])
-    _held: deque[tuple[int, Window]] = field(factory=lambda: deque[tuple[int, Window]](maxlen=_KEPT))
+    _held: deque[tuple[int, Window]] = field(factory=deque[tuple[int, Window]])
+    _size: int = 0
 
     def start(self, step: int) -> None:
         """Begin at `step`: the first log covers the steps since then."""
@@ -193,5 +194,8 @@ class Windows:
         """Work out the figures of the oldest windows where all together hold too many logs themselves."""
         if size:
             self._held.append((size, window))
-            while sum(held for held, _ in self._held) > _HELD:
-                self._held.popleft()[1].settle()
+            self._size += size
+            while self._size > _HELD or len(self._held) > _KEPT:
+                size, oldest = self._held.popleft()
+                self._size -= size
+                oldest.settle()
