@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 import pluggy
 
-from steersman.calls import Call, positional
+from steersman.calls import Call, Hooks
 from steersman.checkpoints import Checkpoint
 from steersman.decisions import Adjust, Finding, Proposal, Score
 from steersman.failing import Failure, shown
@@ -35,7 +35,7 @@ class Dispatch:
 
     def __init__(
         self,
-        plugins: pluggy.PluginManager,
+        plugins: pluggy.PluginManager | Hooks,
         strategies: tuple[Loaded, ...],
         on_failure: Callable[[Failure], None],
         *,
@@ -50,14 +50,8 @@ class Dispatch:
         self._failures: dict[str, int] = {}
         self._ticks = 0
         self._is_telling = False
-        order = {loaded.name: i for i, loaded in enumerate(strategies)}
-        self._calls: dict[str, tuple[Call, ...]] = {}
-        for hook, caller in plugins.hook.__dict__.items():
-            if isinstance(caller, pluggy.HookCaller):
-                impls = sorted(caller.get_hookimpls(), key=lambda impl: order[impl.plugin_name])
-                self._calls[hook] = tuple(
-                    Call(hook, strategies[order[impl.plugin_name]], positional(impl.function, hook)) for impl in impls
-                )
+        hooks = plugins if isinstance(plugins, Hooks) else Hooks.registered(plugins, [s.name for s in strategies])
+        self._calls = hooks.calls(strategies)
         self._every = dict(self._calls)  # those of strategies that rest too
         self._calls[_NO_USAGE] = tuple(c for c in self._calls["on_log"] if not c.loaded.logs_with_usage_only)
         self._freeze()

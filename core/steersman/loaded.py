@@ -32,7 +32,8 @@ class Loaded:
 
     `time_budget` is how many seconds a hook of it may take, None without limit; `effects` whether it acts outside the
     run, `needs_snapshots` whether it may propose a Rollback, `hooks` those it implements. `logs_with_usage_only` is
-    whether its `on_log` looks only at logs that tell of tokens, so that it is asked of no others.
+    whether its `on_log` looks only at logs that tell of tokens, so that it is asked of no others;
+    `is_given` whether it was given in Python as an object.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Loaded:
     effects: bool = False
     needs_snapshots: bool = False
     logs_with_usage_only: bool = False
+    is_given: bool = False
     hooks: frozenset[str] = frozenset()
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 from steersman import fingerprint, saved_state, summary
 from steersman.actions import Actions
 from steersman.alarms import Alarms
+from steersman.calls import Hooks
 from steersman.checkpoints import Checkpoint, Evaluations
 from steersman.checks import Check, Reason
 from steersman.config import Config
@@ -37,7 +38,8 @@ class Supervisor:
 
     `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
     should stop or save at its next step. `steps_begin_late` is whether a step has its gradients when it begins here.
-    Hooks with effects outside the run are called in a replay only with `effects`. `close` it in the end.
+    Hooks with effects outside the run are called in a replay only with `effects`. `hooks` are those of the strategies,
+    where a plan has found them. `close` it in the end.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Supervisor:
         replaying: bool = False,
         steps_begin_late: bool = False,
         effects: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         self.steps_begin_late = steps_begin_late
         self.config, self.plan = config, plan or RunPlan()
@@ -71,7 +74,7 @@ class Supervisor:
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(
-            register(asked), asked, self.failures.hear, on_overrun=self.failures.overrun,
+            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear, on_overrun=self.failures.overrun,
             tolerance=config.quarantine_after,
         )  # fmt: skip
         self.watchdog = None if replaying else self.dispatch.watch()

@@ -52,19 +52,18 @@ class GuardedRules:
 
 def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:
     """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL."""
-    cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="divergence")
     for fired in non_finite(window):
-        yield evolve(fired, changes=(cut,)) if fired.rule != "non-finite-eval-loss" else fired
+        yield evolve(fired, changes=(_cut(r, "divergence"),)) if fired.rule != "non-finite-eval-loss" else fired
     norm = window.mean("grad_norm") if clip is not None and clip > 0 else None
     if norm is not None and clip is not None and norm > r.clip_multiple * clip:
         message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
-        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (cut,), "critical")
+        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (_cut(r, "divergence"),), "critical")
     kl, old = window.mean("kl"), before.mean("kl") if before else None
     jump = kl - old if kl is not None and old is not None else 0.0
     if kl is not None and "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
         message = f"KL is {kl:.4g}" + (f", {jump:+.4g} since the last check" if old is not None else "")
         raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="kl-runaway")
-        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (cut, raised), "critical")
+        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (_cut(r, "divergence"), raised), "critical")
 
 
 def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: bool) -> Iterator[Fired]:
@@ -73,10 +72,9 @@ def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: b
     if use_loss and len(losses) > r.windows_needed:
         if (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:
             above, limit = found
-            cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="loss-diverged")
             message = f"loss {losses[-1]:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
             evidence: dict[str, float | None] = {"loss": losses[-1], "above_best": above, "limit": limit}
-            yield Fired("loss-diverged", message, evidence, (cut,), "critical")
+            yield Fired("loss-diverged", message, evidence, (_cut(r, "loss-diverged"),), "critical")
     if not use_reward or len(falls) <= r.windows_needed + 1:
         return
     if (found := falls.setback(r.noise_multiple, r.progress_share)) is not None:
@@ -96,6 +94,10 @@ def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: b
         cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")
         message = f"reward variance {newest:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
         yield Fired("reward-variance", message, {"variance": newest, "median": usual}, (cooler,))
+
+
+def _cut(r: GuardedRules, because: str) -> Adjust:
+    return Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because=because)
 
 
 def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:
