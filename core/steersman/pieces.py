@@ -14,7 +14,7 @@ from steersman.tables import Table, are_finite
 
 
 class Rows:
-    """Logs heard one by one. It grows until it `is_closed`, and then is held in columns."""
+    """Logs heard one by one. It `grows` until it is closed, and then is held in columns."""
 
     __slots__ = ("_columns", "_rows", "names", "nonfinite", "weights")
 
@@ -26,8 +26,9 @@ class Rows:
         self._columns: dict[str, array[float]] | None = None
 
     @property
-    def is_closed(self) -> bool:
-        return self._columns is not None
+    def grows(self) -> bool:
+        """Whether it has not been closed."""
+        return self._columns is None
 
     @property
     def size(self) -> int:
@@ -64,6 +65,7 @@ class Slice:
 
     size = 0
     """How many values it holds itself: none."""
+    grows = False
 
     @property
     def weights(self) -> Sequence[int]:
@@ -72,9 +74,6 @@ class Slice:
             self._weights = self._table.covers[self._start : self._stop]
             self._weights[0] = self._first
         return self._weights
-
-    def close(self) -> None:
-        """It does not grow."""
 
     def values(self, name: str) -> Sequence[float]:
         """Return one column."""
@@ -111,12 +110,12 @@ class Contents:
     def nonfinite(self) -> Figures[int]:
         """Return how many values of each metric are NaN or infinite, where any is."""
         counts = dict(self._folded.nonfinite)
-        if any(piece.nonfinite for piece in self._pieces):
-            for name in self._all_names():
-                for piece in self._pieces:
-                    if name in piece.nonfinite:
-                        count = sum(not math.isfinite(value) for value in piece.values(name))
-                        counts[name] = counts.get(name, 0) + count
+        sick = [piece for piece in self._pieces if piece.nonfinite]
+        for name in self._all_names() if sick else ():
+            for piece in sick:
+                if name in piece.nonfinite:
+                    count = sum(not math.isfinite(value) for value in piece.values(name))
+                    counts[name] = counts.get(name, 0) + count
         return Figures({name: count for name, count in counts.items() if count})
 
     def means(self) -> Figures[float]:

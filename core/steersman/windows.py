@@ -73,12 +73,8 @@ class OpenWindow:
     logs: int = 0
     _pieces: list[Piece] = field(factory=list[Piece])
     _folded: Folded = NOTHING
-    _unfolded: int = 0
-
-    @property
-    def room(self) -> int:
-        """How many logs it takes before it folds."""
-        return _FOLDED_AT - self._unfolded
+    unfolded: int = 0
+    """How many logs it holds as they came, fewer than the few thousand at which it folds."""
 
     def hold(self, piece: Piece) -> None:
         """Begin to hold a piece, which may grow."""
@@ -90,15 +86,16 @@ class OpenWindow:
         self.last_step = step
         if epoch is not None:
             self.epoch = epoch
-        self._unfolded += logs
-        if self._unfolded >= _FOLDED_AT:
+        self.unfolded += logs
+        if self.unfolded >= _FOLDED_AT:
             self._folded = self.contents().folded()
-            self._pieces, self._unfolded = [], 0
+            self._pieces, self.unfolded = [], 0
 
     def contents(self) -> Contents:
         """Return what it holds; its pieces grow no more."""
         for piece in self._pieces:
-            piece.close()
+            if piece.grows:
+                piece.close()
         return Contents(tuple(self._pieces), self._folded)
 
     def close(self, *, is_partial: bool = False) -> Window:
@@ -139,7 +136,7 @@ class Windows:
         metrics = record.metrics
         names = tuple(metrics)
         rows = self._growing.get(names)
-        if rows is None or rows.is_closed:
+        if rows is None or not rows.grows:
             rows = self._growing[names] = Rows(names)
             self.check.hold(rows)
             self.epoch.hold(rows)
@@ -152,7 +149,7 @@ class Windows:
     def extend(self, table: Table, start: int, stop: int) -> None:
         """Add rows of a table of train logs, as `add` would one by one; each moves `last_log` on."""
         while start < stop:
-            end = min(stop, start + self.check.room, start + self.epoch.room)
+            end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
             step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
             piece = Slice(table, start, end, max(table.steps[start] - self.last_log, 1))
             for window in (self.check, self.epoch):
