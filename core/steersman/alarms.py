@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import define, evolve, field
 
 from steersman.records import Record
-from steersman.windows import anomalies
+from steersman.tables import Table
+from steersman.windows import WATCHED, anomalies
 
 WATCHED_STEPS = "nonfinite_steps"
 """The metric that marks what was seen of a single step and logged by no trainer: how many steps were not finite."""
@@ -25,6 +26,24 @@ class Alarms:
         sick = set(anomalies(record))
         self.is_ringing = self.is_ringing or bool(sick - self._sick)
         self._sick = (self._sick - set(record.metrics)) | sick
+
+    @property
+    def has_undone(self) -> bool:
+        """Whether a rollback has undone steps that a record may tell of."""
+        return self._spoiled >= 0
+
+    def first_turn(self, table: Table, start: int, stop: int) -> int:
+        """Return the first of the rows from `start` of train logs that must be heard by itself, or `stop`.
+
+        There a watched metric falls sick or is well again, or sick logs without a loss leave open what they cover.
+        """
+        for name in WATCHED:
+            if name in table.columns:
+                is_sick = name in self._sick
+                if is_sick and "loss" not in table.columns:
+                    return start
+                stop = table.first_turn(name, start, stop, is_sick=is_sick)
+        return stop
 
     def silence(self) -> None:
         """The step is closed, and what rang was looked at."""

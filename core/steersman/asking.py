@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,11 +11,10 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from steersman.config import Config, ConfigError, read
+from steersman.config import ConfigError, read
 from steersman.config.reading import Source
 from steersman.journal import to_json
-from steersman.loaded import Loaded
-from steersman.loading import load
+from steersman.planned import Planned, plan
 from steersman.readers.recording import Recording
 
 
@@ -35,7 +33,9 @@ class Asking:
     effects: bool = field(default=False, kw_only=True)
     environment: Mapping[str, str] | None = field(default=None, kw_only=True)
     afresh: bool = field(default=False, kw_only=True)
-    _settings: Config | None = field(default=None, init=False)
+    _given: Planned | None = field(default=None, init=False)
+    _default: Planned | None = field(default=None, init=False)
+    _own: tuple[str, Planned] | None = field(default=None, init=False)
 
     @property
     def is_given(self) -> bool:
@@ -46,62 +46,50 @@ class Asking:
     def metric_names(self) -> Mapping[str, str]:
         """The `metrics:` of the config that was given, by the names that a log has."""
         self.prepare()
-        return self._settings.metrics if self._settings is not None else {}
+        return self._given.config.metrics if self._given is not None else {}
 
     def prepare(self) -> None:
         """Read the config that was given. Raises ConfigError with every fault of it and of its strategies."""
-        if self.is_given and self._settings is None:
+        if self.is_given and self._given is None:
             try:
-                settings, _ = self._load(self._source(), self.folder, self.environment)
+                self._given = self._plan(self._source(), self.folder, self.environment)
             except ConfigError as error:
                 raise ConfigError(self.source, error.problems) from None
-            if self.use:  # what `score:` weighs is a strategy of the config too; what it requires holds
-                settings = evolve(settings, use=tuple(use for use in settings.use if use.index >= 0))
-            self._settings = evolve(settings, source=self.source)
+            self._given = evolve(self._given, config=evolve(self._given.config, source=self.source))
 
-    def of(self, recording: Recording) -> tuple[Config, tuple[Loaded, ...]]:
-        """Return the config to look at a run with, and its strategies, made afresh for this run."""
+    def of(self, recording: Recording) -> Planned:
+        """Return the config to look at a run with, planned, whose strategies are `fresh` for each run."""
         self.prepare()
-        if self._settings is not None:
-            return self._settings, load(self._each_afresh(self._settings), [], effects=self.effects)
+        if self._given is not None:
+            return self._given
         if recording.config is None:
-            return self._load(None, self.folder, None)
+            return self._default_plan()
         try:
-            settings, strategies = self._load(recording.config, recording.config_folder, {})
+            made = self._own_plan(recording.config, recording.config_folder)
             source = "the run's own"
         except ConfigError as error:
-            settings, strategies = self._load(None, self.folder, None)
+            made = self._default_plan()
             source = f"the default, because the run's own cannot be loaded here: {error.problems[0]}"
-        return evolve(settings, source=source), strategies
+        return evolve(made, config=evolve(made.config, source=source))
 
     def names(self) -> tuple[str, ...]:
         """Return the strategies asked, in their order; where each run is asked as it was, those of the default."""
         self.prepare()
-        settings = self._settings or self._load(None, self.folder, None)[0]
-        return tuple(use.name for use in settings.use)
+        return tuple(use.name for use in (self._given or self._default_plan()).config.use)
 
     def mark(self) -> str:
         """Return twelve characters that differ where what is asked does: the config, a strategy's code, a value."""
         self.prepare()
-        if self._settings is not None:
-            settings, strategies = self._settings, load(self._settings, [], effects=self.effects)
-        else:  # each run is asked as it was, so only the default can differ
-            settings, strategies = self._load(None, self.folder, None)
+        made = self._given or self._default_plan()  # where each run is asked as it was, only the default can differ
         told = {
             "version": metadata.version("steersman"),
-            "config": settings.raw,
+            "config": made.config.raw,
             "own": not self.is_given,
             "values": self.values,
             "effects": self.effects,
-            "strategies": [(s.name, s.source.version, s.source.sha256, s.options) for s in strategies],
+            "strategies": [(s.name, s.source.version, s.source.sha256, s.options) for s in made.strategies],
         }
         return hashlib.sha256(json.dumps(to_json(told), sort_keys=True).encode()).hexdigest()[:12]
-
-    def _each_afresh(self, settings: Config) -> Config:
-        if not self.afresh or all(use.instance is None for use in settings.use):
-            return settings
-        copies = (evolve(use, instance=copy.deepcopy(use.instance)) for use in settings.use)
-        return evolve(settings, use=tuple(copies))
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("config", "use", "values", "folder", "effects", "environment", "afresh")
@@ -136,13 +124,24 @@ class Asking:
         base = given or ("the config given in Python" if isinstance(self.config, Mapping) else str(self.config))
         return f"{base}, its strategies replaced" if self.use and self.config is not None else base
 
-    def _load(
-        self, source: Source, folder: Path | None, environment: Mapping[str, str] | None
-    ) -> tuple[Config, tuple[Loaded, ...]]:
+    def _default_plan(self) -> Planned:
+        self._default = self._default or self._plan(None, self.folder, None)
+        return self._default
+
+    def _own_plan(self, config: Mapping[str, Any], folder: Path | None) -> Planned:
+        """Return the plan of a run's own config; runs of one config, one after the other, share it."""
+        key = json.dumps([to_json(config), str(folder)], sort_keys=True)
+        if self._own is None or self._own[0] != key:
+            self._own = key, self._plan(config, folder, {})
+        return self._own[1]
+
+    def _plan(self, source: Source, folder: Path | None, environment: Mapping[str, str] | None) -> Planned:
         """Return a config and its strategies. Raises ConfigError with every fault of both."""
         problems: list[str] = []
         settings = read(source, problems, folder=folder, environment=environment)
-        strategies = load(settings, problems, effects=self.effects)
-        if problems:
+        if self.use:  # what `score:` weighs is a strategy of the config too; what it requires holds
+            settings = evolve(settings, use=tuple(use for use in settings.use if use.index >= 0))
+        made = plan(settings, problems, effects=self.effects, copies=self.afresh)
+        if made is None or problems:
             raise ConfigError(settings.source, problems)
-        return settings, strategies
+        return made

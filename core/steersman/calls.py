@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import define
+import pluggy
+from attrs import define, frozen
 
 from steersman.deprecations import arguments_of
+from steersman.hookspecs import HOOKS
 from steersman.loaded import Loaded
 from steersman.run import Run
 
@@ -29,14 +31,53 @@ class Call:
         return self.loaded.time_budget
 
 
-def positional(function: Callable[..., Any], hook: str) -> Callable[[Run, Any], Any]:
+@frozen
+class Hooks:
+    """Which strategies of a config answer each hook, in config order, and what each asks for: found once, used often."""
+
+    of: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]]
+
+    @classmethod
+    def registered(cls, plugins: pluggy.PluginManager, names: Sequence[str]) -> Hooks:
+        """Return the hooks of the strategies that are registered under `names`."""
+        order = {name: i for i, name in enumerate(names)}
+        return cls(
+            {
+                hook: tuple(
+                    (order[impl.plugin_name], asked_for(impl.function, hook))
+                    for impl in sorted(caller.get_hookimpls(), key=lambda impl: order[impl.plugin_name])
+                )
+                for hook, caller in plugins.hook.__dict__.items()
+                if isinstance(caller, pluggy.HookCaller)
+            }
+        )
+
+    def calls(self, strategies: Sequence[Loaded]) -> dict[str, tuple[Call, ...]]:
+        """Return what to call of these strategies, which are of the classes that were registered, in the same order."""
+        return {
+            hook: tuple(
+                Call(hook, strategies[i], positional(getattr(strategies[i].strategy, hook), hook, wanted))
+                for i, wanted in implemented
+            )
+            for hook, implemented in self.of.items()
+        }
+
+
+def asked_for(function: Callable[..., Any], hook: str) -> tuple[str, ...]:
+    """Return the arguments a function asks for, by the names they have today."""
+    today = arguments_of(hook)
+    return tuple(today[p] for p in inspect.signature(function).parameters if p in today)
+
+
+def positional(
+    function: Callable[..., Any], hook: str, wanted: tuple[str, ...] | None = None
+) -> Callable[[Run, Any], Any]:
     """Return `function` as one that takes (run, value), whatever arguments it asks for, in whatever order.
 
-    It may ask for an argument by a name that it had in an earlier release.
+    It may ask for an argument by a name that it had in an earlier release. `wanted` is what it asks for, where known.
     """
-    today = arguments_of(hook)
-    wanted = tuple(today[p] for p in inspect.signature(function).parameters if p in today)
-    first, *rest = dict.fromkeys(today.values())
+    wanted = asked_for(function, hook) if wanted is None else wanted
+    first, *rest = HOOKS[hook]
     second = rest[0] if rest else ""
     if wanted == (first, second):
         return function

@@ -52,7 +52,7 @@ class Checkpoint:
 
     def copied(self) -> Checkpoint:
         """Return it with metrics of its own, for somebody who might write into them."""
-        return evolve(self, metrics=dict(self.metrics), scores=dict(self.scores))
+        return Checkpoint(self.step, self.epoch, dict(self.metrics), self.train_loss, dict(self.scores), self.path)
 
 
 @frozen
@@ -83,9 +83,10 @@ class Evaluations:
     def add(self, record: Record) -> Evaluation | None:
         """Return the merged evaluation once every set of this step has arrived, else None."""
         merged = self.open if self.open is not None and self.open.step == record.step else None
-        metrics = {**(merged.metrics if merged else {}), **record.metrics}
-        self.open = Evaluation(record.step, record.epoch, metrics, (merged.records if merged else 0) + 1)
-        return self.close() if self.open.records >= self.sets else None
+        metrics = {**merged.metrics, **record.metrics} if merged else dict(record.metrics)
+        records = merged.records + 1 if merged else 1
+        self.open = Evaluation(record.step, record.epoch, metrics, records)
+        return self.close() if records >= self.sets else None
 
     def close(self) -> Evaluation | None:
         """Return the evaluation as it stands, `eval_loss` filled in."""
@@ -103,5 +104,7 @@ def train_loss_of(evaluation: Evaluation, history: History) -> TrainLoss | None:
     for name in ("loss", "train_loss"):
         if name in evaluation.metrics:
             return TrainLoss(evaluation.metrics[name], "same event", 0)
-    recent = history["loss"].finite().items(1) if "loss" in history else ()
-    return TrainLoss(recent[0][1], "recent", evaluation.step - recent[0][0]) if recent else None
+    if "loss" not in history:
+        return None
+    recent = history["loss"].finite().newest
+    return TrainLoss(recent[1], "recent", evaluation.step - recent[0]) if recent is not None else None

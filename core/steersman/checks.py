@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from steersman.arbiter import Verdict
 from steersman.control import Said
 from steersman.decisions import Finding, Proposal
-from steersman.dispatch import Dispatch
+from steersman.dispatch import ANSWERS, Dispatch
 from steersman.outcomes import Judged
 from steersman.run import Run
 from steersman.windows import WATCHED, Window
@@ -71,13 +71,13 @@ class Outcome:
 
 def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str, Finding]], list[tuple[str, Proposal]]]:
     """Ask every strategy for findings, then for proposals."""
-    findings = list(dispatch.collect("diagnose", run, check, Finding, lambda name: _for_strategy(check, (), name)))
+    findings = dispatch.collect("diagnose", run, check, (Finding,))
     proposals: list[tuple[str, Proposal]] = []
     if not check.may_propose:
         return findings, proposals
     seen = tuple(findings)
     for strategy, item in dispatch.collect(
-        "propose_adjustments", run, check, Finding | Proposal, lambda name: _for_strategy(check, seen, name)
+        "propose_adjustments", run, check, ANSWERS, lambda name: _for_strategy(check, seen, name)
     ):
         if isinstance(item, Finding):
             findings.append((strategy, item))
@@ -88,21 +88,24 @@ def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str,
 
 def is_healthy(check: Check, findings: list[tuple[str, Finding]]) -> bool | None:
     """Whether nothing worse than `info` was found and nothing watched was NaN; None where there was nothing to see."""
-    well = not _is_sick(check) and all(finding.severity == "info" for _, finding in findings)
+    well = not _is_sick(check) and (not findings or all(finding.severity == "info" for _, finding in findings))
     return well if check.window is not None or not well else None
 
 
 def is_sound(check: Check, findings: list[tuple[str, Finding]]) -> bool:
     """Whether nothing critical was found and nothing watched was NaN, so that a rollback may return here."""
-    return not _is_sick(check) and all(finding.severity != "critical" for _, finding in findings)
+    return not _is_sick(check) and (not findings or all(finding.severity != "critical" for _, finding in findings))
 
 
 def _is_sick(check: Check) -> bool:
     window = check.window
-    return check.reason == "anomaly" or (window is not None and not set(WATCHED).isdisjoint(window.nonfinite))
+    return check.reason == "anomaly" or (
+        window is not None and len(window.nonfinite) > 0 and not window.nonfinite.keys().isdisjoint(WATCHED)
+    )
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:
+    if not findings:
+        return check
     own = tuple(finding for name, finding in findings if name == strategy)
-    window = check.window.copied() if check.window is not None else None
-    return evolve(check, window=window, findings=own, all_findings=findings)
+    return Check(check.step, check.epoch, check.reason, check.window, check.windows, own, findings)

@@ -53,13 +53,18 @@ class Decider:
     def decide(self, check: Check) -> Outcome:
         """Return everything that follows from a check; nothing is carried out here."""
         said = self.control.hear(check.step)
-        said = evolve(said, off=self.halted or said.off)
+        said = evolve(said, off=self.halted) if self.halted else said
         findings, proposed = examine(check, self.run, self.dispatch)
-        said = evolve(said, off=self.guard_failed() or said.off)
+        failed = self.guard_failed()
+        said = evolve(said, off=failed) if failed else said
         healthy = is_healthy(check, findings)
         judged, own = self._watched(check, healthy=bool(healthy))
         if not check.may_propose:
             return Outcome(tuple(findings), said=said, judged=tuple(judged), is_healthy=healthy)
+        sound = is_sound(check, findings)
+        if not (self.waiting or proposed or own):
+            self.disputes.hear(())
+            return Outcome(tuple(findings), (), said, tuple(judged), (), (), healthy, sound)
         approved = tuple(w for w in self.waiting if w.number in said.approved)
         left = tuple(w for w in self.waiting if w.number not in said.approved)
         expired = left if check.reason == "scheduled" else ()  # a check out of turn leaves no time to say yes
@@ -70,7 +75,6 @@ class Decider:
         new = [Ruled(*p) for p in proposed if (p[0], _kind(p[1])) not in known]
         rulings, notes = self._rule([*waiting, *new], own, rails)
         self.waiting = (*still, *(r for r in rulings if r.number is not None))
-        sound = is_sound(check, findings)
         return Outcome(tuple(findings), rulings, said, tuple(judged), expired, tuple(notes), healthy, sound)
 
     def save(self) -> dict[str, Any]:
@@ -106,6 +110,8 @@ class Decider:
         if check.reason != "scheduled":
             return [], []
         self.standing.checks += 1
+        if not self.outcomes.trials:
+            return [], []
         changed = [adjustment.step for adjustment in self.run.adjustments]
         factors = {name: entry.factor for name, entry in self.registry.entries.items()}
         return self.outcomes.examine(check.windows, changed, factors, healthy=healthy)

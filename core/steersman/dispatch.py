@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from typing import Any, cast
+from types import GeneratorType
+from typing import Any, cast, get_args
 
 import pluggy
 
-from steersman.calls import Call, positional
+from steersman.calls import Call, Hooks
 from steersman.checkpoints import Checkpoint
 from steersman.decisions import Adjust, Finding, Proposal, Score
 from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
+from steersman.records import Record
 from steersman.run import Run
 from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
+ANSWERS = (Finding, *get_args(Proposal))
+"""The kinds of values that a check asks for."""
+_NO_USAGE = "on_log without usage"
 
 
 class Dispatch:
@@ -31,7 +35,7 @@ class Dispatch:
 
     def __init__(
         self,
-        plugins: pluggy.PluginManager,
+        plugins: pluggy.PluginManager | Hooks,
         strategies: tuple[Loaded, ...],
         on_failure: Callable[[Failure], None],
         *,
@@ -46,15 +50,10 @@ class Dispatch:
         self._failures: dict[str, int] = {}
         self._ticks = 0
         self._is_telling = False
-        order = {loaded.name: i for i, loaded in enumerate(strategies)}
-        self._calls: dict[str, tuple[Call, ...]] = {}
-        for hook, caller in plugins.hook.__dict__.items():
-            if isinstance(caller, pluggy.HookCaller):
-                impls = sorted(caller.get_hookimpls(), key=lambda impl: order[impl.plugin_name])
-                self._calls[hook] = tuple(
-                    Call(hook, strategies[order[impl.plugin_name]], positional(impl.function, hook)) for impl in impls
-                )
+        hooks = plugins if isinstance(plugins, Hooks) else Hooks.registered(plugins, [s.name for s in strategies])
+        self._calls = hooks.calls(strategies)
         self._every = dict(self._calls)  # those of strategies that rest too
+        self._calls[_NO_USAGE] = tuple(c for c in self._calls["on_log"] if not c.loaded.logs_with_usage_only)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -64,12 +63,21 @@ class Dispatch:
         """Whether any strategy answers this hook."""
         return bool(self._calls[hook])
 
+    @property
+    def hears_every_log(self) -> bool:
+        """Whether any strategy looks at logs that tell of no usage."""
+        return bool(self._calls[_NO_USAGE])
+
+    def tell_log(self, run: Run, log: Record) -> None:
+        """Call `on_log` of every strategy that looks at such a log."""
+        self.notify("on_log" if log.usage else _NO_USAGE, run, log)
+
     def notify(self, hook: str, run: Run, value: object = None) -> None:
         """Call every implementation of a hook that returns nothing."""
         self._ticks += 1
         if self._ticks % _SAMPLE_EVERY == 0:
             for call in self._calls[hook]:
-                self._timed(hook, call, run, value)
+                self._timed(call.hook, call, run, value)
             return
         current = self._current
         for function, call in self._fast[hook]:
@@ -80,7 +88,7 @@ class Dispatch:
                 current[0] = None
                 raise
             except BaseException as error:  # sys.exit() and a cancelled task too: a run never dies of a strategy
-                self._fail(call.loaded, hook, error)
+                self._fail(call.loaded, call.hook, error)
         current[0] = None
         if self._late:
             self._rest_the_late()
@@ -167,7 +175,7 @@ class Dispatch:
         begin = perf_counter_ns()
         try:
             answer = call.function(run, value)
-            if inspect.isgenerator(answer):
+            if isinstance(answer, GeneratorType):
                 answer = list(cast("Iterable[object]", answer))  # its body runs now, and is timed and watched
         except KeyboardInterrupt:
             raise
@@ -201,8 +209,10 @@ class Dispatch:
             self._fail(call.loaded, call.hook, error, at_once=True)
 
     def _items(self, loaded: Loaded, hook: str, answer: Any) -> list[Any]:
-        if answer is None or isinstance(answer, Finding | Proposal):
+        if answer is None or isinstance(answer, ANSWERS):
             return [answer]
+        if type(answer) is list:  # pyright: ignore[reportUnknownArgumentType]
+            return cast("list[object]", answer)
         if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
             self._wrong(loaded, hook, f"returned {shown(answer)}; expected {_expected(hook)}")
             return []

@@ -22,6 +22,9 @@ from steersman.records import Record
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 
+DROPPED_TOLD = 100
+"""How many names of metrics that are no numbers are told."""
+
 
 def journal_record(journal: Journal, record: Record) -> None:
     """Write what the trainer logged, so that a journal can be replayed."""
@@ -40,7 +43,7 @@ def journal_record(journal: Journal, record: Record) -> None:
 def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:
     """Write, once for each of the first hundred names, that a metric is no number; `said` holds those told before."""
     for name in record.dropped:
-        if name not in said and len(said) < 100:
+        if name not in said and len(said) < DROPPED_TOLD:
             said.add(name)
             message = f"the metric {name!r} came as something that is no number; such values are left out"
             journal.write("note", record.step, message=message, severity="warning")
@@ -59,6 +62,7 @@ def journal_scores(
     After a late score, heard at a check, there is a line for those `only` who were asked again and had one.
     """
     loss = checkpoint.train_loss
+    told = {"value": loss.value, "source": loss.source, "age_steps": loss.age_steps} if loss else None
     for name, score in checkpoint.scores.items():
         if only is not None and name not in only:
             continue
@@ -71,7 +75,7 @@ def journal_scores(
             because=score.because,
             rejected=score.rejected,
             decides=name == checkpoint.scorer,
-            train_loss=asdict(loss) if loss else None,
+            train_loss=told if told is None else dict(told),
             epoch=checkpoint.epoch,
             eval_loss=checkpoint.metrics.get("eval_loss"),
             fingerprint=fingerprint,

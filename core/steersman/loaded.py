@@ -32,7 +32,9 @@ class Loaded:
 
     `time_budget` is how many seconds a hook of it may take, None without limit; `effects` whether it acts outside the
     run, `needs_snapshots` whether it may propose a Rollback, `scores_late` whether it scores by a checkpoint's metrics
-    alone and is asked again when one comes late, `hooks` those it implements.
+    alone and is asked again when one comes late, `hooks` those it implements. `logs_with_usage_only` is whether its
+    `on_log` looks only at logs that tell of tokens, so that it is asked of no others; `is_given` whether it was given
+    in Python as an object.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Loaded:
     effects: bool = False
     needs_snapshots: bool = False
     scores_late: bool = False
+    logs_with_usage_only: bool = False
+    is_given: bool = False
     hooks: frozenset[str] = frozenset()
 
     @property

@@ -117,6 +117,8 @@ def _load(
         effects=_has_effects(cls),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
         scores_late=bool(getattr(cls, "scores_late", False)),
+        logs_with_usage_only=bool(getattr(cls, "logs_with_usage_only", False)),
+        is_given=use.instance is not None,
         hooks=hooks_of(cls),
     )
 

@@ -30,6 +30,8 @@ class Ranking:
         self.since = -1
         self._checkpoints: dict[int, Checkpoint] = {}
         self._lowest_loss: Checkpoint | None = None
+        self._all: tuple[Checkpoint, ...] | None = ()
+        self._leader: str | None = None
 
     def restart(self, step: int) -> None:
         """Begin anew: what was scored up to `step` cannot be compared with what comes."""
@@ -41,6 +43,9 @@ class Ranking:
         checkpoint = evolve(checkpoint, path=path) if path else checkpoint
         if checkpoint.step in self.late:
             checkpoint = evolve(checkpoint, metrics={**checkpoint.metrics, **self.late[checkpoint.step]})
+        is_newest = self._all is not None and (not self._all or self._all[-1].step < checkpoint.step)
+        self._all = (*self._all, checkpoint) if is_newest and self._all is not None else None
+        self._leader = None
         self._checkpoints[checkpoint.step] = checkpoint
         lowest = self._lowest_loss
         if not checkpoint.is_baseline and (
@@ -70,6 +75,7 @@ class Ranking:
 
     def mark_saved(self, step: int, path: str) -> Checkpoint | None:
         """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
+        self._all = None
         for other in [s for s, p in self.saved.items() if p == path and s != step]:  # it was written over
             del self.saved[other]
             if other in self._checkpoints:
@@ -83,20 +89,24 @@ class Ranking:
 
     def lie_at(self, paths: Mapping[int, str]) -> None:
         """Note where the checkpoints of a run that is over lie, by step, whether or not this machine has them."""
-        self.saved = dict(paths)
+        self.saved, self._all = dict(paths), None
         for step, path in paths.items():
             if step in self._checkpoints:
                 self._checkpoints[step] = evolve(self._checkpoints[step], path=path)
 
     def all(self) -> tuple[Checkpoint, ...]:
         """Return every remembered checkpoint in order of step, the baseline included."""
-        return tuple(self._checkpoints[step] for step in sorted(self._checkpoints))
+        if self._all is None:
+            self._all = tuple(self._checkpoints[step] for step in sorted(self._checkpoints))
+        return self._all
 
     @property
     def leader(self) -> str | None:
         """The first scorer in config order that ever had an opinion: its ranking decides."""
-        given = {name for c in self._checkpoints.values() for name in c.scores}
-        return next((name for name in self.order if name in given), None)
+        if self._leader is None:
+            given = {name for c in self._checkpoints.values() for name in c.scores}
+            self._leader = next((name for name in self.order if name in given), None)
+        return self._leader
 
     def ranked(self, scorer: str | None = None, *, barred: bool = False) -> tuple[Checkpoint, ...]:
         """Return the checkpoints of one scorer (default: the leader), best first.
@@ -154,6 +164,7 @@ class Ranking:
         }
         keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
         self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
+        self._all = None
 
 
 def exists(checkpoint: Checkpoint) -> bool:

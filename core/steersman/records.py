@@ -11,7 +11,8 @@ from attrs import field, frozen
 Kind = Literal["train", "eval", "summary"]
 
 _OWN_PREFIX = "steersman"
-_NOT_METRICS = frozenset({"step", "epoch"})
+NOT_METRICS = frozenset({"step", "epoch"})
+"""What a log tells of itself beside its metrics."""
 
 
 @frozen
@@ -94,7 +95,7 @@ def record_from_logs(
     metrics: dict[str, float] = {}
     dropped: list[str] = []
     for name, value in logs.items():
-        if name in _NOT_METRICS or is_own(name):
+        if name in NOT_METRICS or is_own(name):
             continue
         name = names.get(name, name) if names else name
         as_number = number(value)

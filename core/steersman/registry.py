@@ -81,6 +81,11 @@ class Registry:
         handle = self.get(name).handle
         return isinstance(handle, Deferred) and handle.waits
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any value was written that is not in force yet."""
+        return bool(self._deferred) and any(self.waits(name) for name in self._deferred)
+
     def take_effects(self) -> Iterator[tuple[str, float | None]]:
         """Put in force what waits and may; yield each name with the value then read from the trainer."""
         for name in self._deferred:

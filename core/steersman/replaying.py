@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,6 @@ def replay(
     *,
     use: Sequence[object] = (),
     values: Mapping[str, float] | None = None,
-    watch: Callable[[Sequence[Record]], Iterable[Record]] = iter,
     folder: Path | None = None,
     effects: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -102,25 +101,23 @@ def replay(
 
     `path` is a file, a run directory or a URL that fsspec knows. `use` are entries as those under `use:` in a config:
     names, tables of options by name, objects; they take the place of those of the config. `values` are
-    hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. `watch` yields the
-    records it is given, and may show how far it is. In-house files of a config given as a mapping are looked for from
-    `folder`, by default the working directory.
+    hyperparameters that the log does not hold, such as `{"kl_penalty": 0.15}`. In-house files of a config given as a
+    mapping are looked for from `folder`, by default the working directory.
     Without `config` a supervised run is looked at with its own, any other with the default. Strategies that act
     outside the run are left out, and named in a note, unless `effects` asks for them. The variables STEERSMAN__KEY of
     `environment`, by default that of the process, lie over a `config` that is given, never over a run's own.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
     asking = Asking(config, tuple(use), values or {}, folder, effects=effects, environment=environment)
-    return replay_with(asking, path, watch=watch)
+    return replay_with(asking, path)
 
 
-def replay_with(
-    asking: Asking, path: str | Path, *, watch: Callable[[Sequence[Record]], Iterable[Record]] = iter
-) -> Replay:
+def replay_with(asking: Asking, path: str | Path) -> Replay:
     """Return what is said of the run at `path`, asked as `asking` says; its config is read once for many runs."""
     asking.prepare()
     recording = read_run(located(path), asking.metric_names)
-    settings, strategies = asking.of(recording)
+    planned = asking.of(recording)
+    settings, strategies = planned.config, planned.fresh()
     if recording.format in _IN_THE_ONE_SPELLING:
         recording = _renamed(recording, settings.metrics)
     entries: list[JournalEntry] = []
@@ -143,6 +140,7 @@ def replay_with(
         progress=progress,
         replaying=True,
         effects=asking.effects,
+        hooks=planned.hooks,
     )
     loaded = {strategy.name for strategy in strategies}
     without = tuple(entry.name for entry in settings.use if entry.name not in loaded)
@@ -151,16 +149,23 @@ def replay_with(
             f"{name} acts outside the run, so it is left out of the replay; --effects asks it", severity="info"
         )
     supervisor.begin()
-    resumes = list(recording.resumes)
-    for record in watch(recording.records):
-        while resumes and record.step > resumes[0].step:
-            resumed = resumes.pop(0)
-            supervisor.go_on(resumed.step, resumed.rollbacks)
-        supervisor.feed(record)
+    if recording.resumes:
+        _feed_as_resumed(supervisor, recording)
+    else:
+        supervisor.feed_all(recording.records)
     supervisor.ranking.lie_at(recording.saved)
     summary = supervisor.end()
     summary |= supervisor.late.hear_after((*late.left(), *recording.late_left))
     return Replay(recording, settings, tuple(entries), summary, without, supervisor.ranking)
+
+
+def _feed_as_resumed(supervisor: Supervisor, recording: Recording) -> None:
+    resumes = list(recording.resumes)
+    for record in recording.records:
+        while resumes and record.step > resumes[0].step:
+            resumed = resumes.pop(0)
+            supervisor.go_on(resumed.step, resumed.rollbacks)
+        supervisor.feed(record)
 
 
 _IN_THE_ONE_SPELLING = ("trainer_state", "journal")

@@ -14,6 +14,7 @@ from steersman.ranking import Ranking
 from steersman.records import Record
 from steersman.registry import Registry
 from steersman.schedule import RunPlan
+from steersman.tables import Table
 from steersman.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Progress:
         self.step = record.step
         self.epoch = record.epoch if record.epoch is not None else self.epoch
         self.elapsed = record.elapsed if record.elapsed is not None else self.elapsed
+
+    def skim(self, table: Table, row: int) -> None:
+        """Go on to a row of a table."""
+        self.step = table.steps[row]
+        self.epoch = table.epochs[row] if table.epochs is not None else self.epoch
 
 
 @frozen

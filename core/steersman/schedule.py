@@ -7,6 +7,8 @@ from typing import Literal
 
 from attrs import define, frozen
 
+from steersman.tables import Table
+
 CheckEvery = Literal["auto", "epoch", "eval"] | int
 _SHARE_OF_RUN = 20
 
@@ -100,6 +102,18 @@ class Due:
             return False
         self.next_epoch = int(epoch + 1e-9) + 1
         return True
+
+    def quiet_until(self, table: Table, start: int, stop: int, epoch: float | None) -> int:
+        """Return where rows from `start` end of which none but the last can be due or close an epoch, at most `stop`.
+
+        `epoch` is where the run stands before them.
+        """
+        if epoch is not None and not epoch + 1e-9 < self.next_epoch:
+            return start + 1
+        stop = min(table.first_at_epoch(self.next_epoch, start, stop) + 1, stop)
+        if self.every.kind == "steps":
+            stop = min(table.first_at_step(self.next_step, start, stop) + 1, stop)
+        return stop
 
     def check(self, step: int, *, epoch_closed: bool, evaluated: bool) -> bool:
         """Whether a check is due at `step`."""

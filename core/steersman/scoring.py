@@ -50,12 +50,14 @@ class Scoring:
         self._say_stand_in()
         loss = train_loss_of(evaluation, self.history)
         checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss)
-        self.dispatch.notify("on_eval", self.run, evolve(evaluation, metrics=dict(evaluation.metrics)))
+        if self.dispatch.has("on_eval"):
+            self.dispatch.notify("on_eval", self.run, evolve(evaluation, metrics=dict(evaluation.metrics)))
         scores = self.ranks.agree(lambda: self.dispatch.scores(self.run, checkpoint))
-        checkpoint = evolve(checkpoint, scores=scores)
+        checkpoint = Checkpoint(evaluation.step, evaluation.epoch, evaluation.metrics, loss, scores)
         self.ranking.add(checkpoint)
         journal_scores(self.journal, checkpoint, self.fingerprint)
-        self.dispatch.notify("on_checkpoint_scored", self.run, checkpoint.copied())
+        if self.dispatch.has("on_checkpoint_scored"):
+            self.dispatch.notify("on_checkpoint_scored", self.run, checkpoint.copied())
         return checkpoint
 
     def _say_stand_in(self) -> None:

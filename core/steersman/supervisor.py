@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from steersman import fingerprint, saved_state, summary
 from steersman.actions import Actions
 from steersman.alarms import Alarms
+from steersman.calls import Hooks
 from steersman.checkpoints import Checkpoint, Evaluations
 from steersman.checks import Check, Reason
 from steersman.config import Config
@@ -17,7 +18,7 @@ from steersman.dispatch import Dispatch
 from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
-from steersman.journaling import journal_check, journal_dropped, journal_record
+from steersman.journaling import DROPPED_TOLD, journal_check, journal_dropped, journal_record
 from steersman.late_hearing import LateHearing, LateSource
 from steersman.loaded import Loaded
 from steersman.loading import register
@@ -29,6 +30,7 @@ from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.snapshots import Recovery
+from steersman.tables import Records, Table
 from steersman.windows import Window, Windows
 
 
@@ -37,7 +39,8 @@ class Supervisor:
 
     `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
     should stop or save at its next step. `steps_begin_late` is whether a step has its gradients when it begins here.
-    Hooks with effects outside the run are called in a replay only with `effects`. `close` it in the end.
+    Hooks with effects outside the run are called in a replay only with `effects`. `hooks` are those of the strategies,
+    where a plan has found them. `close` it in the end.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Supervisor:
         replaying: bool = False,
         steps_begin_late: bool = False,
         effects: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         self.steps_begin_late = steps_begin_late
         self.config, self.plan = config, plan or RunPlan()
@@ -72,7 +76,7 @@ class Supervisor:
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(
-            register(asked), asked, self.failures.hear, on_overrun=self.failures.overrun,
+            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear, on_overrun=self.failures.overrun,
             tolerance=config.quarantine_after,
         )  # fmt: skip
         self.watchdog = None if replaying else self.dispatch.watch()
@@ -192,10 +196,47 @@ class Supervisor:
             self.alarms.hear(record)
         if record.kind != "eval":
             if self._judging:
-                self.dispatch.notify("on_log", self.run, record)
+                self.dispatch.tell_log(self.run, record)
             return None
         self._evaluated = True
         return self.scoring.hear(record, judging=self._judging)
+
+    def feed_all(self, records: Sequence[Record]) -> None:
+        """Hear every record in order, as `feed` would; train logs of which nothing follows are taken together."""
+        if not isinstance(records, Records) or self._must_hear_each():
+            for record in records:
+                self.feed(record)
+            return
+        for table, start, stop in records.blocks:
+            while start < stop:
+                end = self._skim(table, start, stop) if table.kind == "train" else start
+                if end == start:
+                    self.feed(table.record(start))
+                    end += 1
+                start = end
+
+    def _must_hear_each(self) -> bool:
+        return not self._judging or self._journals_records or self.dispatch.hears_every_log or self.alarms.has_undone
+
+    def _skim(self, table: Table, start: int, stop: int) -> int:
+        """Take rows in up to where something may follow; return the first that is left."""
+        if table.steps[start] != self._open:
+            self.settle()
+        if self._evaluated or self.alarms.is_ringing or self.registry.is_waiting or self.alarms.has_undone:
+            return start
+        if not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
+            return start
+        stop = self.due.quiet_until(table, start, stop, self.progress.epoch)
+        stop = self.alarms.first_turn(table, start, stop)
+        if stop > start:
+            self.progress.skim(table, stop - 1)
+            self.history.extend(table, start, stop)
+            self.windows.extend(table, start, stop)
+            self._open = step = table.steps[stop - 1]
+            self._settled = next(
+                (s for row in range(stop - 2, start - 1, -1) if (s := table.steps[row]) != step), self._settled
+            )
+        return stop
 
     def settle(self, *, step_begins: bool = False) -> None:
         """Every record of the open step has arrived: close windows, run the check that is due, carry it out.

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
+from steersman.figures import Figures
+from steersman.pieces import NOTHING, Contents, Folded, Piece, Rows, Slice
 from steersman.records import Record
+from steersman.tables import Table
 
 WATCHED = ("loss", "grad_norm", "eval_loss")
 """A non-finite value of one of these is an anomaly: it is looked at as soon as its step is settled."""
+_KEPT = 512
+_FOLDED_AT = 4096
+_HELD = 1 << 17
 
 
 @frozen
@@ -18,7 +25,7 @@ class Window:
     """The logs of the steps after `first_step` up to and with `last_step`.
 
     `means` are weighted by the steps each log covers; NaN and infinity are left out and counted in `nonfinite`.
-    `variances` are those between the logs, with the same weights (population variance).
+    `variances` are those between the logs, with the same weights (population variance). None can be written into.
     """
 
     first_step: int
@@ -38,10 +45,11 @@ class Window:
         """Whether every value of the metric was NaN or infinite."""
         return name in self.nonfinite and name not in self.means
 
-    def copied(self) -> Window:
-        """Return it with figures of its own, for somebody who might write into them."""
-        means, variances, nonfinite = dict(self.means), dict(self.variances), dict(self.nonfinite)
-        return evolve(self, means=means, variances=variances, nonfinite=nonfinite)
+    def settle(self) -> None:
+        """Work out every figure now, and hold the logs no more."""
+        for figures in (self.means, self.variances):
+            if isinstance(figures, Figures):
+                figures.settle()
 
     @property
     def reward_variance(self) -> float | None:
@@ -56,57 +64,50 @@ class Window:
 
 
 @define
-class _Moments:
-    weight: float = 0.0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def add(self, value: float, weight: float) -> None:
-        """West's (1979) update of a weighted mean and sum of squared deviations."""
-        self.weight += weight
-        delta = value - self.mean
-        self.mean += delta * weight / self.weight
-        self.squares += weight * delta * (value - self.mean)
-
-
-def _no_moments() -> dict[str, _Moments]:
-    return {}
-
-
-def _no_counts() -> dict[str, int]:
-    return {}
-
-
-@define
 class OpenWindow:
-    """Collects logs until it is closed; its memory is one entry per metric."""
+    """Collects logs until it is closed. Its memory is bounded: every few thousand logs it keeps moments alone."""
 
     first_step: int = 0
     last_step: int = 0
     epoch: float | None = None
     logs: int = 0
-    moments: dict[str, _Moments] = field(factory=_no_moments)
-    nonfinite: dict[str, int] = field(factory=_no_counts)
+    _pieces: list[Piece] = field(factory=list[Piece])
+    _folded: Folded = NOTHING
+    unfolded: int = 0
+    """How many logs it holds as they came, fewer than the few thousand at which it folds."""
 
-    def add(self, record: Record, covers: int) -> None:
-        """Add a record whose values are means over the last `covers` steps."""
-        self.logs += 1
-        self.last_step, self.epoch = record.step, record.epoch if record.epoch is not None else self.epoch
-        for name, value in record.metrics.items():
-            if math.isfinite(value):
-                moments = self.moments.get(name)
-                if moments is None:
-                    moments = self.moments[name] = _Moments()
-                moments.add(value, covers)
-            else:
-                self.nonfinite[name] = self.nonfinite.get(name, 0) + 1
+    def hold(self, piece: Piece) -> None:
+        """Begin to hold a piece, which may grow."""
+        self._pieces.append(piece)
+
+    def count(self, logs: int, step: int, epoch: float | None) -> None:
+        """Hear that the pieces have grown by as many logs, no more than there is room for, the newest at `step`."""
+        self.logs += logs
+        self.last_step = step
+        if epoch is not None:
+            self.epoch = epoch
+        self.unfolded += logs
+        if self.unfolded >= _FOLDED_AT:
+            self._folded = self.contents().folded()
+            self._pieces, self.unfolded = [], 0
+
+    def contents(self) -> Contents:
+        """Return what it holds; its pieces grow no more."""
+        for piece in self._pieces:
+            if piece.grows:
+                piece.close()
+        return Contents(tuple(self._pieces), self._folded)
 
     def close(self, *, is_partial: bool = False) -> Window:
         """Return what was collected."""
-        means = {name: m.mean for name, m in self.moments.items()}
-        variances = {name: m.squares / m.weight for name, m in self.moments.items()}
-        last = max(self.last_step, self.first_step)
-        return Window(self.first_step, last, self.epoch, means, variances, dict(self.nonfinite), self.logs, is_partial)
+        return self.window(self.contents(), is_partial=is_partial)
+
+    def window(self, contents: Contents, *, is_partial: bool = False) -> Window:
+        """Return the window that holds `contents`."""
+        return Window(
+            self.first_step, max(self.last_step, self.first_step), self.epoch, contents.means(), contents.variances(),
+            contents.nonfinite(), self.logs, is_partial,
+        )  # fmt: skip
 
 
 def anomalies(record: Record) -> tuple[str, ...]:
@@ -122,6 +123,9 @@ class Windows:
     check: OpenWindow = field(factory=OpenWindow)
     epoch: OpenWindow = field(factory=OpenWindow)
     last_log: int = 0
+    _growing: dict[tuple[str, ...], Rows] = field(factory=dict[tuple[str, ...], Rows])
+    _held: deque[tuple[int, Window]] = field(factory=deque[tuple[int, Window]])
+    _size: int = 0
 
     def start(self, step: int) -> None:
         """Begin at `step`: the first log covers the steps since then."""
@@ -129,11 +133,29 @@ class Windows:
 
     def add(self, record: Record) -> None:
         """Add a record to both open windows. Only train records cover steps."""
-        covers = max(record.step - self.last_log, 1)
-        self.check.add(record, covers)
-        self.epoch.add(record, covers)
-        if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
+        metrics = record.metrics
+        names = tuple(metrics)
+        rows = self._growing.get(names)
+        if rows is None or not rows.grows:
+            rows = self._growing[names] = Rows(names)
+            self.check.hold(rows)
+            self.epoch.hold(rows)
+        rows.add(tuple(metrics.values()), max(record.step - self.last_log, 1))
+        self.check.count(1, record.step, record.epoch)
+        self.epoch.count(1, record.step, record.epoch)
+        if "loss" in metrics or (record.kind == "train" and not anomalies(record)):
             self.last_log = record.step
+
+    def extend(self, table: Table, start: int, stop: int) -> None:
+        """Add rows of a table of train logs, as `add` would one by one; each moves `last_log` on."""
+        while start < stop:
+            end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
+            step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
+            piece = Slice(table, start, end, max(table.steps[start] - self.last_log, 1))
+            for window in (self.check, self.epoch):
+                window.hold(piece)
+                window.count(end - start, step, epoch)
+            self.last_log, start = step, end
 
     def restart(self, step: int) -> None:
         """Forget what was before `step`: it cannot be compared with what comes."""
@@ -144,13 +166,17 @@ class Windows:
     def drop_open(self, step: int) -> None:
         """Forget what the open check window holds: a rollback has undone it."""
         self.check = OpenWindow(first_step=step, last_step=step, epoch=self.check.epoch)
+        self._growing.clear()
 
     def close_check(self, step: int) -> Window:
         """Close the check window at `step` and open the next."""
         self.check.last_step = step
-        window = self.check.close()
-        self.closed = (*self.closed, window)[-512:]
+        contents = self.check.contents()
+        window = self.check.window(contents)
+        self.closed = (*self.closed, window)[-_KEPT:]
         self.check = OpenWindow(first_step=step, last_step=step, epoch=window.epoch)
+        self._growing.clear()
+        self._bound(contents.size, window)
         return window
 
     def close_epoch(self, step: int) -> Window:
@@ -158,4 +184,15 @@ class Windows:
         self.epoch.last_step = step
         window = self.epoch.close()
         self.epoch = OpenWindow(first_step=step, last_step=step, epoch=window.epoch)
+        self._growing.clear()
         return window
+
+    def _bound(self, size: int, window: Window) -> None:
+        """Work out the figures of the oldest windows where all together hold too many logs themselves."""
+        if size:
+            self._held.append((size, window))
+            self._size += size
+            while self._size > _HELD or len(self._held) > _KEPT:
+                size, oldest = self._held.popleft()
+                self._size -= size
+                oldest.settle()

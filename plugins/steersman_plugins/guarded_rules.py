@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from steersman import Adjust, Window
+from steersman_plugins.courses import Courses
 from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired
-from steersman_plugins.trends import Trend, setback
+from steersman_plugins.trends import setback
 
 
 @frozen
@@ -51,50 +52,52 @@ class GuardedRules:
 
 def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:
     """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL."""
-    cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="divergence")
     for fired in non_finite(window):
-        yield evolve(fired, changes=(cut,)) if fired.rule != "non-finite-eval-loss" else fired
-    norm = window.mean("grad_norm")
-    if norm is not None and clip is not None and clip > 0 and norm > r.clip_multiple * clip:
+        yield evolve(fired, changes=(_cut(r, "divergence"),)) if fired.rule != "non-finite-eval-loss" else fired
+    norm = window.mean("grad_norm") if clip is not None and clip > 0 else None
+    if norm is not None and clip is not None and norm > r.clip_multiple * clip:
         message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
-        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (cut,), "critical")
+        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (_cut(r, "divergence"),), "critical")
     kl, old = window.mean("kl"), before.mean("kl") if before else None
     jump = kl - old if kl is not None and old is not None else 0.0
     if kl is not None and "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
         message = f"KL is {kl:.4g}" + (f", {jump:+.4g} since the last check" if old is not None else "")
         raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="kl-runaway")
-        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (cut, raised), "critical")
+        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (_cut(r, "divergence"), raised), "critical")
 
 
-def setbacks(r: GuardedRules, t: Trend, variances: tuple[float, ...]) -> Iterator[Fired]:
+def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: bool) -> Iterator[Fired]:
     """Yield what has moved against the run further than its own noise and progress explain."""
-    if len(t.losses) > r.windows_needed:
-        above, limit = setback(t.losses, r.noise_multiple, r.progress_share)
-        if above > limit > 0:
-            cut = Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because="loss-diverged")
-            message = f"loss {t.loss:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
-            evidence: dict[str, float | None] = {"loss": t.loss, "above_best": above, "limit": limit}
-            yield Fired("loss-diverged", message, evidence, (cut,), "critical")
-    if len(t.rewards) > r.windows_needed + 1:
-        losses = tuple(-reward for reward in t.rewards)
-        below, limit = setback(losses, r.noise_multiple, r.progress_share)
-        below_before, limit_before = setback(losses[:-1], r.noise_multiple, r.progress_share)
-        fell = below > limit > 0 and below_before > limit_before
-        raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
-        if fell:
+    losses, falls = courses.losses, courses.falls
+    if use_loss and len(losses) > r.windows_needed:
+        if (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:
+            above, limit = found
+            message = f"loss {losses[-1]:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
+            evidence: dict[str, float | None] = {"loss": losses[-1], "above_best": above, "limit": limit}
+            yield Fired("loss-diverged", message, evidence, (_cut(r, "loss-diverged"),), "critical")
+    if not use_reward or len(falls) <= r.windows_needed + 1:
+        return
+    if (found := falls.setback(r.noise_multiple, r.progress_share)) is not None:
+        below, limit = found
+        below_before, limit_before = setback(tuple(falls[:-1]), r.noise_multiple, r.progress_share)
+        if below_before > limit_before:
+            raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
             message = (
-                f"reward {t.reward:.4f} is {below:.4f} below its best, for two checks running more than noise explains"
+                f"reward {-falls[-1]:.4f} is {below:.4f} below its best, for two checks running more than noise explains"
             )
-            yield Fired(
-                "reward-declining", message, {"reward": t.reward, "below_best": below, "limit": limit}, (raised,)
-            )
-        *before, newest = variances or (0.0,)
-        usual = sorted(before)[len(before) // 2] if before else 0.0
-        if usual > 0 and newest > r.variance_multiple * usual:
-            factor, least = r.temperature_factor, r.temperature_min
-            cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")
-            message = f"reward variance {newest:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
-            yield Fired("reward-variance", message, {"variance": newest, "median": usual}, (cooler,))
+            seen: dict[str, float | None] = {"reward": -falls[-1], "below_best": below, "limit": limit}
+            yield Fired("reward-declining", message, seen, (raised,))
+    usual = courses.usual[len(courses.usual) // 2] if courses.usual else 0.0
+    newest = courses.variances[-1] if courses.variances else 0.0
+    if usual > 0 and newest > r.variance_multiple * usual:
+        factor, least = r.temperature_factor, r.temperature_min
+        cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")
+        message = f"reward variance {newest:.4f} is above {r.variance_multiple:g} times its median {usual:.4f}"
+        yield Fired("reward-variance", message, {"variance": newest, "median": usual}, (cooler,))
+
+
+def _cut(r: GuardedRules, because: str) -> Adjust:
+    return Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because=because)
 
 
 def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal
 
@@ -53,8 +54,10 @@ class MultiMetric:
         loss = checkpoint.metrics.get("eval_loss", math.nan)
         if not math.isfinite(loss):
             return None
-        earlier = [c.metrics["eval_loss"] for c in run.checkpoints if _has_loss(c) and c.step < checkpoint.step]
-        beaten = earlier[-1:] if self.improvement == "previous" else earlier
+        earlier = (
+            c.metrics["eval_loss"] for c in reversed(run.checkpoints) if c.step < checkpoint.step and _has_loss(c)
+        )
+        beaten = itertools.islice(earlier, 1) if self.improvement == "previous" else earlier
         stale = 0 if all(loss < other for other in beaten) else 1
         train = checkpoint.train_loss.value if checkpoint.train_loss else None
         weights = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define
 
@@ -83,6 +83,8 @@ class TokenAccounting:
     """Keep the three ledgers and report them when the run ends; duration adds up over resumes."""
 
     ledgers: dict[str, Any] = state({})
+
+    logs_with_usage_only: ClassVar[bool] = True
 
     @hookimpl
     def on_log(self, run: Run, log: Record) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from attrs import define, field
 
-from steersman import Adjust, Check, Finding, Run, hookimpl
+from steersman import Adjust, Check, Finding, Run, Window, hookimpl
+from steersman_plugins.courses import Courses
 from steersman_plugins.guarded_rules import GuardedRules, divergence, setbacks, without_cooling
 from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired, SeedRules, seed_rules
-from steersman_plugins.trends import is_policy_gradient, trend_of
+from steersman_plugins.trends import SHOWN, Trend, is_policy_gradient
 
 
 @define(eq=False)
@@ -32,35 +32,59 @@ class TrendHealth:
     guarded: GuardedRules = field(factory=GuardedRules)
     """Thresholds, factors and bounds of the preset `guarded`."""
 
+    _courses: Courses = field(init=False, factory=Courses, repr=False)
+    _seen: tuple[Check, list[Fired]] | None = field(init=False, default=None, repr=False)
+
     @hookimpl
     def diagnose(self, run: Run, check: Check) -> list[Finding]:
+        fired = self._fired(run, check)
+        self._seen = check, fired
         return [
-            Finding(f.rule, f.message, "critical" if f.severity == "critical" else "warning", f.evidence)
-            for f in self._fired(run, check)
+            Finding(f.rule, f.message, "critical" if f.severity == "critical" else "warning", f.evidence) for f in fired
         ]
 
     @hookimpl
     def propose_adjustments(self, run: Run, check: Check) -> list[Adjust]:
-        return [change for fired in self._fired(run, check) for change in fired.changes]
+        seen, self._seen = self._seen, None
+        fired = seen[1] if seen is not None and _is_same(seen[0], check) else self._fired(run, check)
+        return [change for f in fired for change in f.changes]
 
-    def _fired(self, run: Run, check: Check) -> Iterator[Fired]:
-        if check.window is None:
-            return
-        windows = check.windows if check.reason == "scheduled" else (*check.windows, check.window)
-        use_loss = self.loss_rules == "on" or (self.loss_rules == "auto" and not is_policy_gradient(windows))
-        trend = trend_of(windows, use_loss=use_loss)
-        if self.preset == "seed":
-            yield from non_finite(check.window)  # said, as the origin did not; its rules propose nothing for it
-            if check.reason != "anomaly":
-                yield from seed_rules(self.seed, trend)
-            return
-        before = windows[-2] if len(windows) > 1 else None
-        rules = [*divergence(self.guarded, check.window, before, run.hyperparameters["max_grad_norm"].value)]
+    def _fired(self, run: Run, check: Check) -> list[Fired]:
+        window = check.window
+        if window is None:
+            return []
+        windows = check.windows if check.reason == "scheduled" else (*check.windows, window)
         if check.reason != "anomaly":
-            variances = tuple(w.reward_variance for w in windows if w.reward_variance is not None)
-            rules += setbacks(self.guarded, trend, variances)
+            self._courses.follow(windows)
+        if self.preset == "seed":
+            fired = [*non_finite(window)]  # said, as the origin did not; its rules propose nothing for it
+            return fired if check.reason == "anomaly" else [*fired, *seed_rules(self.seed, self._trend(windows))]
+        before = windows[-2] if len(windows) > 1 else None
+        fired = [*divergence(self.guarded, window, before, run.hyperparameters["max_grad_norm"].value)]
+        if check.reason != "anomaly":
+            use_loss = window.mean("loss") is not None and self._looks_at_loss(windows)
+            use_reward = window.mean("reward") is not None
+            fired += setbacks(self.guarded, self._courses, use_loss=use_loss, use_reward=use_reward)
+        if not fired:
+            return fired
         cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
-        yield from (without_cooling(fired, cooling) for fired in rules)
+        return [without_cooling(f, cooling) for f in fired]
+
+    def _looks_at_loss(self, windows: tuple[Window, ...]) -> bool:
+        return self.loss_rules == "on" or (self.loss_rules == "auto" and not is_policy_gradient(windows))
+
+    def _trend(self, windows: tuple[Window, ...]) -> Trend:
+        """Return the trend over the newest windows. The newest must have the metric, else it has no current value."""
+        newest, courses = windows[-1], self._courses
+        use_loss = newest.mean("loss") is not None and self._looks_at_loss(windows)
+        losses = courses.losses[-SHOWN:] if use_loss else ()
+        rewards = [-fall for fall in courses.falls[-SHOWN:]] if newest.mean("reward") is not None else ()
+        return Trend(tuple(losses), tuple(rewards), newest.reward_variance)
+
+
+def _is_same(diagnosed: Check, check: Check) -> bool:
+    """Whether proposals are asked for at the very check that was diagnosed."""
+    return check.window is diagnosed.window and check.windows is diagnosed.windows and check.step == diagnosed.step
 
 
 def _is_recent(run: Run, step: int, epoch: float | None) -> bool:

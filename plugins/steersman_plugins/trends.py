@@ -14,10 +14,16 @@ POLICY_GRADIENT_KEYS = frozenset(
 )
 """Keys that only trainers log whose loss is no measure of health by construction (GRPO, RLOO: about beta x KL)."""
 
+SHOWN = 3
+"""How many of the newest means a rule on trends looks at."""
+
 
 @frozen
 class Trend:
-    """Window means, newest last; a window without the metric is left out. `variance` is that of the newest rewards."""
+    """The newest window means, newest last; a window without the metric is left out.
+
+    `variance` is that of the newest rewards.
+    """
 
     losses: tuple[float, ...]
     rewards: tuple[float, ...]
@@ -42,17 +48,9 @@ class Trend:
         return self.rewards[-1] - self.rewards[-2] if len(self.rewards) > 1 else None
 
 
-def trend_of(windows: tuple[Window, ...], *, use_loss: bool) -> Trend:
-    """Return the trend over `windows`. The newest must have the metric, else it has no current value."""
-    newest = windows[-1]
-    losses = [w.means["loss"] for w in windows if "loss" in w.means] if use_loss and "loss" in newest.means else []
-    rewards = [w.means["reward"] for w in windows if "reward" in w.means] if "reward" in newest.means else []
-    return Trend(tuple(losses), tuple(rewards), newest.reward_variance)
-
-
 def is_policy_gradient(windows: tuple[Window, ...]) -> bool:
     """Whether the logs are those of a policy-gradient trainer."""
-    return any("reward" in w.means and not POLICY_GRADIENT_KEYS.isdisjoint(w.means) for w in windows[-8:])
+    return any("reward" in w.means and any(key in w.means for key in POLICY_GRADIENT_KEYS) for w in windows[-8:])
 
 
 def noise(values: tuple[float, ...]) -> float:

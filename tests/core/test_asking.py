@@ -48,8 +48,9 @@ def test_use_takes_the_place_of_the_configs_strategies(write, one_evaluation):
     config = write(
         "steersman.yaml", "mode: observe\nscore: {eval_loss: 1.0, require: {safety: '>= 0.9'}}\nuse: [trend-health]\n"
     )
-    settings, strategies = Asking(config, ("eval-loss", "multi-metric")).of(read(one_evaluation))
-    assert [strategy.name for strategy in strategies] == ["eval-loss", "multi-metric"]
+    planned = Asking(config, ("eval-loss", "multi-metric")).of(read(one_evaluation))
+    settings = planned.config
+    assert [strategy.name for strategy in planned.strategies] == ["eval-loss", "multi-metric"]
     assert settings.mode == "observe"
     assert [requirement.metric for requirement in settings.require] == ["safety"]
     assert settings.source == f"{config}, its strategies replaced"
@@ -59,8 +60,8 @@ def test_in_house_files_of_a_config_elsewhere_are_found(write, one_evaluation):
     """A config that is laid under `use` still finds the files beside it; those of `use` are looked for from here."""
     write("hooks/mine.py", MINE)
     config = write("hooks/steersman.yaml", "metrics: {eval/ce: eval_loss}\nuse: [./mine.py:Mine]\n")
-    assert [s.name for s in Asking(config).of(read(one_evaluation))[1]] == ["Mine"]
-    assert dict(Asking(config, ("eval-loss",)).of(read(one_evaluation))[0].metrics) == {"eval/ce": "eval_loss"}
+    assert [s.name for s in Asking(config).of(read(one_evaluation)).strategies] == ["Mine"]
+    assert dict(Asking(config, ("eval-loss",)).of(read(one_evaluation)).config.metrics) == {"eval/ce": "eval_loss"}
 
 
 def test_every_fault_is_told_before_a_run_is_read():
@@ -73,16 +74,16 @@ def test_every_fault_is_told_before_a_run_is_read():
 def test_runs_share_no_memory(one_evaluation):
     """A strategy given as an object is copied for each run where many are replayed."""
     asking, recording = Asking(None, (Counting(),), afresh=True), read(one_evaluation)
-    made = [asking.of(recording)[1][0].strategy for _ in range(2)]
+    made = [asking.of(recording).fresh()[0].strategy for _ in range(2)]
     made[0].seen = 7
     assert made[1].seen == 0
-    assert asking.of(recording)[1][0].strategy.seen == 0
+    assert asking.of(recording).fresh()[0].strategy.seen == 0
 
 
 def test_another_process_asks_the_same(one_evaluation):
     """What is sent to another process asks the same strategies with the same values."""
     sent = pickle.loads(pickle.dumps(Asking(None, ("eval-loss",), {"kl_penalty": 0.1}, effects=True, afresh=True)))
-    assert [s.name for s in sent.of(read(one_evaluation))[1]] == ["eval-loss"]
+    assert [s.name for s in sent.of(read(one_evaluation)).strategies] == ["eval-loss"]
     assert (sent.values, sent.effects, sent.afresh) == ({"kl_penalty": 0.1}, True, True)
 
 

@@ -213,19 +213,6 @@ def test_a_run_that_is_not_there(tmp_path):
         replay(tmp_path / "gone")
 
 
-def test_an_unsupervised_log_is_watched_record_by_record(runs):
-    """`watch` sees every record and may show how far the replay is."""
-    seen = []
-
-    def watch(records):
-        for record in records:
-            seen.append(record.step)
-            yield record
-
-    replay(runs / "roberta" / "checkpoint-500" / "trainer_state.json", watch=watch)
-    assert seen == [500, 500]
-
-
 @define(eq=False)
 class Tells:
     """Acts outside the run: it tells a list of everything journaled."""

@@ -79,13 +79,14 @@ def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_ob
     from steersman.cli.replay_page import page
     from steersman.cli.replay_view import View
     from steersman.cli.runs import saying_what_never_came
-    from steersman.cli.terminal import console, print_json, with_bar
+    from steersman.cli.terminal import console, patiently, print_json
     from steersman.readers import UnreadableRun
     from steersman.replaying import replay_with
     from steersman.telling import told, unreadable
 
     try:
-        made = replay_with(asking, path, watch=lambda records: with_bar(records, len(records), "Replaying"))
+        with patiently(f"Replaying {path}"):
+            made = replay_with(asking, path)
     except UnreadableRun as error:
         if as_object:
             print_json(as_json.replays((unreadable(path, error),), None))

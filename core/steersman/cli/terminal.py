@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -77,6 +78,34 @@ def filled(table: Table, rows: Iterable[Iterable[str]]) -> Table:
     for row in rows:
         table.add_row(*map(printable, row))
     return table
+
+
+@contextmanager
+def patiently(what: str, patience: float = _PATIENCE) -> Iterator[None]:
+    """Show on standard error what is done, once that takes more than two seconds."""
+    from threading import Lock, Timer
+
+    shown, lock, is_done = list[Any](), Lock(), False
+
+    def show() -> None:
+        from rich.console import Console
+
+        with lock:
+            if not is_done:
+                shown.append(Console(stderr=True, markup=False).status(printable(what)))
+                shown[0].start()
+
+    timer = Timer(patience, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with lock:
+            is_done = True
+            for status in shown:
+                status.stop()
 
 
 def with_bar(

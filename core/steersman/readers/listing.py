@@ -21,7 +21,8 @@ class Listed:
 def listed(folder: Path) -> list[Listed]:
     """Return what a folder holds, by name. Raises OSError where it cannot be read."""
     if not is_local(folder):
-        found = [Listed(path, path.name, path.is_dir(), path.is_file()) for path in folder.iterdir()]
+        kinds = ((path, path.is_dir()) for path in folder.iterdir())  # behind a web server a folder is a file as well
+        found = [Listed(path, path.name, is_dir, not is_dir and path.is_file()) for path, is_dir in kinds]
         return sorted(found, key=lambda entry: entry.name)
     with os.scandir(folder) as entries:
         found = [Listed(folder / entry.name, entry.name, *_kind(entry)) for entry in entries]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from steersman.journal import JournalEntry
 from steersman.late_entries import LateScore
 from steersman.records import Record
 from steersman.schedule import RunPlan
+from steersman.tables import Records
 
 
 class UnreadableRun(Exception):
@@ -51,7 +53,7 @@ class Recording:
 
     path: Path
     format: str
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     plan: RunPlan
     values: Mapping[str, float] = field(factory=dict[str, float])
     saved: Mapping[int, str] = field(factory=dict[int, str])
@@ -72,12 +74,26 @@ class Recording:
     resumes: tuple[Resumed, ...] = ()
 
 
-def plan_of(records: tuple[Record, ...], total_steps: int | None) -> RunPlan:
+def plan_of(records: Sequence[Record], total_steps: int | None) -> RunPlan:
     """Return the plan that a run's records tell: whether it evaluates, and with how many sets."""
     sets_at: dict[int, set[frozenset[str]]] = {}
-    for record in records:
-        if record.kind == "eval":
-            sets_at.setdefault(record.step, set()).add(frozenset(record.metrics))
-    total = total_steps or max((record.step for record in records), default=0) or None
+    for step, names in _evaluations(records):
+        sets_at.setdefault(step, set()).add(names)
+    total = total_steps or _last_step(records) or None
     evaluates = any(step > 0 for step in sets_at)
     return RunPlan(total, evaluates, max((len(sets) for sets in sets_at.values()), default=1))
+
+
+def _evaluations(records: Sequence[Record]) -> Iterator[tuple[int, frozenset[str]]]:
+    if not isinstance(records, Records):
+        yield from ((record.step, frozenset(record.metrics)) for record in records if record.kind == "eval")
+        return
+    for table, start, stop in records.blocks:
+        if table.kind == "eval":
+            yield from zip(table.steps[start:stop], itertools.repeat(table.metrics))
+
+
+def _last_step(records: Sequence[Record]) -> int:
+    if isinstance(records, Records):
+        return max((max(table.steps[start:stop]) for table, start, stop in records.blocks), default=0)
+    return max((record.step for record in records), default=0)

@@ -1,0 +1,172 @@
+"""What a window is made of: stretches of logs with the same metrics, kept as they came until a figure is asked for."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+
+from attrs import field, frozen
+
+from steersman.figures import Figures
+from steersman.moments import Moments, mean_of, moments_of
+from steersman.tables import Table, are_finite
+
+
+class Rows:
+    """Logs heard one by one. It `grows` until it is closed, and then is held in columns."""
+
+    __slots__ = ("_columns", "_rows", "names", "nonfinite", "weights")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.weights: Sequence[int] = []
+        self.nonfinite: frozenset[str] = frozenset()
+        self._rows: list[tuple[float, ...]] = []
+        self._columns: dict[str, array[float]] | None = None
+
+    @property
+    def grows(self) -> bool:
+        """Whether it has not been closed."""
+        return self._columns is None
+
+    @property
+    def size(self) -> int:
+        """How many values it holds."""
+        return len(self.names) * len(self.weights)
+
+    def add(self, values: tuple[float, ...], covers: int) -> None:
+        """Add one log."""
+        self._rows.append(values)
+        self.weights.append(covers)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Let it grow no more."""
+        if self._columns is None:
+            columns = zip(self.names, zip(*self._rows, strict=True), strict=True)
+            self._columns = {name: array("d", column) for name, column in columns}
+            self.nonfinite = frozenset(name for name, column in self._columns.items() if not are_finite(column))
+            self._rows, self.weights = [], array("q", self.weights)
+
+    def values(self, name: str) -> Sequence[float]:
+        """Return one column."""
+        return self._columns[name] if self._columns is not None else ()
+
+
+class Slice:
+    """Rows of a table, logged one after the other; the first covers `first` steps."""
+
+    __slots__ = ("_first", "_start", "_stop", "_table", "_weights", "names", "nonfinite")
+
+    def __init__(self, table: Table, start: int, stop: int, first: int) -> None:
+        self.names, self.nonfinite = table.names, table.nonfinite
+        self._table, self._start, self._stop, self._first = table, start, stop, first
+        self._weights: array[int] | None = None
+
+    size = 0
+    """How many values it holds itself: none."""
+    grows = False
+
+    @property
+    def weights(self) -> Sequence[int]:
+        """How many steps each row covers."""
+        if self._weights is None:
+            self._weights = self._table.covers[self._start : self._stop]
+            self._weights[0] = self._first
+        return self._weights
+
+    def values(self, name: str) -> Sequence[float]:
+        """Return one column."""
+        return self._table.columns[name][self._start : self._stop]
+
+
+Piece = Rows | Slice
+
+
+@frozen
+class Folded:
+    """What is kept of logs that are not: the moments of each metric, None without a finite value, and the rest counted."""
+
+    moments: Mapping[str, Moments | None] = field(factory=dict[str, "Moments | None"])
+    nonfinite: Mapping[str, int] = field(factory=dict[str, int])
+
+
+NOTHING = Folded()
+
+
+class Contents:
+    """What a closed window holds: what was folded before, and pieces."""
+
+    __slots__ = ("_folded", "_pieces")
+
+    def __init__(self, pieces: Sequence[Piece], folded: Folded) -> None:
+        self._pieces, self._folded = pieces, folded
+
+    @property
+    def size(self) -> int:
+        """How many values it holds that nobody else does."""
+        return sum(piece.size for piece in self._pieces)
+
+    def nonfinite(self) -> Figures[int]:
+        """Return how many values of each metric are NaN or infinite, where any is."""
+        counts = dict(self._folded.nonfinite)
+        sick = [piece for piece in self._pieces if piece.nonfinite]
+        for name in self._all_names() if sick else ():
+            for piece in sick:
+                if name in piece.nonfinite:
+                    count = sum(not math.isfinite(value) for value in piece.values(name))
+                    counts[name] = counts.get(name, 0) + count
+        return Figures({name: count for name, count in counts.items() if count})
+
+    def means(self) -> Figures[float]:
+        """Return the mean of each metric with a finite value, worked out when it is asked for."""
+        return Figures({}, self._names, self._mean)
+
+    def variances(self) -> Figures[float]:
+        """Return the variance of each metric with a finite value, worked out when it is asked for."""
+        return Figures({}, self._names, self._variance)
+
+    def folded(self) -> Folded:
+        """Return all of it as moments alone."""
+        return Folded({name: self._moments(name) for name in self._all_names()}, dict(self.nonfinite()))
+
+    def _all_names(self) -> tuple[str, ...]:
+        names = (*self._folded.moments, *(name for piece in self._pieces for name in piece.names))
+        return tuple(dict.fromkeys(names))
+
+    def _names(self) -> tuple[str, ...]:
+        doubtful = frozenset(self._folded.moments).union(*(piece.nonfinite for piece in self._pieces))
+        return tuple(name for name in self._all_names() if name not in doubtful or self._mean(name) is not None)
+
+    def _mean(self, name: str) -> float | None:
+        if name in self._folded.moments:
+            moments = self._moments(name)
+            return None if moments is None else moments.mean
+        values, weights = self._finite(name)
+        return mean_of(values, weights) if values else None
+
+    def _variance(self, name: str) -> float | None:
+        moments = self._moments(name)
+        return None if moments is None else moments.variance
+
+    def _moments(self, name: str) -> Moments | None:
+        values, weights = self._finite(name)
+        before, now = self._folded.moments.get(name), moments_of(values, weights) if values else None
+        return before.joined(now) if before is not None and now is not None else before or now
+
+    def _finite(self, name: str) -> tuple[Sequence[float], Sequence[int]]:
+        """Return the finite values of a metric with their weights."""
+        mine = [piece for piece in self._pieces if name in piece.names]
+        if len(mine) == 1 and name not in mine[0].nonfinite:
+            return mine[0].values(name), mine[0].weights
+        values, weights = array("d"), array("q")
+        for piece in mine:
+            if name not in piece.nonfinite:
+                values.extend(piece.values(name))
+                weights.extend(piece.weights)
+                continue
+            for value, weight in zip(piece.values(name), piece.weights, strict=True):
+                if math.isfinite(value):
+                    values.append(value)
+                    weights.append(weight)
+        return values, weights

@@ -1,0 +1,161 @@
+"""The log of a trainer as tables: entries with the same keys are read together, key by key and not one by one."""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TypeVar, cast
+
+from attrs import frozen
+
+from steersman.readers.json_numbers import Parsed, unmarked_numbers, unmarked_text
+from steersman.records import NOT_METRICS, Kind, is_other_evaluation, is_own, kind_of, number
+from steersman.tables import Block, Records, Table
+
+Entry = dict[str, object]
+Keys = tuple[str, ...]
+K = TypeVar("K", Keys, "tuple[Keys, tuple[bool, ...]]")
+_NUMBERS = frozenset((int, float, bool))
+_LARGEST = 2**63 - 1
+
+
+@frozen
+class _Layout:
+    """What entries with the same keys are. `metrics` holds our name for each key that may be one of a metric."""
+
+    kind: Kind
+    metrics: tuple[tuple[str, str], ...]
+    is_other_evaluation: bool
+    ends_the_run: bool
+
+
+class LogEntries:
+    """Reads a log in portions. `names` maps a user's metric names onto ours."""
+
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
+        self._layouts: dict[Keys, _Layout] = {}
+        self._blocks: list[Block] = []
+        self._ended_at: int | None = None
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._blocks, self._ended_at = [], None
+
+    def records(self, *, inside_the_run: bool = False) -> Records:
+        """Return what was read; with `inside_the_run` up to the final summary, if there is one."""
+        return Records(self._blocks[: self._ended_at] if inside_the_run else self._blocks)
+
+    def add(self, portion: Parsed) -> None:
+        """Add a portion of the log: a list whose entries are objects; what is none is left out."""
+        entries = cast("list[Entry]", portion.value)
+        if not {dict}.issuperset(map(type, entries)):
+            entries = [entry for entry in entries if type(entry) is dict]
+        order, rows = _grouped(entries, _keys)
+        tables = {keys: self._table(keys, mine, marked=portion.is_marked) for keys, mine in rows.items()}
+        mixed = {keys: _mixed(rows[keys]) for keys, table in tables.items() if table is None}
+        if not mixed:
+            self._lay(order, tables, {keys: self._layouts[keys] for keys in rows})
+            return
+
+        def keys_and_numbers(entry: Entry) -> tuple[Keys, tuple[bool, ...]]:
+            keys = tuple(entry)
+            return keys, tuple(type(entry[key]) in _NUMBERS for key in mixed.get(keys, ()))
+
+        finer, parts = _grouped(entries, keys_and_numbers)
+        made = {key: self._table(key[0], mine, marked=portion.is_marked) for key, mine in parts.items()}
+        self._lay(finer, made, {key: self._layouts[key[0]] for key in parts})
+
+    def _lay(
+        self, order: Sequence[tuple[K, int, int]], tables: Mapping[K, Table | None], layouts: Mapping[K, _Layout]
+    ) -> None:
+        for key, start, stop in order:
+            table, layout = tables[key], layouts[key]
+            if table is not None and not layout.is_other_evaluation:
+                self._blocks.append(Block(table, start, stop))
+            if layout.ends_the_run:
+                self._ended_at = len(self._blocks)
+
+    def _table(self, keys: Keys, rows: Sequence[Entry], *, marked: bool) -> Table | None:
+        """Return entries with the same keys as a table, or None where a key has numbers and other things."""
+        layout = self._layouts.get(keys)
+        if layout is None:
+            layout = self._layouts[keys] = _layout_of(keys, self._names, marked=marked)
+        columns: dict[str, array[float]] = {}
+        dropped: list[str] = []
+        for key, name in layout.metrics:
+            column = _column(rows, key, marked=marked)
+            if column is None:
+                return None
+            if column:
+                columns[name] = column
+            else:
+                dropped.append(name)
+        epochs = _column(rows, "epoch", marked=marked) if "epoch" in keys else array("d")
+        if epochs is None:
+            return None
+        return Table(layout.kind, _steps(rows, marked=marked), columns, epochs or None, tuple(dropped))
+
+
+def _layout_of(keys: Keys, names: Mapping[str, str], *, marked: bool) -> _Layout:
+    told = dict.fromkeys(map(unmarked_text, keys) if marked else keys)
+    metrics = tuple(
+        (key, names.get(name, name))
+        for key, name in zip(keys, told, strict=True)
+        if name not in NOT_METRICS and not is_own(name)
+    )
+    kind = kind_of(dict(name for name in ((ours, None) for _, ours in metrics)))
+    return _Layout(kind, metrics, is_other_evaluation(told), kind_of(told) == "summary")
+
+
+def _keys(entry: Entry) -> Keys:
+    return tuple(entry)
+
+
+def _grouped(
+    entries: Sequence[Entry], key_of: Callable[[Entry], K]
+) -> tuple[list[tuple[K, int, int]], dict[K, list[Entry]]]:
+    """Return which entries follow each other, as (key, from, to) within those of the same key, and the latter."""
+    rows: dict[K, list[Entry]] = {}
+    order: list[tuple[K, int, int]] = []
+    for key, run in itertools.groupby(entries, key_of):
+        mine = rows.setdefault(key, [])
+        start = len(mine)
+        mine.extend(run)
+        order.append((key, start, len(mine)))
+    return order, rows
+
+
+def _column(rows: Sequence[Entry], key: str, *, marked: bool) -> array[float] | None:
+    """Return what a key holds as numbers: nothing where none is a number, None where some are."""
+    values = list(map(itemgetter(key), rows))
+    if marked:
+        values = unmarked_numbers(values)
+    try:
+        return array("d", cast("list[float]", values))
+    except (TypeError, OverflowError):
+        numbers = [as_number for value in values if (as_number := number(value)) is not None]
+        return array("d", numbers) if len(numbers) in (0, len(values)) else None
+
+
+def _mixed(rows: Sequence[Entry]) -> Keys:
+    """Return the keys that hold both numbers and other things."""
+    return tuple(key for key in rows[0] if len({type(row[key]) in _NUMBERS for row in rows}) > 1)
+
+
+def _steps(rows: Sequence[Entry], *, marked: bool) -> array[int]:
+    values = [row.get("step") for row in rows]
+    if {int}.issuperset(map(type, values)) and not marked:
+        try:
+            return array("q", cast("list[int]", values))
+        except OverflowError:
+            pass
+    return array("q", [whole(value) for value in (unmarked_numbers(values) if marked else values)])
+
+
+def whole(value: object) -> int:
+    """Return a number without its fraction; 0 for what is no number, or none that counts steps."""
+    as_number = number(value)
+    return int(as_number) if as_number is not None and abs(as_number) < _LARGEST else 0
