@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -21,7 +23,8 @@ class Listed:
 def listed(folder: Path) -> list[Listed]:
     """Return what a folder holds, by name. Raises OSError where it cannot be read."""
     if not is_local(folder):
-        found = [Listed(path, path.name, path.is_dir(), path.is_file()) for path in folder.iterdir()]
+        with remote(folder):
+            found = [Listed(path, path.name, path.is_dir(), path.is_file()) for path in folder.iterdir()]
         return sorted(found, key=lambda entry: entry.name)
     with os.scandir(folder) as entries:
         found = [Listed(folder / entry.name, entry.name, *_kind(entry)) for entry in entries]
@@ -31,6 +34,19 @@ def listed(folder: Path) -> list[Listed]:
 def is_local(path: Path) -> bool:
     """Whether a path is one of this machine's disks, and not a URL."""
     return isinstance(path, type(Path()))
+
+
+@contextmanager
+def remote(path: Path) -> Generator[None]:
+    """Make an OSError of whatever goes wrong with a URL: its file system has errors of its own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if is_local(path):
+            raise
+        raise OSError(str(error) or type(error).__name__) from error
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
