@@ -10,7 +10,9 @@ Stage = Literal["train", "eval", "test"]
 _WORDS: dict[Stage, str] = {"train": "train|training", "eval": "val|valid|validation|eval", "test": "test"}
 _BEFORE: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"(?:{words})[_/]") for stage, words in _WORDS.items()}
 _AFTER: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"[_/](?:{words})$") for stage, words in _WORDS.items()}
-_WITHIN: dict[Stage, re.Pattern[str]] = {stage: re.compile(rf"[_/](?:{words})[_/]") for stage, words in _WORDS.items()}
+_WITHIN: dict[Stage, re.Pattern[str]] = {
+    stage: re.compile(rf"[_/](?:{words})[_/]") for stage, words in _WORDS.items() if stage != "test"
+}  # a reward may be called `rewards/test_cases/mean`
 
 
 def stage_of(name: str) -> Stage | None:
@@ -19,11 +21,10 @@ def stage_of(name: str) -> Stage | None:
     for stage, before in _BEFORE.items():
         if before.match(lowered):
             return stage
-    for told in (_AFTER, _WITHIN):
-        for stage, pattern in told.items():
-            if pattern.search(lowered):
-                return stage
-    return None
+    for stage, after in _AFTER.items():
+        if after.search(lowered):
+            return stage
+    return next((stage for stage, within in _WITHIN.items() if within.search(lowered)), None)
 
 
 def bare(name: str, stage: Stage) -> str:

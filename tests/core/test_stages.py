@@ -10,7 +10,7 @@ from steersman.stages import bare, ours, stage_of
         ("eval_loss", "eval"), ("val/acc", "eval"), ("loss/valid", "eval"), ("pl/valid_acc", "eval"),
         ("validation_loss", "eval"), ("acc_val", "eval"), ("Val_loss", "eval"),
         ("test/loss", "test"), ("loss_test", "test"), ("val/test_score/gsm8k", "eval"),
-        ("valuation", None), ("interval", None), ("latest_loss", None), ("trainer/global_step", None),
+        ("rewards/test_cases/mean", None), ("valuation", None), ("interval", None), ("latest_loss", None), ("trainer/global_step", None),
     ],
 )  # fmt: skip
 def test_the_stage_a_name_tells(name, stage):

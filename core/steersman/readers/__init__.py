@@ -7,7 +7,7 @@ from pathlib import Path
 
 from steersman.readers import files, run_directory
 from steersman.readers.finding import find
-from steersman.readers.listing import is_local
+from steersman.readers.listing import is_local, remote
 from steersman.readers.recording import Recording, UnreadableRun
 
 __all__ = ["Recording", "UnreadableRun", "find", "read"]
@@ -21,13 +21,14 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     Raises UnreadableRun with a sentence that says what is wrong and what would be read.
     """
     try:
-        if path.is_dir():
-            return run_directory.read(path, own)
-        if path.is_file():
-            return files.read(path, own)
-        is_there = path.exists()
+        with remote(path):
+            is_folder, is_file, is_there = path.is_dir(), path.is_file(), path.exists()
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
+    if is_folder:
+        return run_directory.read(path, own)
+    if is_file:
+        return files.read(path, own)
     if is_there:
         raise UnreadableRun(path, "it is neither a file nor a folder")
     if is_local(path) and path.is_symlink():

@@ -32,6 +32,7 @@ class Assembly:
     _open: dict[Stage, int] = field(factory=dict[Stage, int])
     _step: int = 0
     _shift: int = 0
+    _has_steps: bool = False
     _highest: int = -1
     _epoch: float | None = None
     _first_epoch: float | None = None
@@ -52,7 +53,7 @@ class Assembly:
         """Take a row of `layout`. None is no value; a row without a step is of the step before it."""
         epoch = None if layout.epoch is None else row[layout.epoch]
         epoch = epoch if epoch is None or type(epoch) is float else number(epoch)
-        told = None if layout.step is None else row[layout.step]
+        told = None if layout.step is None or (layout.counts_rows and self._has_steps) else row[layout.step]
         step = told if type(told) is int else self._step_of(number(told), epoch, layout)
         step += self._shift + layout.from_zero
         if step < self._highest:
@@ -63,6 +64,8 @@ class Assembly:
         if step > self._highest:
             self._highest = step
         layout.latest = step
+        if told is not None and not layout.counts_rows:
+            self._has_steps = True
         if epoch is not None:
             self._epoch = epoch
         elapsed = None if layout.elapsed is None else row[layout.elapsed]

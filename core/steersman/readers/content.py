@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from steersman.readers.listing import is_local, remote
 from steersman.readers.recording import UnreadableRun
 
 LFS = b"version https://git-lfs"
@@ -20,8 +22,10 @@ HEAD = 65536
 def opened(path: Path) -> Generator[BinaryIO]:
     """Open a file for reading. Raises UnreadableRun where that, or reading on, fails."""
     try:
-        with path.open("rb") as file:
-            yield file
+        with remote(path):
+            file = cast("BinaryIO", path.open("rb"))
+        with file if is_local(path) else _buffered(file, path) as readable:
+            yield readable
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
 
@@ -30,3 +34,27 @@ def head(path: Path, size: int = HEAD) -> bytes:
     """Return the first bytes of a file. Raises UnreadableRun where it cannot be read."""
     with opened(path) as file:
         return file.read(size)
+
+
+class _Remote(io.RawIOBase):
+    """The file of a URL, as what reads lines of a bounded length wants it."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with remote(self._path):
+            read = self._file.read(len(buffer))
+        buffer[: len(read)] = read
+        return len(read)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _buffered(file: BinaryIO, path: Path) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Remote(file, path), HEAD))

@@ -31,7 +31,7 @@ def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
     with content.opened(path) as file:
         text = file.read()
     try:
-        rows = _parsed(text)
+        rows = parsed(text)
     except ValueError as error:
         raise UnreadableRun(path, f"it is no whole JSON array: {error}") from None
     if not isinstance(rows, list):
@@ -64,14 +64,14 @@ def _lines(path: Path) -> Iterator[Mapping[str, object]]:
             if not line.strip():
                 continue
             try:
-                row = _parsed(line)
+                row = parsed(line)
             except ValueError:
                 continue  # torn, by a kill or because it is still being written
             if isinstance(row, dict):
                 yield cast("dict[str, object]", row)
 
 
-def _parsed(text: bytes) -> Any:
+def parsed(text: bytes) -> Any:
     """Return a JSON value; bare NaN and Infinity are read. Raises ValueError."""
     try:
         return orjson.loads(text)

@@ -30,7 +30,8 @@ class Layout:
     """Where a row of these names has its step, epoch and time, and its parts.
 
     Each is the key of a row that is a mapping, or the place in one that is a sequence. `from_zero` is whether its steps
-    count those finished before. `latest` is the step at which it came last.
+    count those finished before, `counts_rows` whether they may count what was logged. `latest` is the step at which it
+    came last.
     """
 
     step: str | int | None
@@ -39,6 +40,7 @@ class Layout:
     parts: tuple[Part, ...]
     metrics: frozenset[str]
     from_zero: bool = False
+    counts_rows: bool = False
     latest: int = -1
 
 
@@ -65,6 +67,7 @@ def layout_of(keys: tuple[str, ...], own: Mapping[str, str] | None = None) -> La
         tuple(parts),
         frozenset(stages),
         step in names.FROM_ZERO,
+        step == names.OF_ROWS,
     )
 
 

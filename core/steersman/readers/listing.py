@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -21,8 +23,9 @@ class Listed:
 def listed(folder: Path) -> list[Listed]:
     """Return what a folder holds, by name. Raises OSError where it cannot be read."""
     if not is_local(folder):
-        kinds = ((path, path.is_dir()) for path in folder.iterdir())  # behind a web server a folder is a file as well
-        found = [Listed(path, path.name, is_dir, not is_dir and path.is_file()) for path, is_dir in kinds]
+        with remote(folder):
+            kinds = ((path, path.is_dir()) for path in folder.iterdir())  # a web server's folder is a file as well
+            found = [Listed(path, path.name, is_dir, not is_dir and path.is_file()) for path, is_dir in kinds]
         return sorted(found, key=lambda entry: entry.name)
     with os.scandir(folder) as entries:
         found = [Listed(folder / entry.name, entry.name, *_kind(entry)) for entry in entries]
@@ -32,6 +35,19 @@ def listed(folder: Path) -> list[Listed]:
 def is_local(path: Path) -> bool:
     """Whether a path is one of this machine's disks, and not a URL."""
     return isinstance(path, type(Path()))
+
+
+@contextmanager
+def remote(path: Path) -> Generator[None]:
+    """Make an OSError of whatever goes wrong with a URL: its file system has errors of its own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if is_local(path):
+            raise
+        raise OSError(str(error) or type(error).__name__) from error
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:

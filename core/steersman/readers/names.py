@@ -22,6 +22,9 @@ STEPS = (
 FROM_ZERO = frozenset({"trainer/global_step"})
 """Steps of Lightning, which count those finished before the one that is logged."""
 
+OF_ROWS = "_step"
+"""The step of W&B, which counts the rows that were logged where nobody gave it another."""
+
 EPOCHS = ("epoch", "train/epoch", "training/epoch", "Epoch")
 ELAPSED = ("elapsed_time", "_runtime", "elapsed")
 

@@ -79,6 +79,15 @@ def test_a_history_without_the_step_of_the_optimizer(write_lines, told):
     ]
 
 
+def test_a_row_that_only_wandb_counts(write_lines, told):
+    """Beside steps of the optimizer W&B's own count rows: a row with no other step is of the step before it."""
+    path = write_lines(
+        {"_step": 0, "_runtime": 1, "train/loss": 2.0, "train/global_step": 100}, {"_step": 1, "_runtime": 2, "reward": 0.5},
+        {"_step": 2, "_runtime": 3, "train/loss": 1.0, "train/global_step": 200},
+    )  # fmt: skip
+    assert told(read(path)) == [(100, "train", {"loss": 2.0, "reward": 0.5}), (200, "train", {"loss": 1.0})]
+
+
 def test_lightning_counts_from_zero_under_wandb(write_lines):
     """`trainer/global_step` is the step before it is counted."""
     path = write_lines({"_step": 0, "_runtime": 1, "train_loss": 2.0, "trainer/global_step": 49})
