@@ -74,7 +74,7 @@ class JournalLines:
                     offset += len(line)
                     if any(word in line for word in (_WORDS if begins else _WORDS[:1])):
                         lines.append(line)
-            entries = list(parsed(lines, self.journal.path))
+            entries = list(parsed(enumerate(lines), self.journal.path))
         except (OSError, ValueError):
             return ()  # it is read again at the next check
         self._offset, self._written = offset, written

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from steersman.hindsight import compare, count, listed, ranking_of, rival_of, why_best
+from steersman.hindsight import compare, count, listed, ranking_of, rival_of, saved_told, why_best
 from steersman.journal import JournalEntry
+from steersman.requirements import Requirement
 
 
 def score(step, value, strategy="mine", *, eval_loss=None, rejected=None, **terms):
@@ -101,3 +102,92 @@ def test_words():
         "a and b",
         "a, b and c",
     )
+
+
+SAFE = (Requirement("safety", ">=", 0.92),)
+
+
+def late(step, **metrics):
+    """A `late_score` entry as the journal holds it."""
+    return JournalEntry("late_score", step, {"metrics": metrics, "by": ""})
+
+
+def test_late_scores_and_the_metrics_of_evaluations_count():
+    """What is required may come late or with the evaluation; the newer late score of a step counts."""
+    entries = [
+        score(10, 1.0),
+        score(20, 2.0),
+        score(30, 3.0),
+        late(10, safety=0.95),
+        late(10, safety=0.5),
+        late(20, safety=1.0),
+    ]
+    entries.append(JournalEntry("record", 30, {"of": "eval", "metrics": {"safety": 0.99}}))
+
+    ranking = ranking_of(entries, requires=SAFE)
+
+    assert [c.step for c in ranking.ranked()] == [20, 30]
+    assert [c.step for c in ranking_of(entries[:-1], requires=SAFE, evaluated={30: {"safety": 0.99}}).ranked()] == [
+        20,
+        30,
+    ]
+
+
+def test_what_a_replay_heard_counts_where_nothing_was_recorded():
+    """A replay has only `late_heard` entries."""
+    heard = JournalEntry(
+        "late_heard", 40, {"reason": "end", "scores": [{"step": 20, "metrics": {"safety": 1.0}, "by": ""}]}
+    )
+
+    assert ranking_of([score(10, 1.0), score(20, 2.0), heard], requires=SAFE).best().step == 20
+
+
+def test_a_newer_score_of_a_step_replaces_the_older():
+    """Scored again after a late score: the newest line is the score, in config order."""
+    entries = [score(10, 1.0, "second"), score(10, 9.0, "first"), score(20, 2.0, "second"), score(10, 3.0, "second")]
+    ranking = ranking_of(entries, ("first", "second"))
+
+    assert [(c.step, c.scores["second"].value) for c in ranking.ranked("second")] == [(20, 2.0), (10, 3.0)]
+    assert list(ranking.all()[0].scores) == ["first", "second"]
+
+
+def test_why_a_better_score_is_not_the_best():
+    """Passed over while it waits, rejected with the figure, rejected by the scorer itself: each with its reason."""
+    entries = [score(step, float(step)) for step in (10, 20, 30, 40)]
+    entries += [score(50, math.inf, rejected="toxic"), late(10, safety=0.89), late(30, safety=0.92)]
+    said = why_best(ranking_of(entries, requires=SAFE))
+
+    assert said[0] == "mine decides: its best is step 30, with 30.0000 (lower is better). It scored 4 of 5 evaluations."
+    assert said[-3:] == (
+        "Step 10 scores 10.0000 and is rejected: safety 0.89 is not >= 0.92.",
+        "Step 20 scores 20.0000 and is passed over, waiting for safety.",
+        "mine rejected step 50: toxic.",
+    )
+
+
+def test_where_every_checkpoint_waits():
+    """No checkpoint may be best, and of many that wait five are told."""
+    entries = [score(step, float(step)) for step in range(10, 80, 10)]
+    said = why_best(ranking_of(entries, requires=SAFE))
+
+    assert said[0] == "mine scored 7 evaluations, and no checkpoint may be best."
+    assert said[1:] == (
+        *(f"Step {step} scores {step}.0000 and is passed over, waiting for safety." for step in (10, 20, 30, 40, 50)),
+        "So are 2 more.",
+    )
+
+
+def test_a_rival_that_may_not_be_best_is_no_rival():
+    """The lowest eval loss is barred: the best is judged against the next that may be best."""
+    entries = [score(10, 1.0, eval_loss=1.0), score(20, 2.0, eval_loss=2.0), score(30, 3.0, eval_loss=3.0)]
+    entries += [late(20, safety=1.0), late(30, safety=1.0)]
+
+    assert rival_of(ranking_of(entries, requires=SAFE)).step == 30
+
+
+def test_a_file_that_was_written_over_belongs_to_the_newest_step():
+    """`best.pt` of step 10 is gone once step 20 was saved there."""
+    saves = [(10, "best.pt"), (10, "a/checkpoint-10"), (20, "best.pt")]
+    entries = [JournalEntry("checkpoint_saved", step, {"path": path}) for step, path in saves]
+
+    assert saved_told(entries) == {10: "a/checkpoint-10", 20: "best.pt"}

@@ -3,6 +3,7 @@ import shutil
 
 from steersman import Checkpoint, Score
 from steersman.ranking import Ranking, exists
+from steersman.requirements import Requirement
 
 
 def checkpoint(step, loss=math.nan, **scores):
@@ -116,3 +117,66 @@ def test_memory_is_bounded():
     assert steps(ranking.all())[-500:] == list(range(2500, 3000))
     assert ranking.lowest_loss.step == 1
     assert ranking.all()[0].is_baseline
+
+
+SAFE = (Requirement("safety", ">=", 0.92),)
+
+
+def test_what_is_required_bars_from_every_ranking():
+    """Whoever scores: what waits and what fails is not ranked, and is told as passed over with the reason."""
+    ranking = Ranking(("first", "second"), SAFE)
+    for step, first, second in ((10, 1.0, 3.0), (20, 2.0, 2.0), (30, 3.0, 1.0)):
+        ranking.add(checkpoint(step, first=first, second=second))
+    assert ranking.best() is None
+    assert [(c.step, why.reason, why.waits) for c, why in ranking.passed_over()] == [
+        (10, "waiting for safety", True), (20, "waiting for safety", True), (30, "waiting for safety", True),
+    ]  # fmt: skip
+    ranking.hear_late(20, {"safety": 0.95})
+    ranking.hear_late(10, {"safety": 0.89})
+    assert (steps(ranking.ranked()), steps(ranking.ranked("second"))) == ([20], [20])
+    assert [(c.step, why.reason) for c, why in ranking.passed_over()] == [(10, "safety 0.89 is not >= 0.92")]
+    assert [(c.step, why.reason) for c, why in ranking.passed_over("second")] == [(30, "waiting for safety")]
+    assert steps(ranking.ranked(barred=True)) == [10, 20, 30]
+    assert ranking_of(checkpoint(10, first=1.0)).passed_over() == ()
+
+
+def test_late_metrics_are_merged_and_the_newer_counts():
+    """They join those of the evaluation, before and after it was added again; a metric heard twice is the newer."""
+    ranking = ranking_of(checkpoint(10, 1.0, first=1.0))
+    ranking.hear_late(10, {"safety": 0.5, "f1": 0.7})
+    ranking.hear_late(10, {"safety": 0.9})
+    assert ranking.best().metrics == {"eval_loss": 1.0, "safety": 0.9, "f1": 0.7}
+    ranking.add(checkpoint(10, 2.0, first=2.0))
+    assert ranking.best().metrics == {"eval_loss": 2.0, "safety": 0.9, "f1": 0.7}
+
+
+def test_a_score_that_comes_late_takes_its_place_in_config_order():
+    """The first scorer of the config decides also where it scored last; an older score of its own is replaced."""
+    ranking = ranking_of(checkpoint(10, second=1.0), checkpoint(20, second=2.0))
+    heard = ranking.hear_late(20, {"safety": 0.9}, {"first": Score(5.0)})
+    assert (list(heard.scores), heard.scorer, ranking.leader, ranking.best().step) == (
+        ["first", "second"], "first", "first", 20,
+    )  # fmt: skip
+    ranking.hear_late(20, {"safety": 0.8}, {"first": Score.reject("too late")})
+    assert ranking.ranked() == ()
+    assert steps(ranking.ranked("second")) == [10, 20]
+
+
+def test_a_checkpoint_that_was_saved_and_never_evaluated_can_be_scored_late(tmp_path):
+    """Its late metrics are all it has; without a score it does not count as an evaluation."""
+    ranking = ranking_of(checkpoint(10, first=1.0))
+    ranking.mark_saved(15, str(tmp_path))
+    ranking.hear_late(15, {"safety": 0.9})
+    assert steps(ranking.all()) == [10]
+    ranking.hear_late(15, {"safety": 0.9}, {"first": Score(0.5)})
+    assert (ranking.best().step, ranking.best().path, ranking.best().metrics) == (15, str(tmp_path), {"safety": 0.9})
+
+
+def test_what_waits_is_not_forgotten():
+    """Of three thousand that all wait, the best by score are remembered: their scores may come hours later."""
+    ranking = Ranking(("first",), SAFE)
+    for step in range(1, 3001):
+        ranking.add(checkpoint(step, 1.0, first=abs(step - 700.5)))
+    assert steps(ranking.ranked(barred=True))[:3] == [700, 701, 699]
+    ranking.hear_late(701, {"safety": 1.0})
+    assert ranking.best().step == 701

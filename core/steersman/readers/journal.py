@@ -71,13 +71,14 @@ def read(path: Path) -> Recording:
     )
 
 
-def current(path: Path) -> list[JournalEntry]:
+def current(path: Path, *, words: tuple[bytes, ...] = ()) -> list[JournalEntry]:
     """Return the entries of the last run in a journal, without what a resume from an earlier step superseded.
 
+    With `words` only those whose lines hold one of them, or begin a run.
     Raises UnreadableRun where the file cannot be read.
     """
     try:
-        runs = journal.attempts(path)
+        runs = journal.attempts_of(journal.read(path, words=(*words, b'"run"') if words else ()))
     except (OSError, ValueError) as error:
         raise UnreadableRun(path, str(error)) from None
     return standing(runs[-1] if runs else [])

@@ -220,3 +220,41 @@ def test_a_sharded_model_is_steered_alike(on_two_ranks):
 
     assert zero == one
     assert zero["steered"] == zero["by hand"]
+
+
+LATE = """
+import steersman
+from pathlib import Path
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+weight = torch.nn.Parameter(torch.ones(1))
+optimizer = torch.optim.SGD([weight], lr=0.1)
+config = {"extends": "default", "use": ["eval-loss"], "check_every": 4, "console": False, "score": {
+    "eval_loss": 0.5, "safety": {"weight": 0.5, "direction": "higher"}, "require": {"safety": ">= 0.9"},
+}}
+best = {}
+with steersman.attach(optimizer, config if rank == 0 else None, folder=out / "late", total_steps=12) as loop:
+    for step in range(1, 13):
+        weight.square().sum().backward()
+        optimizer.step()
+        if step % 4 == 0:
+            loop.log(step, loss=1.0)
+            loop.evaluate(step, loss=step / 4)
+        if step == 5 and rank == 0:
+            steersman.record(out / "late", 4, safety=0.95)
+        if step % 4 == 2:
+            ranking = loop.session.supervisor.ranking
+            now = ranking.best()
+            best[step] = [now.step, now.score.value, now.metrics["safety"]] if now else None
+told["best"], told["scorer"] = best, ranking.leader
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_hear_a_late_score_alike(on_two_ranks):
+    """Only rank 0 has the journal: both hold the late metric and 0.5 x 1.0 - 0.5 x 0.95 = 0.025 from the check at 8 on."""
+    zero, one = on_two_ranks(LATE)
+
+    assert zero == one
+    assert zero["best"] == {"2": None, "6": None, "10": [4, pytest.approx(0.025), 0.95]}
+    assert zero["scorer"] == "score"

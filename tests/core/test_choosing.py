@@ -1,0 +1,232 @@
+"""Which checkpoint to use: the best that may be best and is there, wherever the run lies now."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import steersman
+from steersman.checkpoints import Checkpoint
+from steersman.choosing import NoCheckpoint, best_of, link_to, place_of
+from steersman.journal import Journal
+from steersman.ranking import Ranking
+
+GATE = {"score": {"require": {"safety": ">= 0.92"}}}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Make a supervised run in `out`, below the working directory: losses by step, each saved unless told otherwise."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(losses, *, config=None, saved=None, absolute=False, name="checkpoint-{}"):
+        folder = tmp_path / "out" if absolute else Path("out")
+        journal = Journal(folder / "steersman" / "journal.jsonl")
+        journal.open()
+        journal.write("run", 0, resumed=False, mode="advise", strategies=[{"name": "eval-loss"}], config=config or {})
+        for step, loss in losses.items():
+            journal.write("record", step, of="eval", metrics={"eval_loss": loss})
+            journal.write("score", step, strategy="eval-loss", value=loss, eval_loss=loss)
+            if saved is None or step in saved:
+                path = folder / name.format(step)
+                path.mkdir(parents=True, exist_ok=True)
+                (path / "weights").write_text("w")
+                journal.write("checkpoint_saved", step, path=str(path), evaluated=True)
+        journal.close()
+        return Path("out")
+
+    return make
+
+
+LOSSES = {10: 3.0, 20: 1.0, 30: 2.0}
+
+
+def test_the_best_that_is_there(run):
+    """20 is best; once it is gone 30 is, and that is said; once all are gone there is none."""
+    out = run(LOSSES)
+    first = best_of(out)
+    shutil.rmtree(out / "checkpoint-20")
+    second = best_of(out)
+    shutil.rmtree(out / "checkpoint-30")
+    shutil.rmtree(out / "checkpoint-10")
+
+    assert (first.path, first.scorer, first.score, first.passed_over) == (out / "checkpoint-20", "eval-loss", 1.0, ())
+    assert (second.path, second.passed_over) == (
+        out / "checkpoint-30",
+        (
+            "Step 20 is the best (1.0000), but was saved in out/checkpoint-20 and is gone; the best that is there is step 30.",
+        ),
+    )
+    with pytest.raises(
+        NoCheckpoint, match="out: no checkpoint that may be best is there. Step 20 is the best .* is gone"
+    ):
+        best_of(out)
+
+
+def test_the_best_was_never_saved(run):
+    """The next best that was saved is chosen, and why is said."""
+    out = run(LOSSES, saved=(10, 30))
+
+    assert best_of(out).passed_over == (
+        "Step 20 is the best (1.0000), but was evaluated and never saved; the best that is there is step 30.",
+    )
+
+
+def test_what_is_required_decides_first(run):
+    """All wait; one is met; the better one fails: the reasons are told, best first."""
+    out = run(LOSSES, config=GATE)
+    with pytest.raises(NoCheckpoint) as none:
+        best_of(out)
+    steersman.record(out, 10, safety=0.95)
+    steersman.record(out, 20, safety=0.9)
+    chosen = best_of(out)
+
+    assert str(none.value) == (
+        "out: no checkpoint that may be best is there. Step 20 scores 1.0000 and is passed over, waiting for safety. "
+        "Step 30 scores 2.0000 and is passed over, waiting for safety. "
+        "Step 10 scores 3.0000 and is passed over, waiting for safety."
+    )
+    assert (chosen.path, chosen.passed_over) == (
+        out / "checkpoint-10",
+        (
+            "Step 20 scores 1.0000 and is rejected: safety 0.9 is not >= 0.92.",
+            "Step 30 scores 2.0000 and is passed over, waiting for safety.",
+        ),
+    )
+
+
+def test_the_directory_is_looked_for_where_the_run_lies(run, tmp_path, monkeypatch):
+    """Moved, seen from another folder, nested, or kept aside: the path leads there from the working directory."""
+    out = run(LOSSES, name="logs/version_0/checkpoint-{}")
+    shutil.move("out", "elsewhere")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    moved = best_of(Path("../elsewhere"))
+    by_journal = best_of(Path("../elsewhere/steersman/journal.jsonl"))
+
+    assert out == Path("out")
+    assert moved.path == Path("../elsewhere/logs/version_0/checkpoint-20")
+    assert by_journal.path.resolve() == moved.path.resolve()
+    assert (moved.path / "weights").read_text() == "w"
+
+
+def test_a_checkpoint_of_another_run_is_never_taken(run, tmp_path, monkeypatch):
+    """The path in the journal is relative to where the training ran; a folder of that name here is another run's."""
+    run(LOSSES)
+    shutil.copytree("out", "copy/out")
+    shutil.rmtree("copy/out/checkpoint-20")
+
+    assert best_of(Path("copy/out")).path == Path("copy/out/checkpoint-30")
+
+
+def test_an_absolute_path_is_used_where_the_checkpoint_lies_elsewhere(run, tmp_path):
+    """Written outside the run directory, it is where the journal says."""
+    checkpoint = Checkpoint(10, None, {}, None, path=str(tmp_path / "scratch" / "last.ckpt"))
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "last.ckpt").write_text("w")
+
+    assert place_of(checkpoint, tmp_path / "out") == tmp_path / "scratch" / "last.ckpt"
+
+
+def test_what_was_kept_past_rotation_is_found(run):
+    """The trainer has deleted its own; the copy that `keep_both_bests` made is used."""
+    out = run(LOSSES)
+    kept = out / "steersman" / "kept" / "best"
+    kept.mkdir(parents=True)
+    shutil.move(out / "checkpoint-20", kept / "checkpoint-20")
+
+    assert best_of(out).path == kept / "checkpoint-20"
+
+
+@pytest.mark.parametrize("name", ["tmp-checkpoint-{}", "checkpoint-{}.making", "checkpoint-{}.tmp"])
+def test_what_is_still_being_written_is_no_checkpoint(run, name):
+    """A directory that is not finished has another name, or nothing in it."""
+    out = run(LOSSES, name=name)
+    with pytest.raises(NoCheckpoint):
+        best_of(out)
+
+
+def test_an_empty_directory_is_no_checkpoint(run):
+    """Of 20 only the directory is left; 30 is whole."""
+    out = run(LOSSES)
+    (out / "checkpoint-20" / "weights").unlink()
+
+    assert best_of(out).path == out / "checkpoint-30"
+
+
+def test_a_file_written_over_is_the_newest_step_only(run, tmp_path):
+    """`best.pt` was saved at 20 and again at 30: it holds the weights of 30, and those of 20 are gone."""
+    out = run({10: 3.0, 20: 1.0, 30: 2.0}, name="best")
+
+    chosen = best_of(out)
+
+    assert (chosen.checkpoint.step, chosen.path) == (30, out / "best")
+
+
+def test_another_scorer_and_none_of_that_name(run):
+    """`scorer` takes its ranking; a name that is none is told with the nearest."""
+    out = run(LOSSES)
+
+    assert best_of(out, scorer="eval-loss").checkpoint.step == 20
+    with pytest.raises(ValueError, match="no scorer of out is called 'evalloss', did you mean 'eval-loss'"):
+        best_of(out, scorer="evalloss")
+
+
+def test_a_run_that_was_never_supervised_is_replayed(tmp_path, runs, monkeypatch):
+    """The default scorers judge its log; late scores recorded for it count, and a config may require them."""
+    monkeypatch.chdir(tmp_path)
+    state = json.loads((runs / "trainer_state" / "llama-factory-01.json").read_text())
+    for step in (200, 1100, 1200):
+        folder = Path("out") / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(json.dumps(state))
+    steersman.record("out", 1100, safety=0.95)
+    config = {"extends": "default", **GATE}
+
+    assert best_of(Path("out")).path == Path("out/checkpoint-200")
+    assert best_of(Path("out"), scorer="eval-loss").path == Path("out/checkpoint-1100")
+    assert best_of(Path("out"), config).path == Path("out/checkpoint-1100")
+
+
+def test_nothing_was_scored(run):
+    """A run without an evaluation has no best."""
+    out = run({})
+    with pytest.raises(NoCheckpoint, match="out: no strategy scored no checkpoint|scored no checkpoint"):
+        best_of(out)
+
+
+def test_a_link_is_made_and_replaced_in_one_move(tmp_path):
+    """It leads to the checkpoint from anywhere; an older link, a broken one too, is replaced; nothing else is left."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "deep" / "current"
+    link_to(tmp_path / "one", link)
+    first = link.resolve()
+    (tmp_path / "one").rmdir()
+    link_to(tmp_path / "two", link)
+
+    assert (first, link.resolve()) == (tmp_path / "one", tmp_path / "two")
+    assert os.listdir(tmp_path / "deep") == ["current"]
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_a_link_takes_the_place_of_a_link_only(tmp_path, kind):
+    """A real directory or file is left alone, and that is said."""
+    there = tmp_path / "current"
+    there.mkdir() if kind == "directory" else there.write_text("mine")
+
+    with pytest.raises(FileExistsError, match="it is there and is no symbolic link, so it is left alone"):
+        link_to(tmp_path, there)
+    assert not there.is_symlink()
+    assert os.listdir(tmp_path) == ["current"]
+
+
+def test_place_of_what_was_never_saved(tmp_path):
+    """Without a path there is no place, whatever lies in the folder."""
+    (tmp_path / "checkpoint-10").mkdir()
+    assert place_of(Checkpoint(10, None, {}, None), tmp_path) is None
+    assert Ranking().best() is None
