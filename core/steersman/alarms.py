@@ -23,7 +23,10 @@ class Alarms:
 
     def hear(self, record: Record) -> None:
         """Listen to one record."""
-        sick = set(anomalies(record))
+        now = anomalies(record)
+        if not now and not self._sick:
+            return
+        sick = set(now)
         self.is_ringing = self.is_ringing or bool(sick - self._sick)
         self._sick = (self._sick - set(record.metrics)) | sick
 
@@ -61,6 +64,8 @@ class Alarms:
         """Return a record without what tells of steps a rollback undid or spoiled: a mean loss over the steps since
         `last_log`, and what is NaN of a step that was not made.
         """
+        if self._spoiled < 0:
+            return record
         stale = {name for name in anomalies(record) if self._undone < record.step <= self._spoiled}
         if "loss" in record.metrics and last_log < self._spoiled and WATCHED_STEPS not in record.metrics:
             stale.add("loss")

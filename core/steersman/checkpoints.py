@@ -104,7 +104,5 @@ def train_loss_of(evaluation: Evaluation, history: History) -> TrainLoss | None:
     for name in ("loss", "train_loss"):
         if name in evaluation.metrics:
             return TrainLoss(evaluation.metrics[name], "same event", 0)
-    if "loss" not in history:
-        return None
-    recent = history["loss"].finite().newest
+    recent = history["loss"].newest_finite() if "loss" in history else None
     return TrainLoss(recent[1], "recent", evaluation.step - recent[0]) if recent is not None else None

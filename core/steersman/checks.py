@@ -99,9 +99,7 @@ def is_sound(check: Check, findings: list[tuple[str, Finding]]) -> bool:
 
 def _is_sick(check: Check) -> bool:
     window = check.window
-    return check.reason == "anomaly" or (
-        window is not None and len(window.nonfinite) > 0 and not window.nonfinite.keys().isdisjoint(WATCHED)
-    )
+    return check.reason == "anomaly" or (window is not None and any([name in window.nonfinite for name in WATCHED]))
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:

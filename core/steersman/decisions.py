@@ -33,7 +33,8 @@ def _is_a_bound(_: object, attribute: Any, value: float | None) -> None:
 def _terms(value: object) -> Mapping[str, float]:
     if not isinstance(value, Mapping):
         raise TypeError(f"`terms` must be a table of numbers, got {type(value).__name__}")
-    return {str(name): _a_number(term) for name, term in cast("Mapping[object, object]", value).items()}
+    terms = cast("Mapping[object, object]", value)
+    return {str(name): term if type(term) is float else _a_number(term) for name, term in terms.items()}
 
 
 @frozen

@@ -72,6 +72,13 @@ class Series:
         """Return a view that leaves out NaN and infinity."""
         return Finite(self)
 
+    def newest_finite(self) -> tuple[int, float] | None:
+        """Return the newest value that is neither NaN nor infinite as (step, value), or None where there is none."""
+        self._catch_up()
+        if self._values and math.isfinite(self._values[-1]):
+            return self._steps[-1], self._values[-1]
+        return next(((step, value) for step, value in self.backwards() if math.isfinite(value)), None)
+
     def backwards(self) -> Iterator[tuple[int, float]]:
         """Yield (step, value), newest first."""
         self._catch_up()
@@ -166,16 +173,8 @@ class Finite:
         return tuple(reversed(found))
 
     @property
-    def newest(self) -> tuple[int, float] | None:
-        """The newest finite value as (step, value)."""
-        series = self._series
-        if series.latest is not None and series.latest_step is not None and math.isfinite(series.latest):
-            return series.latest_step, series.latest
-        return next(((step, value) for step, value in series.backwards() if math.isfinite(value)), None)
-
-    @property
     def latest(self) -> float | None:
-        newest = self.newest
+        newest = self._series.newest_finite()
         return None if newest is None else newest[1]
 
     def __len__(self) -> int:

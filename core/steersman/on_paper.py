@@ -32,9 +32,11 @@ class _AsLogged(OnPaper):
 
     def read(self) -> float | None:
         step = self.progress.step
-        if step > self.changed_at and self.name in self.values_at.get(step, {}):
+        if self.values_at and step > self.changed_at and self.name in self.values_at.get(step, {}):
             return self.values_at[step][self.name]
-        series = self.history[self.name] if self.name == "learning_rate" and self.name in self.history else None
+        if self.name != "learning_rate":
+            return self.value
+        series = self.history[self.name] if self.name in self.history else None
         logged_at = series.latest_step if series is not None else None
         if series is None or logged_at is None or logged_at <= self.changed_at:
             return self.value

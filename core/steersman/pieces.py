@@ -16,10 +16,10 @@ from steersman.tables import Table, are_finite
 class Rows:
     """Logs heard one by one. It `grows` until it is closed, and then is held in columns."""
 
-    __slots__ = ("_columns", "_rows", "names", "nonfinite", "weights")
+    __slots__ = ("_columns", "_rows", "metrics", "names", "nonfinite", "weights")
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+        self.names, self.metrics = names, frozenset(names)
         self.weights: Sequence[int] = []
         self.nonfinite: frozenset[str] = frozenset()
         self._rows: list[tuple[float, ...]] = []
@@ -56,10 +56,10 @@ class Rows:
 class Slice:
     """Rows of a table, logged one after the other; the first covers `first` steps."""
 
-    __slots__ = ("_first", "_start", "_stop", "_table", "_weights", "names", "nonfinite")
+    __slots__ = ("_first", "_start", "_stop", "_table", "_weights", "metrics", "names", "nonfinite")
 
     def __init__(self, table: Table, start: int, stop: int, first: int) -> None:
-        self.names, self.nonfinite = table.names, table.nonfinite
+        self.names, self.metrics, self.nonfinite = table.names, table.metrics, table.nonfinite
         self._table, self._start, self._stop, self._first = table, start, stop, first
         self._weights: array[int] | None = None
 
@@ -108,15 +108,21 @@ class Contents:
         return sum(piece.size for piece in self._pieces)
 
     def nonfinite(self) -> Figures[int]:
-        """Return how many values of each metric are NaN or infinite, where any is."""
-        counts = dict(self._folded.nonfinite)
-        sick = [piece for piece in self._pieces if piece.nonfinite]
-        for name in self._all_names() if sick else ():
-            for piece in sick:
-                if name in piece.nonfinite:
-                    count = sum(not math.isfinite(value) for value in piece.values(name))
-                    counts[name] = counts.get(name, 0) + count
-        return Figures({name: count for name, count in counts.items() if count})
+        """Return how many values of each metric are NaN or infinite, where any is, counted when it is asked for."""
+        return Figures({}, self._sick, self._count)
+
+    def _sick(self) -> tuple[str, ...]:
+        if not self._folded.nonfinite and not any([piece.nonfinite for piece in self._pieces]):
+            return ()
+        return tuple(name for name in self._all_names() if self._count(name))
+
+    def _count(self, name: str) -> int | None:
+        count = self._folded.nonfinite.get(name, 0)
+        for piece in self._pieces:
+            if name in piece.nonfinite:
+                values = piece.values(name)
+                count += len(values) - sum(map(math.isfinite, values))
+        return count or None
 
     def means(self) -> Figures[float]:
         """Return the mean of each metric with a finite value, worked out when it is asked for."""
@@ -156,7 +162,9 @@ class Contents:
 
     def _finite(self, name: str) -> tuple[Sequence[float], Sequence[int]]:
         """Return the finite values of a metric with their weights."""
-        mine = [piece for piece in self._pieces if name in piece.names]
+        mine = [piece for piece in self._pieces if name in piece.metrics]
+        if not mine:
+            return (), ()
         if len(mine) == 1 and name not in mine[0].nonfinite:
             return mine[0].values(name), mine[0].weights
         values, weights = array("d"), array("q")

@@ -47,7 +47,7 @@ class Window:
 
     def settle(self) -> None:
         """Work out every figure now, and hold the logs no more."""
-        for figures in (self.means, self.variances):
+        for figures in (self.means, self.variances, self.nonfinite):
             if isinstance(figures, Figures):
                 figures.settle()
 
@@ -112,7 +112,8 @@ class OpenWindow:
 
 def anomalies(record: Record) -> tuple[str, ...]:
     """Return the watched metrics of `record` that are NaN or infinite."""
-    return tuple(name for name in WATCHED if name in record.metrics and not math.isfinite(record.metrics[name]))
+    metrics = record.metrics
+    return tuple([name for name in WATCHED if name in metrics and not math.isfinite(metrics[name])])
 
 
 @define
@@ -192,7 +193,9 @@ class Windows:
         if size:
             self._held.append((size, window))
             self._size += size
-            while self._size > _HELD or len(self._held) > _KEPT:
+            if len(self._held) > _KEPT:  # the oldest is not among the closed any more
+                self._size -= self._held.popleft()[0]
+            while self._size > _HELD:
                 size, oldest = self._held.popleft()
                 self._size -= size
                 oldest.settle()

@@ -97,7 +97,7 @@ class Courses:
             self.losses.push(loss)
         if reward is not None:
             self.falls.push(-reward)
-        if (variance := window.reward_variance) is not None:
+        if reward is not None and (variance := window.reward_variance) is not None:
             if self.variances:
                 bisect.insort(self.usual, self.variances[-1])
             self.variances.append(variance)
@@ -107,7 +107,7 @@ class Courses:
             self.losses.drop_oldest()
         if window.mean("reward") is not None:
             self.falls.drop_oldest()
-        if window.reward_variance is not None:
+        if window.mean("reward") is not None and window.reward_variance is not None:
             oldest = self.variances.pop(0)
             if self.variances:
                 del self.usual[bisect.bisect_left(self.usual, oldest)]

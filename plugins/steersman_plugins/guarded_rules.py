@@ -67,7 +67,10 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
 
 
 def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: bool) -> Iterator[Fired]:
-    """Yield what has moved against the run further than its own noise and progress explain."""
+    """Yield what has moved against the run further than its own noise and progress explain.
+
+    `use_loss` and `use_reward` are whether the newest window has them.
+    """
     losses, falls = courses.losses, courses.falls
     if use_loss and len(losses) > r.windows_needed:
         if (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:

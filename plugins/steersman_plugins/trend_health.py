@@ -62,9 +62,9 @@ class TrendHealth:
         before = windows[-2] if len(windows) > 1 else None
         fired = [*divergence(self.guarded, window, before, run.hyperparameters["max_grad_norm"].value)]
         if check.reason != "anomaly":
-            use_loss = window.mean("loss") is not None and self._looks_at_loss(windows)
-            use_reward = window.mean("reward") is not None
-            fired += setbacks(self.guarded, self._courses, use_loss=use_loss, use_reward=use_reward)
+            has_loss, has_reward = window.mean("loss") is not None, window.mean("reward") is not None
+            found = setbacks(self.guarded, self._courses, use_loss=has_loss, use_reward=has_reward)
+            fired += [f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows)]
         if not fired:
             return fired
         cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))

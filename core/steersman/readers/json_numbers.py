@@ -48,7 +48,7 @@ def unmarked(value: object) -> Any:
     return unmarked_text(value) if isinstance(value, str) else _STANDS_FOR.get(value, value)
 
 
-def unmarked_numbers(values: list[object]) -> list[object]:
+def unmarked_values(values: list[object]) -> list[object]:
     """Return marked values as the text has them, but for what is inside of text, lists and objects."""
     return [_STANDS_FOR.get(value, value) if type(value) is int else value for value in values]
 
@@ -60,6 +60,15 @@ def unmarked_text(text: str) -> str:
     return text
 
 
+def _are_all(count: int, beside: list[bytes], text: bytes) -> bool:
+    """Whether words that occur so often occur nowhere but beside what may stand there."""
+    for word in beside:
+        count -= text.count(word)
+        if not count:
+            return True
+    return False
+
+
 def _marked(text: bytes) -> bytes | None:
     """Return the text with a number for each word, or None where a word may be a part of something else."""
     found = False
@@ -69,10 +78,8 @@ def _marked(text: bytes) -> bytes | None:
             continue
         before = _BEFORE if word == b"NaN" else (*_BEFORE, b"-")
         mark = str(number).encode()
-        if mark in text or any(
-            count != sum(text.count(beside) for beside in sides)
-            for sides in ([b + word for b in before], [word + a for a in _AFTER])
-        ):
+        sides = [b + word for b in before], [word + a for a in _AFTER]
+        if mark in text or not all(_are_all(count, side, text) for side in sides):
             return None
         text, found = text.replace(word, mark), True
     return text if found else None

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from attrs import frozen
 
-from steersman.readers.json_numbers import Parsed, unmarked_numbers, unmarked_text
+from steersman.readers.json_numbers import Parsed, unmarked_values, unmarked_text
 from steersman.records import NOT_METRICS, Kind, is_other_evaluation, is_own, kind_of, number
 from steersman.tables import Block, Records, Table
 
@@ -19,6 +19,7 @@ Keys = tuple[str, ...]
 K = TypeVar("K", Keys, "tuple[Keys, tuple[bool, ...]]")
 _NUMBERS = frozenset((int, float, bool))
 _LARGEST = 2**63 - 1
+_MARKS = 2**62
 
 
 @frozen
@@ -131,11 +132,14 @@ def _grouped(
 def _column(rows: Sequence[Entry], key: str, *, marked: bool) -> array[float] | None:
     """Return what a key holds as numbers: nothing where none is a number, None where some are."""
     values = list(map(itemgetter(key), rows))
-    if marked:
-        values = unmarked_numbers(values)
     try:
+        column = array("d", cast("list[float]", values))
+        if not marked or (column and max(column) < _MARKS and min(column) > -_MARKS):
+            return column
+        values = unmarked_values(values)
         return array("d", cast("list[float]", values))
     except (TypeError, OverflowError):
+        values = unmarked_values(values) if marked else values
         numbers = [as_number for value in values if (as_number := number(value)) is not None]
         return array("d", numbers) if len(numbers) in (0, len(values)) else None
 
@@ -147,12 +151,14 @@ def _mixed(rows: Sequence[Entry]) -> Keys:
 
 def _steps(rows: Sequence[Entry], *, marked: bool) -> array[int]:
     values = [row.get("step") for row in rows]
-    if {int}.issuperset(map(type, values)) and not marked:
+    if {int}.issuperset(map(type, values)):
         try:
-            return array("q", cast("list[int]", values))
+            steps = array("q", cast("list[int]", values))
+            if not marked or max(steps) < _MARKS:
+                return steps
         except OverflowError:
             pass
-    return array("q", [whole(value) for value in (unmarked_numbers(values) if marked else values)])
+    return array("q", [whole(value) for value in (unmarked_values(values) if marked else values)])
 
 
 def whole(value: object) -> int:
