@@ -54,7 +54,8 @@ class Asking:
             try:
                 self._given = self._plan(self._source(), self.folder, self.environment)
             except ConfigError as error:
-                raise ConfigError(self.source, error.problems) from None
+                named = self.source if self.config is not None else "the strategies given by `use`"
+                raise ConfigError(named, error.problems) from None
             self._given = evolve(self._given, config=evolve(self._given.config, source=self.source))
 
     def of(self, recording: Recording) -> Planned:

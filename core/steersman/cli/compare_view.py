@@ -69,11 +69,16 @@ def what_was_read(total: Total, named: Sequence[str], choosers: Sequence[str], *
 
 def comparison_rows(total: Total) -> Iterator[Row]:
     """Yield a row for each metric, then one for each chooser against each baseline."""
-    shown = dict.fromkeys(made.metric for made in total.comparisons)
-    for name in [*shown][:_METRICS_OF_ALL]:
+    for name in _told_apart(total)[:_METRICS_OF_ALL]:
         of = [made for made in total.comparisons if made.metric == name]
         yield (name, "higher is better" if of[0].higher_is_better else "lower is better", *[""] * 4)
         yield from (_row(made) for made in of)
+
+
+def _told_apart(total: Total) -> list[str]:
+    """Return the metrics in which not all choices tie in every run, those of the most runs first; else all."""
+    apart = dict.fromkeys(made.metric for made in total.comparisons if made.wins + made.losses)
+    return [*(apart or dict.fromkeys(made.metric for made in total.comparisons))]
 
 
 def _row(made: Comparison) -> Row:
@@ -93,9 +98,11 @@ def on_the_task(total: Total) -> tuple[str, ...]:
         )
         if any(made.interval is None for made in total.comparisons):
             said.append("No interval where a single run has the metric: one run says nothing of how runs differ.")
-        metrics = dict.fromkeys(made.metric for made in total.comparisons)
-        if len(metrics) > _METRICS_OF_ALL:
-            said.append(f"{count(len(metrics) - _METRICS_OF_ALL, 'more metric')} of fewer runs: --json has them.")
+        metrics, apart = {made.metric for made in total.comparisons}, _told_apart(total)
+        if len(apart) > _METRICS_OF_ALL:
+            said.append(f"{count(len(apart) - _METRICS_OF_ALL, 'more metric')} of fewer runs: --json has them.")
+        if len(apart) < len(metrics):
+            said.append(f"Left out, because every choice ties: {count(len(metrics) - len(apart), 'metric')}.")
     elif total.read:
         said.append("No run has a metric of the task whose direction is known, so which choice did better is unknown.")
     unknown = [*total.unknown_direction][:5]
