@@ -21,9 +21,9 @@ NOT_PREDICTED = (
 def show_totals(total: Total, named: Sequence[str], out: Console) -> None:
     """Print how the choices did, how often each strategy raised an alarm, and what it would have proposed."""
     rows = tuple(told.comparison_rows(total))
-    show_section(out, "How often it is the lowest eval loss", told.agreements(total))
     show_section(out, "On the task", told.on_the_task(total))
     _show_table(out, rows, "metric, kept by", "against", ">runs", ">won/tied/lost", ">mean gain", ">95 % interval")
+    show_section(out, "How often it is the lowest eval loss", told.agreements(total))
     if total.read:
         show_section(out, "Alarms", told.alarms(total))
         rows = tuple(told.alarm_rows(total, named))
