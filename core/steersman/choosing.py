@@ -13,7 +13,7 @@ from steersman.checkpoints import Checkpoint
 from steersman.config.reading import Source
 from steersman.explain import ranking_told
 from steersman.hindsight import barred_told
-from steersman.readers.journal import current
+from steersman.readers.journal import RANKING_WORDS, current
 from steersman.readers.run_directory import JOURNAL, KEPT, find_journal
 from steersman.replaying import replay
 from steersman.spelling import did_you_mean
@@ -49,7 +49,10 @@ def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> 
     """
     journal = find_journal(path) if config is None and path.exists() else None
     problems: list[str] = []
-    ranking = ranking_told(current(journal), problems) if journal is not None else replay(path, config).ranking
+    if journal is not None:
+        ranking = ranking_told(current(journal, words=RANKING_WORDS), problems)
+    else:
+        ranking = replay(path, config).ranking
     if scorer is not None and scorer not in ranking.order:
         near = did_you_mean(scorer, ranking.order) or f"; there are {', '.join(ranking.order) or 'none'}"
         raise ValueError(f"no scorer of {path} is called {scorer!r}{near}")

@@ -124,6 +124,8 @@ class Hooks:
         None.
         Returns a Score (lower is better), `Score.higher(x)` for what is better when higher, `Score.reject(reason)` for
         never best, or None for no opinion: *the* score is that of the first strategy in config order with one.
+        A strategy that sets `scores_late: ClassVar[bool] = True`, as its score depends on the metrics alone, is asked
+        again when a metric comes late (`steersman record`).
 
         Example:
             @define(eq=False)

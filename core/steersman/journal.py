@@ -12,6 +12,7 @@ import json
 import math
 import numbers
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -133,7 +134,8 @@ def read(path: Path, *, words: tuple[bytes, ...] = ()) -> Iterator[JournalEntry]
     """
     with path.open("rb") as file:
         lines = enumerate(file, 1)
-        yield from parsed((x for x in lines if any(word in x[1] for word in words)) if words else lines, path)
+        holds = re.compile(b"|".join(map(re.escape, words))).search
+        yield from parsed((x for x in lines if holds(x[1])) if words else lines, path)
 
 
 def parsed(lines: Iterable[tuple[int, bytes]], path: Path) -> Iterator[JournalEntry]:

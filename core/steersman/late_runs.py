@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from steersman.readers import UnreadableRun, read
-from steersman.readers.journal import current
+from steersman.readers.journal import RANKING_WORDS, current
 from steersman.readers.run_directory import JOURNAL, any_journal, checkpoints
 
-_WORDS = (b'"score"', b'"unscored"', b'"checkpoint_saved"', b'"eval"')
 _WEIGHED = frozenset({"score", "unscored", "checkpoint_saved"})
 
 
@@ -22,7 +21,7 @@ def journal_and_steps(run: Path) -> tuple[Path, frozenset[int]]:
     found = any_journal(run)
     if found is None and not run.is_dir():
         raise UnreadableRun(run, "expected a run directory or a journal.jsonl")
-    entries = current(found, words=_WORDS) if found is not None else []
+    entries = current(found, words=RANKING_WORDS) if found is not None else []
     begin = next((entry for entry in entries if entry.kind == "run"), None)
     steps = {entry.step for entry in entries if entry.kind in _WEIGHED}
     steps |= {entry.step for entry in entries if entry.kind == "record" and entry.data["of"] == "eval"}

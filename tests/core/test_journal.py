@@ -1,6 +1,8 @@
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,3 +227,63 @@ def test_a_read_only_directory(tmp_path, monkeypatch):
         f"the journal {folder / 'journal.jsonl'} cannot be written: Permission denied; training goes on"
     ]
     assert list(folder.iterdir()) == []
+
+
+def test_half_a_line_is_left_where_somebody_has_appended_behind_it(tmp_path, monkeypatch):
+    """On a full disk a late score came in between: it stays whole, and so does what follows."""
+    path = tmp_path / "journal.jsonl"
+    journal = journal_at(path)
+    write = os.write
+
+    def half(file, line):
+        written = write(file, line[:7])
+        other = Journal(path, clock=lambda: 1.5)
+        monkeypatch.setattr(os, "write", write)
+        other.open(cuts=False)
+        other.write("late_score", 5, metrics={"safety": 0.9}, by="")
+        other.close()
+        return written
+
+    monkeypatch.setattr(os, "write", half)
+    journal.write("note", 2)
+    journal.write("note", 3)
+    journal.close()
+    assert [(entry.kind, entry.step) for entry in read(path)] == [("late_score", 5), ("note", 3)]
+
+
+def test_a_torn_line_is_cut_once_the_lock_is_free(tmp_path):
+    """Opening waits for a process that records, and cuts nothing of what that wrote."""
+    path = tmp_path / "journal.jsonl"
+    journal = journal_at(path)
+    journal.write("note", 1)
+    journal.close()
+    with path.open("ab") as file:
+        file.write(b'{"v":1,"kind":"late_sc')
+    rest = b'ore","step":5,"time":1.5,"metrics":{},"by":""}\\n'
+    hold = (
+        "import time; from pathlib import Path; from steersman.journal import locked\n"
+        f"path = Path({str(path)!r})\n"
+        "with locked(path), path.open('ab') as file:\n"
+        "    print('held', flush=True); time.sleep(0.3)\n"
+        f"    file.write(b'{rest.decode()}')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        journal = journal_at(path)
+        journal.write("note", 6)
+        journal.close()
+    assert other.returncode == 0
+    assert [(entry.kind, entry.step) for entry in read(path)] == [("note", 1), ("late_score", 5), ("note", 6)]
+
+
+def test_only_lines_with_a_word_are_parsed(tmp_path):
+    """What holds none of the words is skipped unread; a line of a newer format is named by its own number."""
+    path = tmp_path / "journal.jsonl"
+    journal = journal_at(path)
+    journal.write("score", 1)
+    journal.close()
+    with path.open("a") as file:
+        file.write('no JSON at all\n{"v": 99, "kind": "other", "step": 2}\n{"v": 1, "kind": "score", "step": 3}\n')
+    assert [entry.step for entry in read(path, words=(b'"score"',))] == [1, 3]
+    with pytest.raises(ValueError, match="line 3: format 99 is newer"):
+        list(read(path, words=(b'"other"',)))

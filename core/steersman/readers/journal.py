@@ -84,6 +84,10 @@ def current(path: Path, *, words: tuple[bytes, ...] = ()) -> list[JournalEntry]:
     return standing(runs[-1] if runs else [])
 
 
+RANKING_WORDS = (b'"score"', b'"unscored"', b'"checkpoint_saved"', b'"eval"', b'"late_score"', b'"late_heard"')
+"""What the lines hold that a ranking is made of."""
+
+
 def standing(entries: Sequence[JournalEntry]) -> list[JournalEntry]:
     """Return the entries of one run without what a resume from an earlier step superseded."""
     kept: list[JournalEntry] = []

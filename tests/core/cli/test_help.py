@@ -25,7 +25,7 @@ def test_help_names_each_command(command):
     assert "steersman replay out/checkpoint-500/trainer_state.json" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "replay", "compare", "check", "explain"])
+@pytest.mark.parametrize("name", ["demo", "replay", "compare", "check", "explain", "best", "record"])
 def test_each_command_has_an_example(command, name):
     """The help of each command ends its text with a command line that can be pasted."""
     result = command(name, "--help")
@@ -34,7 +34,7 @@ def test_each_command_has_an_example(command, name):
     assert f"\n    steersman {name}" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "replay", "compare", "check", "explain", "strategies"])
+@pytest.mark.parametrize("name", ["demo", "replay", "compare", "check", "explain", "best", "record", "strategies"])
 def test_short_help_agrees_with_the_command(name):
     """What `steersman --help` says of a command without importing it is what the command says of itself."""
     context = click.Context(main)
