@@ -52,9 +52,7 @@ class Checkpoint:
 
     def copied(self) -> Checkpoint:
         """Return it with metrics of its own, for somebody who might write into them."""
-        return Checkpoint(
-            self.step, self.epoch, dict(self.metrics), self.train_loss, dict(self.scores), self.path
-        )
+        return Checkpoint(self.step, self.epoch, dict(self.metrics), self.train_loss, dict(self.scores), self.path)
 
 
 @frozen

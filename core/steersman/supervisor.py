@@ -230,7 +230,9 @@ class Supervisor:
             self.history.extend(table, start, stop)
             self.windows.extend(table, start, stop)
             self._open = step = table.steps[stop - 1]
-            self._settled = next((s for row in range(stop - 2, start - 1, -1) if (s := table.steps[row]) != step), self._settled)
+            self._settled = next(
+                (s for row in range(stop - 2, start - 1, -1) if (s := table.steps[row]) != step), self._settled
+            )
         return stop
 
     def settle(self, *, step_begins: bool = False) -> None:

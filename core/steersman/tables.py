@@ -21,7 +21,18 @@ class Table:
     `epochs` is None where no row has one. `dropped` names what every row logged and is no number.
     """
 
-    __slots__ = ("_covers", "_is_sorted", "columns", "dropped", "epochs", "kind", "metrics", "names", "nonfinite", "steps")
+    __slots__ = (
+        "_covers",
+        "_is_sorted",
+        "columns",
+        "dropped",
+        "epochs",
+        "kind",
+        "metrics",
+        "names",
+        "nonfinite",
+        "steps",
+    )
 
     def __init__(
         self,

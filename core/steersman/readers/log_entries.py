@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from attrs import frozen
 
-from steersman.readers.json_numbers import Parsed, unmarked_values, unmarked_text
+from steersman.readers.json_numbers import Parsed, unmarked_text, unmarked_values
 from steersman.records import NOT_METRICS, Kind, is_other_evaluation, is_own, kind_of, number
 from steersman.tables import Block, Records, Table
 

@@ -19,6 +19,8 @@ _LONGEST = 64 * PORTION
 _HISTORY = b'"log_history"'
 _BEGIN = re.compile(_HISTORY + rb"\s*:\s*\[")
 _BORDER = re.compile(rb"\}\s*,\s*\{")
+
+
 def read(path: Path, take: Take, begin_anew: Callable[[], None]) -> Mapping[str, Any]:
     """Return the JSON object in a file, its `log_history` handed to `take` in portions and left out where it is a list.
 
