@@ -15,11 +15,11 @@ class Figures(Mapping[str, V], Generic[V]):
 
     def __init__(
         self,
-        known: Mapping[str, V],
+        known: dict[str, V | None],
         names: Callable[[], tuple[str, ...]] | None = None,
         work_out: Callable[[str], V | None] | None = None,
     ) -> None:
-        self._known: dict[str, V | None] = dict(known)
+        self._known = known
         self._names, self._work_out = names, work_out
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -27,18 +27,25 @@ class Ranking:
         self._lowest_loss: Checkpoint | None = None
         self._all: tuple[Checkpoint, ...] | None = ()
         self._leader: str | None = None
+        self._ranked: dict[str, tuple[Checkpoint, ...]] = {}
+
+    def _changed(self) -> None:
+        self._all = self._leader = None
+        self._ranked.clear()
 
     def restart(self, step: int) -> None:
         """Begin anew: what was scored up to `step` cannot be compared with what comes."""
+        self._changed()
         self.since, self._lowest_loss = step, None
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Add a scored checkpoint; one of the same step is replaced."""
         path = self.saved.get(checkpoint.step)
         checkpoint = evolve(checkpoint, path=path) if path else checkpoint
-        is_newest = self._all is not None and (not self._all or self._all[-1].step < checkpoint.step)
-        self._all = (*self._all, checkpoint) if is_newest and self._all is not None else None
-        self._leader = None
+        before = self._all
+        self._changed()
+        if before is not None and (not before or before[-1].step < checkpoint.step):
+            self._all = (*before, checkpoint)
         self._checkpoints[checkpoint.step] = checkpoint
         lowest = self._lowest_loss
         if not checkpoint.is_baseline and (
@@ -50,7 +57,7 @@ class Ranking:
 
     def mark_saved(self, step: int, path: str) -> Checkpoint | None:
         """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
-        self._all = None
+        self._changed()
         for other in [s for s, p in self.saved.items() if p == path and s != step]:  # it was written over
             del self.saved[other]
             if other in self._checkpoints:
@@ -81,13 +88,16 @@ class Ranking:
         name = scorer or self.leader
         if name is None:
             return ()
+        if name in self._ranked:
+            return self._ranked[name]
         mine = [
             c
             for c in self._checkpoints.values()
             if name in c.scores and not c.is_baseline and math.isfinite(c.scores[name].value)
         ]
         comparable = [c for c in mine if c.step > self.since] or mine
-        return tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+        self._ranked[name] = tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+        return self._ranked[name]
 
     def best(
         self, scorer: str | None = None, *, where: Callable[[Checkpoint], bool] | None = None
@@ -108,7 +118,7 @@ class Ranking:
         keep = {c.step for name in self.order for c in self.ranked(name)[:best]}
         keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
         self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
-        self._all = None
+        self._changed()
 
 
 def exists(checkpoint: Checkpoint) -> bool:

@@ -221,7 +221,7 @@ class Supervisor:
             self.settle()
         if self._evaluated or self.alarms.is_ringing or self.registry.is_waiting or self.alarms.has_undone:
             return start
-        if not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
+        if table.dropped and not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
             return start
         stop = self.due.quiet_until(table, start, stop, self.progress.epoch)
         stop = self.alarms.first_turn(table, start, stop)
@@ -230,9 +230,11 @@ class Supervisor:
             self.history.extend(table, start, stop)
             self.windows.extend(table, start, stop)
             self._open = step = table.steps[stop - 1]
-            self._settled = next(
-                (s for row in range(stop - 2, start - 1, -1) if (s := table.steps[row]) != step), self._settled
-            )
+            before = stop - 2
+            while before > start and table.steps[before] == step:
+                before -= 1
+            if before >= start and table.steps[before] != step:
+                self._settled = table.steps[before]
         return stop
 
     def settle(self, *, step_begins: bool = False) -> None:
@@ -244,7 +246,7 @@ class Supervisor:
             step, self._open = self._open, None
             self._close(step)
             self._settled = step
-        if self._judging and (step_begins or self.run.replaying):
+        if self._judging and (step_begins or self.run.replaying) and self.registry.is_waiting:
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:

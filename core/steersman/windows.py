@@ -76,12 +76,13 @@ class OpenWindow:
     unfolded: int = 0
     """How many logs it holds as they came, fewer than the few thousand at which it folds."""
 
-    def hold(self, piece: Piece) -> None:
-        """Begin to hold a piece, which may grow."""
-        self._pieces.append(piece)
+    def count(self, logs: int, step: int, epoch: float | None, piece: Piece | None = None) -> None:
+        """Count new logs, the newest at `step`, no more than there is room for.
 
-    def count(self, logs: int, step: int, epoch: float | None) -> None:
-        """Hear that the pieces have grown by as many logs, no more than there is room for, the newest at `step`."""
+        They are in a `piece` that it holds from now on, or in one that it holds and that has grown by them.
+        """
+        if piece is not None:
+            self._pieces.append(piece)
         self.logs += logs
         self.last_step = step
         if epoch is not None:
@@ -138,12 +139,12 @@ class Windows:
         names = tuple(metrics)
         rows = self._growing.get(names)
         if rows is None or not rows.grows:
-            rows = self._growing[names] = Rows(names)
-            self.check.hold(rows)
-            self.epoch.hold(rows)
+            rows = new = self._growing[names] = Rows(names)
+        else:
+            new = None
         rows.add(tuple(metrics.values()), max(record.step - self.last_log, 1))
-        self.check.count(1, record.step, record.epoch)
-        self.epoch.count(1, record.step, record.epoch)
+        self.check.count(1, record.step, record.epoch, new)
+        self.epoch.count(1, record.step, record.epoch, new)
         if "loss" in metrics or (record.kind == "train" and not anomalies(record)):
             self.last_log = record.step
 
@@ -153,9 +154,8 @@ class Windows:
             end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
             step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
             piece = Slice(table, start, end, max(table.steps[start] - self.last_log, 1))
-            for window in (self.check, self.epoch):
-                window.hold(piece)
-                window.count(end - start, step, epoch)
+            self.check.count(end - start, step, epoch, piece)
+            self.epoch.count(end - start, step, epoch, piece)
             self.last_log, start = step, end
 
     def restart(self, step: int) -> None:
