@@ -29,7 +29,7 @@ from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.snapshots import Recovery
-from steersman.tables import Records, Table
+from steersman.tables import Block, Records, Table
 from steersman.windows import Window, Windows
 
 
@@ -74,8 +74,8 @@ class Supervisor:
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(
-            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear, on_overrun=self.failures.overrun,
-            tolerance=config.quarantine_after,
+            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear,
+            on_overrun=self.failures.overrun, tolerance=config.quarantine_after,
         )  # fmt: skip
         self.watchdog = None if replaying else self.dispatch.watch()
         self.run = WritableRun(
@@ -178,18 +178,26 @@ class Supervisor:
 
     def feed(self, record: Record) -> Checkpoint | None:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
+        return self._hear(record)
+
+    def _hear(self, record: Record, row: Block | None = None) -> Checkpoint | None:
+        """Hear a record; `row` is where it stands, if it is one of a table."""
         if record.step != self._open or record.kind == "summary":
             self.settle()
-        record = self.alarms.without_undone(record, self.windows.last_log)
+        given, record = record, self.alarms.without_undone(record, self.windows.last_log)
+        row = row if record is given else None
         self._open = record.step
         self.progress.hear(record)
-        self.history.append(record)
+        if row is None:
+            self.history.append(record)
+        else:
+            self.history.extend(*row)
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
         if record.dropped and self._judging:
             journal_dropped(self.journal, record, self._dropped)
         if record.kind != "summary":
-            self.windows.add(record)
+            self.windows.add(record, row)
             self.alarms.hear(record)
         if record.kind != "eval":
             if self._judging:
@@ -208,8 +216,8 @@ class Supervisor:
             while start < stop:
                 end = self._skim(table, start, stop) if table.kind == "train" else start
                 if end == start:
-                    self.feed(table.record(start))
                     end += 1
+                    self._hear(table.record(start), Block(table, start, end))
                 start = end
 
     def _must_hear_each(self) -> bool:

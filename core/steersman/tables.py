@@ -1,4 +1,4 @@
-"""Records in columns: what many logs with the same keys have in common is kept once, and a Record made when asked for."""
+"""Records in columns: what many logs with the same keys share is kept once, and a Record made when asked for."""
 
 from __future__ import annotations
 

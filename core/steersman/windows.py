@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from steersman.figures import Figures
 from steersman.pieces import NOTHING, Contents, Folded, Piece, Rows, Slice
 from steersman.records import Record
-from steersman.tables import Table
+from steersman.tables import Block, Table
 
 WATCHED = ("loss", "grad_norm", "eval_loss")
 """A non-finite value of one of these is an anomaly: it is looked at as soon as its step is settled."""
@@ -95,8 +95,7 @@ class OpenWindow:
     def contents(self) -> Contents:
         """Return what it holds; its pieces grow no more."""
         for piece in self._pieces:
-            if piece.grows:
-                piece.close()
+            piece.close()
         return Contents(tuple(self._pieces), self._folded)
 
     def close(self, *, is_partial: bool = False) -> Window:
@@ -133,20 +132,24 @@ class Windows:
         """Begin at `step`: the first log covers the steps since then."""
         self.last_log = self.check.first_step = self.epoch.first_step = step
 
-    def add(self, record: Record) -> None:
-        """Add a record to both open windows. Only train records cover steps."""
-        metrics = record.metrics
-        names = tuple(metrics)
-        rows = self._growing.get(names)
-        if rows is None or not rows.grows:
-            rows = new = self._growing[names] = Rows(names)
-        else:
-            new = None
-        rows.add(tuple(metrics.values()), max(record.step - self.last_log, 1))
+    def add(self, record: Record, row: Block | None = None) -> None:
+        """Add a record to both open windows. Only train records cover steps. `row` is where it stands in a table."""
+        covers = max(record.step - self.last_log, 1)
+        new = Slice(*row, covers) if row is not None else self._begun(record, covers)
         self.check.count(1, record.step, record.epoch, new)
         self.epoch.count(1, record.step, record.epoch, new)
-        if "loss" in metrics or (record.kind == "train" and not anomalies(record)):
+        if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
             self.last_log = record.step
+
+    def _begun(self, record: Record, covers: int) -> Rows | None:
+        """Add a record to the rows of its metrics; return these where it is the first of them."""
+        names = tuple(record.metrics)
+        rows = self._growing.get(names)
+        is_new = rows is None or not rows.grows
+        if rows is None or not rows.grows:
+            rows = self._growing[names] = Rows(names)
+        rows.add(tuple(record.metrics.values()), covers)
+        return rows if is_new else None
 
     def extend(self, table: Table, start: int, stop: int) -> None:
         """Add rows of a table of train logs, as `add` would one by one; each moves `last_log` on."""
