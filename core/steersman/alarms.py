@@ -40,6 +40,8 @@ class Alarms:
 
         There a watched metric falls sick or is well again, or sick logs without a loss leave open what they cover.
         """
+        if not self._sick and not table.nonfinite:
+            return stop
         for name in WATCHED:
             if name in table.columns:
                 is_sick = name in self._sick

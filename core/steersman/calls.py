@@ -33,7 +33,7 @@ class Call:
 
 @frozen
 class Hooks:
-    """Which strategies of a config answer each hook, in config order, and what each asks for: found once, used often."""
+    """Which strategies of a config answer each hook, in config order, and what each asks for."""
 
     of: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]]
 

@@ -14,6 +14,7 @@ from steersman.outcomes import Judged
 from steersman.run import Run
 from steersman.windows import WATCHED, Window
 
+_ALL_WATCHED = frozenset(WATCHED)
 Reason = Literal["scheduled", "anomaly", "end"]
 
 
@@ -99,7 +100,7 @@ def is_sound(check: Check, findings: list[tuple[str, Finding]]) -> bool:
 
 def _is_sick(check: Check) -> bool:
     window = check.window
-    return check.reason == "anomaly" or (window is not None and any([name in window.nonfinite for name in WATCHED]))
+    return check.reason == "anomaly" or (window is not None and not _ALL_WATCHED.isdisjoint(window.nonfinite))
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:

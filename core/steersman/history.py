@@ -98,7 +98,7 @@ class Span:
 
 
 class Column(Series):
-    """A series that grows: by a value at a time, or by what is in `spans` from when it is made, once it is looked at."""
+    """A series that grows: value by value, or by the `spans` that come after it was made, once it is looked at."""
 
     __slots__ = ("_row", "_span", "_spans")
 

@@ -255,24 +255,24 @@ def journal_own_failure(
     )
 
 
+def _change(old: float | None, new: float | None) -> float | None:
+    return new - old if new is not None and old is not None else None
+
+
 def _figures(check: Check) -> dict[str, Any]:
     window = check.window
     if window is None:
         return {}
-    earlier = check.windows[:-1] if check.reason == "scheduled" else check.windows
-    before = earlier[-1] if earlier else None
-
-    def change(name: str) -> float | None:
-        new, old = window.mean(name), before.mean(name) if before else None
-        return new - old if new is not None and old is not None else None
-
+    back = 2 if check.reason == "scheduled" else 1
+    before = check.windows[-back] if len(check.windows) >= back else None
+    loss, reward = window.mean("loss"), window.mean("reward")
     return {
         "first_step": window.first_step,
         "last_step": window.last_step,
-        "loss": window.mean("loss"),
-        "loss_change": change("loss"),
-        "reward": window.mean("reward"),
-        "reward_change": change("reward"),
+        "loss": loss,
+        "loss_change": _change(before.mean("loss"), loss) if before else None,
+        "reward": reward,
+        "reward_change": _change(before.mean("reward"), reward) if before else None,
         "reward_variance": window.reward_variance,
-        "nonfinite": window.nonfinite,
+        "nonfinite": dict(window.nonfinite),
     }

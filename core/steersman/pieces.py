@@ -65,7 +65,9 @@ class Slice:
 
     size = 0
     """How many values it holds itself: none."""
-    grows = False
+
+    def close(self) -> None:
+        """It does not grow."""
 
     @property
     def weights(self) -> Sequence[int]:
@@ -85,7 +87,7 @@ Piece = Rows | Slice
 
 @frozen
 class Folded:
-    """What is kept of logs that are not: the moments of each metric, None without a finite value, and the rest counted."""
+    """What is kept of logs that are not: moments of each metric, None without a finite value, and counts of the rest."""
 
     moments: Mapping[str, Moments | None] = field(factory=dict[str, "Moments | None"])
     nonfinite: Mapping[str, int] = field(factory=dict[str, int])
@@ -112,7 +114,7 @@ class Contents:
         return Figures({}, self._sick, self._count)
 
     def _sick(self) -> tuple[str, ...]:
-        if not self._folded.nonfinite and not any([piece.nonfinite for piece in self._pieces]):
+        if not self._folded.nonfinite and not any(piece.nonfinite for piece in self._pieces):
             return ()
         return tuple(name for name in self._all_names() if self._count(name))
 

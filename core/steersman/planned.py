@@ -1,4 +1,4 @@
-"""A config planned once for many runs: strategies are found, checked and registered once, and made anew for each run."""
+"""A config planned once for many runs: its strategies are found and checked once, and made anew for each run."""
 
 from __future__ import annotations
 

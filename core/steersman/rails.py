@@ -44,6 +44,9 @@ class Bounds:
         return " and ".join(part for part in parts if part) or "no bounds"
 
 
+_NO_BOUNDS = Bounds()
+
+
 @frozen
 class Limits:
     """What holds for every change of a run.
@@ -129,7 +132,7 @@ class Rails:
 
     def bounds(self, name: str) -> Bounds:
         """Return what is allowed of `name`."""
-        return self.allowed.get(name, Bounds())
+        return self.allowed.get(name, _NO_BOUNDS)
 
     @property
     def spent(self) -> str:

@@ -32,9 +32,15 @@ class Ranking:
         self._lowest_loss: Checkpoint | None = None
         self._all: tuple[Checkpoint, ...] | None = ()
         self._leader: str | None = None
+        self._ranked: dict[tuple[str, bool], tuple[Checkpoint, ...]] = {}
+
+    def _changed(self) -> None:
+        self._all = self._leader = None
+        self._ranked.clear()
 
     def restart(self, step: int) -> None:
         """Begin anew: what was scored up to `step` cannot be compared with what comes."""
+        self._changed()
         self.since, self._lowest_loss = step, None
 
     def add(self, checkpoint: Checkpoint) -> None:
@@ -43,9 +49,10 @@ class Ranking:
         checkpoint = evolve(checkpoint, path=path) if path else checkpoint
         if checkpoint.step in self.late:
             checkpoint = evolve(checkpoint, metrics={**checkpoint.metrics, **self.late[checkpoint.step]})
-        is_newest = self._all is not None and (not self._all or self._all[-1].step < checkpoint.step)
-        self._all = (*self._all, checkpoint) if is_newest and self._all is not None else None
-        self._leader = None
+        before = self._all
+        self._changed()
+        if before is not None and (not before or before[-1].step < checkpoint.step):
+            self._all = (*before, checkpoint)
         self._checkpoints[checkpoint.step] = checkpoint
         lowest = self._lowest_loss
         if not checkpoint.is_baseline and (
@@ -75,7 +82,7 @@ class Ranking:
 
     def mark_saved(self, step: int, path: str) -> Checkpoint | None:
         """Note that the checkpoint of `step` was written to `path`; return it if it was evaluated."""
-        self._all = None
+        self._changed()
         for other in [s for s, p in self.saved.items() if p == path and s != step]:  # it was written over
             del self.saved[other]
             if other in self._checkpoints:
@@ -89,7 +96,8 @@ class Ranking:
 
     def lie_at(self, paths: Mapping[int, str]) -> None:
         """Note where the checkpoints of a run that is over lie, by step, whether or not this machine has them."""
-        self.saved, self._all = dict(paths), None
+        self._changed()
+        self.saved = dict(paths)
         for step, path in paths.items():
             if step in self._checkpoints:
                 self._checkpoints[step] = evolve(self._checkpoints[step], path=path)
@@ -116,6 +124,8 @@ class Ranking:
         name = scorer or self.leader
         if name is None:
             return ()
+        if (name, barred) in self._ranked:
+            return self._ranked[name, barred]
         mine = [
             c
             for c in self._checkpoints.values()
@@ -124,7 +134,8 @@ class Ranking:
         if self.requires and not barred:
             mine = [c for c in mine if self.barrier(c) is None]
         comparable = [c for c in mine if c.step > self.since] or mine
-        return tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+        self._ranked[name, barred] = tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+        return self._ranked[name, barred]
 
     def barrier(self, checkpoint: Checkpoint) -> Barrier | None:
         """Return why a scored checkpoint may not be best, or None where it meets every requirement."""
@@ -164,7 +175,7 @@ class Ranking:
         }
         keep |= set(self.saved) | set(sorted(self._checkpoints)[-_KEPT:]) | {0}
         self._checkpoints = {step: c for step, c in self._checkpoints.items() if step in keep}
-        self._all = None
+        self._changed()
 
 
 def exists(checkpoint: Checkpoint) -> bool:

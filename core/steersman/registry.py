@@ -42,8 +42,8 @@ class Registry:
 
     def values(self) -> dict[str, float]:
         """Return the values in force, where they are known."""
-        known = {name: entry.value for name, entry in self.entries.items()}
-        return {name: value for name, value in known.items() if value is not None}
+        known = [(name, entry.value) for name, entry in self.entries.items() if entry.handle is not None]
+        return {name: value for name, value in known if value is not None}
 
     def view(self, name: str) -> ReadOnly:
         """Return what a strategy may see of `name`."""

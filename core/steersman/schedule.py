@@ -98,7 +98,7 @@ class Due:
 
     def epoch_closed(self, epoch: float | None) -> bool:
         """Whether this step is the first whose epoch has reached the next whole number."""
-        if epoch is None or epoch + 1e-9 < self.next_epoch:
+        if epoch is None or not self.next_epoch <= epoch + 1e-9 < math.inf:
             return False
         self.next_epoch = int(epoch + 1e-9) + 1
         return True
@@ -108,7 +108,7 @@ class Due:
 
         `epoch` is where the run stands before them.
         """
-        if epoch is not None and not epoch + 1e-9 < self.next_epoch:
+        if epoch is not None and epoch + 1e-9 >= self.next_epoch:
             return start + 1
         stop = min(table.first_at_epoch(self.next_epoch, start, stop) + 1, stop)
         if self.every.kind == "steps":

@@ -30,7 +30,7 @@ from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.snapshots import Recovery
-from steersman.tables import Records, Table
+from steersman.tables import Block, Records, Table
 from steersman.windows import Window, Windows
 
 
@@ -76,8 +76,8 @@ class Supervisor:
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(
-            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear, on_overrun=self.failures.overrun,
-            tolerance=config.quarantine_after,
+            register(asked) if hooks is None or not asked else hooks, asked, self.failures.hear,
+            on_overrun=self.failures.overrun, tolerance=config.quarantine_after,
         )  # fmt: skip
         self.watchdog = None if replaying else self.dispatch.watch()
         self.run = WritableRun(
@@ -181,18 +181,26 @@ class Supervisor:
 
     def feed(self, record: Record) -> Checkpoint | None:
         """Hear one record; return the scored checkpoint if it closed an evaluation."""
+        return self._hear(record)
+
+    def _hear(self, record: Record, row: Block | None = None) -> Checkpoint | None:
+        """Hear a record; `row` is where it stands, if it is one of a table."""
         if record.step != self._open or record.kind == "summary":
             self.settle()
-        record = self.alarms.without_undone(record, self.windows.last_log)
+        given, record = record, self.alarms.without_undone(record, self.windows.last_log)
+        row = row if record is given else None
         self._open = record.step
         self.progress.hear(record)
-        self.history.append(record)
+        if row is None:
+            self.history.append(record)
+        else:
+            self.history.extend(*row)
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
         if record.dropped and self._judging:
             journal_dropped(self.journal, record, self._dropped)
         if record.kind != "summary":
-            self.windows.add(record)
+            self.windows.add(record, row)
             self.alarms.hear(record)
         if record.kind != "eval":
             if self._judging:
@@ -211,8 +219,8 @@ class Supervisor:
             while start < stop:
                 end = self._skim(table, start, stop) if table.kind == "train" else start
                 if end == start:
-                    self.feed(table.record(start))
                     end += 1
+                    self._hear(table.record(start), Block(table, start, end))
                 start = end
 
     def _must_hear_each(self) -> bool:
@@ -224,7 +232,7 @@ class Supervisor:
             self.settle()
         if self._evaluated or self.alarms.is_ringing or self.registry.is_waiting or self.alarms.has_undone:
             return start
-        if not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
+        if table.dropped and not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
             return start
         stop = self.due.quiet_until(table, start, stop, self.progress.epoch)
         stop = self.alarms.first_turn(table, start, stop)
@@ -233,9 +241,11 @@ class Supervisor:
             self.history.extend(table, start, stop)
             self.windows.extend(table, start, stop)
             self._open = step = table.steps[stop - 1]
-            self._settled = next(
-                (s for row in range(stop - 2, start - 1, -1) if (s := table.steps[row]) != step), self._settled
-            )
+            before = stop - 2
+            while before > start and table.steps[before] == step:
+                before -= 1
+            if before >= start and table.steps[before] != step:
+                self._settled = table.steps[before]
         return stop
 
     def settle(self, *, step_begins: bool = False) -> None:
@@ -247,7 +257,7 @@ class Supervisor:
             step, self._open = self._open, None
             self._close(step)
             self._settled = step
-        if self._judging and (step_begins or self.run.replaying):
+        if self._judging and (step_begins or self.run.replaying) and self.registry.is_waiting:
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:

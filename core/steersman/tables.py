@@ -1,4 +1,4 @@
-"""Records in columns: what many logs with the same keys have in common is kept once, and a Record made when asked for."""
+"""Records in columns: what many logs with the same keys share is kept once, and a Record made when asked for."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Table:
             return stop
         if self.is_sorted:
             start = bisect.bisect_left(epochs, epoch - _NEAR, start, stop)
-        return next((row for row in range(start, stop) if not epochs[row] + 1e-9 < epoch), stop)
+        while start < stop and not epochs[start] + 1e-9 >= epoch:
+            start += 1
+        return start
 
     def first_turn(self, name: str, start: int, stop: int, *, is_sick: bool) -> int:
         """Return the first of the rows from `start` that is finite where it `is_sick`, and not where it is not."""

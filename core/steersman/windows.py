@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from steersman.figures import Figures
 from steersman.pieces import NOTHING, Contents, Folded, Piece, Rows, Slice
 from steersman.records import Record
-from steersman.tables import Table
+from steersman.tables import Block, Table
 
 WATCHED = ("loss", "grad_norm", "eval_loss")
 """A non-finite value of one of these is an anomaly: it is looked at as soon as its step is settled."""
@@ -76,12 +76,13 @@ class OpenWindow:
     unfolded: int = 0
     """How many logs it holds as they came, fewer than the few thousand at which it folds."""
 
-    def hold(self, piece: Piece) -> None:
-        """Begin to hold a piece, which may grow."""
-        self._pieces.append(piece)
+    def count(self, logs: int, step: int, epoch: float | None, piece: Piece | None = None) -> None:
+        """Count new logs, the newest at `step`, no more than there is room for.
 
-    def count(self, logs: int, step: int, epoch: float | None) -> None:
-        """Hear that the pieces have grown by as many logs, no more than there is room for, the newest at `step`."""
+        They are in a `piece` that it holds from now on, or in one that it holds and that has grown by them.
+        """
+        if piece is not None:
+            self._pieces.append(piece)
         self.logs += logs
         self.last_step = step
         if epoch is not None:
@@ -94,8 +95,7 @@ class OpenWindow:
     def contents(self) -> Contents:
         """Return what it holds; its pieces grow no more."""
         for piece in self._pieces:
-            if piece.grows:
-                piece.close()
+            piece.close()
         return Contents(tuple(self._pieces), self._folded)
 
     def close(self, *, is_partial: bool = False) -> Window:
@@ -132,20 +132,24 @@ class Windows:
         """Begin at `step`: the first log covers the steps since then."""
         self.last_log = self.check.first_step = self.epoch.first_step = step
 
-    def add(self, record: Record) -> None:
-        """Add a record to both open windows. Only train records cover steps."""
-        metrics = record.metrics
-        names = tuple(metrics)
+    def add(self, record: Record, row: Block | None = None) -> None:
+        """Add a record to both open windows. Only train records cover steps. `row` is where it stands in a table."""
+        covers = max(record.step - self.last_log, 1)
+        new = Slice(*row, covers) if row is not None else self._begun(record, covers)
+        self.check.count(1, record.step, record.epoch, new)
+        self.epoch.count(1, record.step, record.epoch, new)
+        if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
+            self.last_log = record.step
+
+    def _begun(self, record: Record, covers: int) -> Rows | None:
+        """Add a record to the rows of its metrics; return these where it is the first of them."""
+        names = tuple(record.metrics)
         rows = self._growing.get(names)
+        is_new = rows is None or not rows.grows
         if rows is None or not rows.grows:
             rows = self._growing[names] = Rows(names)
-            self.check.hold(rows)
-            self.epoch.hold(rows)
-        rows.add(tuple(metrics.values()), max(record.step - self.last_log, 1))
-        self.check.count(1, record.step, record.epoch)
-        self.epoch.count(1, record.step, record.epoch)
-        if "loss" in metrics or (record.kind == "train" and not anomalies(record)):
-            self.last_log = record.step
+        rows.add(tuple(record.metrics.values()), covers)
+        return rows if is_new else None
 
     def extend(self, table: Table, start: int, stop: int) -> None:
         """Add rows of a table of train logs, as `add` would one by one; each moves `last_log` on."""
@@ -153,9 +157,8 @@ class Windows:
             end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
             step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
             piece = Slice(table, start, end, max(table.steps[start] - self.last_log, 1))
-            for window in (self.check, self.epoch):
-                window.hold(piece)
-                window.count(end - start, step, epoch)
+            self.check.count(end - start, step, epoch, piece)
+            self.epoch.count(end - start, step, epoch, piece)
             self.last_log, start = step, end
 
     def restart(self, step: int) -> None:

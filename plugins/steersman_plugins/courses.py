@@ -72,17 +72,20 @@ class Courses:
     variances: list[float] = field(factory=list[float])
     usual: list[float] = field(factory=list[float])
     """All variances but the newest, in order of size."""
-    _windows: tuple[Window, ...] = ()
+    _windows: Sequence[Window] = ()
 
     def follow(self, windows: tuple[Window, ...]) -> None:
         """Go on to `windows`, at least one: those of before with one more and perhaps without the oldest, or anew."""
-        before, self._windows = self._windows, windows
-        if before and windows[-1] is before[-1] and windows[0] is before[0] and len(windows) == len(before):
+        before: Sequence[Window] = self._windows
+        self._windows = windows
+        longer = len(windows) - len(before)
+        has_begin = len(before) > 1 and windows[0] is before[0]
+        goes_on = longer in (0, 1) and len(before) > 1 and windows[-2] is before[-1]
+        if longer == 0 and has_begin and windows[-1] is before[-1]:
             return
-        goes_on = len(before) > 1 and len(windows) > 1 and windows[-2] is before[-1]
-        if goes_on and windows[0] is before[0] and len(windows) == len(before) + 1:
+        if longer == 1 and has_begin and goes_on:
             self._push(windows[-1])
-        elif goes_on and windows[0] is before[1] and len(windows) == len(before):
+        elif longer == 0 and goes_on and windows[0] is before[1]:
             self._drop(before[0])
             self._push(windows[-1])
         else:

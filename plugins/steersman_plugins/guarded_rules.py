@@ -57,7 +57,13 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
     norm = window.mean("grad_norm") if clip is not None and clip > 0 else None
     if norm is not None and clip is not None and norm > r.clip_multiple * clip:
         message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
-        yield Fired("gradient-explosion", message, {"grad_norm": norm, "max_grad_norm": clip}, (_cut(r, "divergence"),), "critical")
+        yield Fired(
+            "gradient-explosion",
+            message,
+            {"grad_norm": norm, "max_grad_norm": clip},
+            (_cut(r, "divergence"),),
+            "critical",
+        )
     kl, old = window.mean("kl"), before.mean("kl") if before else None
     jump = kl - old if kl is not None and old is not None else 0.0
     if kl is not None and "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
@@ -72,12 +78,12 @@ def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: b
     `use_loss` and `use_reward` are whether the newest window has them.
     """
     losses, falls = courses.losses, courses.falls
-    if use_loss and len(losses) > r.windows_needed:
-        if (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:
-            above, limit = found
-            message = f"loss {losses[-1]:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
-            evidence: dict[str, float | None] = {"loss": losses[-1], "above_best": above, "limit": limit}
-            yield Fired("loss-diverged", message, evidence, (_cut(r, "loss-diverged"),), "critical")
+    has_losses = use_loss and len(losses) > r.windows_needed
+    if has_losses and (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:
+        above, limit = found
+        message = f"loss {losses[-1]:.4f} is {above:.4f} above its best; noise and progress explain {limit:.4f}"
+        evidence: dict[str, float | None] = {"loss": losses[-1], "above_best": above, "limit": limit}
+        yield Fired("loss-diverged", message, evidence, (_cut(r, "loss-diverged"),), "critical")
     if not use_reward or len(falls) <= r.windows_needed + 1:
         return
     if (found := falls.setback(r.noise_multiple, r.progress_share)) is not None:
@@ -85,9 +91,8 @@ def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: b
         below_before, limit_before = setback(tuple(falls[:-1]), r.noise_multiple, r.progress_share)
         if below_before > limit_before:
             raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
-            message = (
-                f"reward {-falls[-1]:.4f} is {below:.4f} below its best, for two checks running more than noise explains"
-            )
+            fell = f"reward {-falls[-1]:.4f} is {below:.4f} below its best"
+            message = f"{fell}, for two checks running more than noise explains"
             seen: dict[str, float | None] = {"reward": -falls[-1], "below_best": below, "limit": limit}
             yield Fired("reward-declining", message, seen, (raised,))
     usual = courses.usual[len(courses.usual) // 2] if courses.usual else 0.0

@@ -68,7 +68,7 @@ class TrendHealth:
         if not fired:
             return fired
         cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
-        return [without_cooling(f, cooling) for f in fired]
+        return [without_cooling(f, cooling) for f in fired] if cooling else fired
 
     def _looks_at_loss(self, windows: tuple[Window, ...]) -> bool:
         return self.loss_rules == "on" or (self.loss_rules == "auto" and not is_policy_gradient(windows))

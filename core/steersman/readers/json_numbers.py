@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-_WORDS = ((b"NaN", 9223372036854775301, math.nan), (b"Infinity", 9223372036854775302, math.inf))
+_WORDS = ((b"NaN", 9223372036854775301), (b"Infinity", 9223372036854775302))
 _BEFORE = (b" ", b":", b",", b"[", b"\n", b"\t")
 _AFTER = (b" ", b",", b"}", b"]", b"\n", b"\r", b"\t")
-_STANDS_FOR: dict[object, float] = {number: value for _, number, value in _WORDS} | {-_WORDS[1][1]: -math.inf}
+_STANDS_FOR: dict[object, float] = {_WORDS[0][1]: math.nan, _WORDS[1][1]: math.inf, -_WORDS[1][1]: -math.inf}
 
 
 class Parsed(NamedTuple):
@@ -55,7 +55,7 @@ def unmarked_values(values: list[object]) -> list[object]:
 
 def unmarked_text(text: str) -> str:
     """Return marked text as it was."""
-    for word, number, _ in _WORDS:
+    for word, number in _WORDS:
         text = text.replace(str(number), word.decode())
     return text
 
@@ -72,7 +72,7 @@ def _are_all(count: int, beside: list[bytes], text: bytes) -> bool:
 def _marked(text: bytes) -> bytes | None:
     """Return the text with a number for each word, or None where a word may be a part of something else."""
     found = False
-    for word, number, _ in _WORDS:
+    for word, number in _WORDS:
         count = text.count(word)
         if not count:
             continue

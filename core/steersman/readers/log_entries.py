@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from attrs import frozen
 
-from steersman.readers.json_numbers import Parsed, unmarked_values, unmarked_text
+from steersman.readers.json_numbers import Parsed, unmarked_text, unmarked_values
 from steersman.records import NOT_METRICS, Kind, is_other_evaluation, is_own, kind_of, number
 from steersman.tables import Block, Records, Table
 
@@ -54,7 +54,7 @@ class LogEntries:
         entries = cast("list[Entry]", portion.value)
         if not {dict}.issuperset(map(type, entries)):
             entries = [entry for entry in entries if type(entry) is dict]
-        order, rows = _grouped(entries, _keys)
+        order, rows = _grouped(entries, cast("Callable[[Entry], Keys]", tuple))
         tables = {keys: self._table(keys, mine, marked=portion.is_marked) for keys, mine in rows.items()}
         mixed = {keys: _mixed(rows[keys]) for keys, table in tables.items() if table is None}
         if not mixed:
@@ -109,10 +109,6 @@ def _layout_of(keys: Keys, names: Mapping[str, str], *, marked: bool) -> _Layout
     )
     kind = kind_of(dict(name for name in ((ours, None) for _, ours in metrics)))
     return _Layout(kind, metrics, is_other_evaluation(told), kind_of(told) == "summary")
-
-
-def _keys(entry: Entry) -> Keys:
-    return tuple(entry)
 
 
 def _grouped(

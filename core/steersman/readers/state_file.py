@@ -15,6 +15,7 @@ Take = Callable[[Parsed], None]
 
 PORTION = 1 << 20
 """Bytes that are read at a time."""
+_SMALL = 1 << 16
 _LONGEST = 64 * PORTION
 _HISTORY = b'"log_history"'
 _BEGIN = re.compile(_HISTORY + rb"\s*:\s*\[")
@@ -29,10 +30,10 @@ def read(path: Path, take: Take, begin_anew: Callable[[], None]) -> Mapping[str,
     """
     try:
         with path.open("rb") as file:
-            first = file.read(2 * PORTION)
+            first = file.read(_SMALL)
             if first.startswith(b"version https://git-lfs"):
                 raise UnreadableRun(path, "it is a Git LFS pointer, not the file itself; run `git lfs pull`")
-            if len(first) == 2 * PORTION:
+            if len(first) == _SMALL and len(first := first + file.read(2 * PORTION - _SMALL)) == 2 * PORTION:
                 state = _in_portions(first, file, take)
                 if state is not None:
                     return state

@@ -1,0 +1,232 @@
+"""What replay costs: reading against orjson, the whole of it against json.loads, memory of a large file, two processes.
+
+Run it: `python tests/benchmarks/replay.py [--quick] [FOLDER]`. FOLDER is a tree of trainer_state.json files (default:
+those of tests/runs). Large files are made of real logs, repeated. Each figure stands beside a baseline measured in the
+same run on the same bytes, turn by turn, and the fastest of each is told. `--quick` makes the largest file 50 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import orjson
+from attrs import frozen
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from steersman.config import read as read_config
+from steersman.control import Recorded
+from steersman.history import WritableHistory
+from steersman.journal import Journal, JournalEntry
+from steersman.planned import Planned, plan
+from steersman.readers import Recording
+from steersman.readers import read as read_run
+from steersman.replaying import on_paper, replay
+from steersman.run import Progress
+from steersman.snapshots import Recovery
+from steersman.supervisor import Supervisor
+
+RUNS = Path(__file__).parents[1] / "runs"
+LOGS = RUNS / "trainer_state"
+SOURCES = {
+    "evaluations": (LOGS / "llama-factory-01.json", 60),
+    "GRPO, many metrics": (LOGS / "unslothgrpo-01.json", 15),
+    "NaN at each log": (LOGS / "16831-project-01.json", 20),
+}
+"""Real logs and how often each is repeated, for files of about 2 MB."""
+ROUNDS, SMALL_ROUNDS = 7, 15
+MB = 1e6
+
+
+@frozen
+class Times:
+    """The fastest seconds of each contender on the same bytes, and how many records they held."""
+
+    size: int
+    records: int
+    standard: float
+    orjson: float
+    parse: float
+    planned: float
+    whole: float
+
+
+def planned_default() -> Planned:
+    """Return the default config with its four strategies, planned once."""
+    problems: list[str] = []
+    made = plan(read_config(None), problems, effects=False)
+    assert made is not None, problems
+    return made
+
+
+def replayed(recording: Recording, planned: Planned) -> Sequence[JournalEntry]:
+    """Return what the planned strategies say of a recording: what `replay` does for each of many runs."""
+    entries: list[JournalEntry] = []
+    journal = Journal(None)
+    journal.subscribers.append(entries.append)
+    config, progress, history = planned.config, Progress(), WritableHistory()
+    supervisor = Supervisor(
+        config, planned.fresh(), plan=recording.plan, journal=journal, history=history, progress=progress,
+        registry=on_paper(recording.values, recording, config, history, progress), control=Recorded({}),
+        recovery=Recovery(config.recovery), facts=recording.facts, replaying=True, hooks=planned.hooks,
+    )  # fmt: skip
+    supervisor.begin()
+    supervisor.feed_all(recording.records)
+    supervisor.end()
+    return entries
+
+
+def times(path: Path, planned: Planned, rounds: int) -> Times:
+    """Return the fastest times on one file, each contender in turn in every round."""
+    content = path.read_bytes()
+    contenders: dict[str, Callable[[], object]] = {
+        "standard": lambda: json.loads(content),
+        "orjson": lambda: _orjson(content),
+        "parse": lambda: read_run(path),
+        "planned": lambda: replayed(read_run(path), planned),
+        "whole": lambda: replay(path),
+    }
+    best = dict.fromkeys(contenders, math.inf)
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            begin = perf_counter()
+            contender()
+            best[name] = min(best[name], perf_counter() - begin)
+    return Times(len(content), len(read_run(path).records), **best)
+
+
+def _orjson(content: bytes) -> object:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:  # bare NaN: the nearest text that it reads
+        return orjson.loads(content.replace(b"NaN", b"0.1").replace(b"Infinity", b"0.1"))
+
+
+def grown(source: Path, copies: int, target: Path) -> Path:
+    """Write a run that repeats the log of another, its steps and epochs going on."""
+    state: dict[str, Any] = json.loads(source.read_bytes())
+    log = [entry for entry in state["log_history"] if "train_runtime" not in entry]
+    steps = max(entry["step"] for entry in log)
+    epochs = math.ceil(max(entry.get("epoch") or 0.0 for entry in log)) or 1
+    begin, end = json.dumps({**state, "max_steps": steps * copies, "log_history": []}, indent=2).split("[]", 1)
+    with target.open("w") as file:
+        file.write(begin + "[\n")
+        for copy in range(copies):
+            again = [
+                {**entry, "step": entry["step"] + copy * steps, "epoch": (entry.get("epoch") or 0.0) + copy * epochs}
+                for entry in log
+            ]
+            text = json.dumps(again, indent=2)[1:-1]
+            file.write(text.rstrip() + (",\n" if copy < copies - 1 else "\n"))
+        file.write("]" + end)
+    return target
+
+
+def peak_memory(path: Path) -> float:
+    """Return by how many bytes a process grows that reads and replays a file."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import replay as benchmark, pathlib;"
+        "print(benchmark.peak_of(pathlib.Path(sys.argv[2])))"
+    )
+    here = str(Path(__file__).parent)
+    told = subprocess.run([sys.executable, "-c", code, here, str(path)], capture_output=True, text=True, check=True)
+    return float(told.stdout)
+
+
+def peak_of(path: Path) -> int:
+    """Return by how many bytes this process grows at most while it replays a file; it can be asked once."""
+    planned = planned_default()
+    replayed(read_run(LOGS / "llama-factory-01.json"), planned)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    replayed(read_run(path), planned)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+
+
+def one_run(path: Path) -> int:
+    """Return how many entries one run comes to, with a plan that each process makes once."""
+    global _planned
+    _planned = _planned or planned_default()
+    return len(replayed(read_run(path), _planned))
+
+
+_planned: Planned | None = None
+
+
+def seconds_of_many(paths: Sequence[Path], processes: int) -> float:
+    """Return how long many runs take in so many processes, without the time in which these start."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        list(pool.map(one_run, paths[: 4 * processes], chunksize=1))  # each process has made its plan
+        begin = perf_counter()
+        list(pool.map(one_run, paths, chunksize=8))
+        return perf_counter() - begin
+
+
+def _row(table: Table, name: str, told: Sequence[Times], aim: str) -> None:
+    standard, parse = sum(t.standard for t in told), sum(t.parse for t in told)
+    fast, planned, whole = sum(t.orjson for t in told), sum(t.planned for t in told), sum(t.whole for t in told)
+    records = sum(t.records for t in told)
+    table.add_row(
+        name, f"{sum(t.size for t in told) / MB:.2f}", f"{records:,}", f"{records / planned:,.0f}",
+        f"{parse / fast:.2f}", f"{parse / standard:.2f}", f"{planned / standard:.2f}", f"{whole / standard:.2f}", aim,
+    )  # fmt: skip
+
+
+def states(folder: Path) -> list[Path]:
+    """Return the trainer states of a tree that can be read."""
+    found = sorted(p for p in folder.rglob("*.json") if p.is_file() and b'"log_history"' in p.read_bytes())
+    return [path for path in found if len(read_run(path).records)]
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", nargs="?", type=Path, default=RUNS)
+    parser.add_argument("--quick", action="store_true", help="a largest file of 50 MB in place of 500 MB")
+    asked = parser.parse_args(None if arguments is None else list(arguments))
+    planned, console = planned_default(), Console()
+    table = Table(
+        "file", "MB", "records", "records/s", "read / orjson", "read / json", "replay / json", "unplanned / json",
+        "aim", title="Replay through four strategies; ratios to orjson and to json.loads of the same bytes",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for what, (source, copies) in track(SOURCES.items(), "large files", transient=True):
+            told = times(grown(source, copies, folder / f"{copies}.json"), planned, ROUNDS)
+            _row(table, what, [told], "3, -, 1")
+        small = states(asked.folder)
+        all_told = [times(path, planned, SMALL_ROUNDS) for path in track(small, "small files", transient=True)]
+        _row(table, f"{len(small)} runs of {asked.folder.name}", all_told, "3, -, 1.5")
+        console.print(table)
+        median = statistics.median(t.planned / t.standard for t in all_told)
+        console.print(f"replay / json.loads of one small run, median: {median:.2f}")
+        source, copies = SOURCES["evaluations"]
+        size = (50 if asked.quick else 500) * MB
+        large = grown(source, math.ceil(size * copies / (folder / f"{copies}.json").stat().st_size), folder / "l.json")
+        size = large.stat().st_size
+        console.print(f"peak memory on {size / MB:.0f} MB: {peak_memory(large) / size:.2f} times its size (aim: 5)")
+        large.unlink()
+        many = [folder / f"{copies}.json" for _, copies in SOURCES.values()] * (8 if asked.quick else 24)
+        alone, together = seconds_of_many(many, 1), seconds_of_many(many, 2)
+        console.print(
+            f"{len(many)} runs: {alone:.2f} s in one process, {together:.2f} s in two: {alone / together:.2f} times "
+            f"as fast, on {os.cpu_count()} cores"
+        )
+
+
+if __name__ == "__main__":
+    main()
