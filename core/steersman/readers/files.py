@@ -23,7 +23,7 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     if start.startswith(content.LFS):
         raise UnreadableRun(path, content.IS_LFS)
     found = recognise(path, _LOOKED_AT)
-    if found is None and (path.name == STATE or _is_object(path)):
+    if found is None and (path.name == STATE or _is_short_json(path, start)):
         return trainer_state.read(path)  # which says what is wrong with it
     if found is None and path.name == JOURNAL.name:
         return journal.read(path)
@@ -45,13 +45,6 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
             return journal.read(path) if is_ours else json_rows.read_lines(path, found.format, own)
 
 
-def _is_object(path: Path) -> bool:
-    """Whether a file that is not long is one JSON object, and so perhaps meant to be a trainer state."""
-    text = content.head(path, _LOOKED_AT)
-    if not text.lstrip().startswith(b"{") or len(text) == _LOOKED_AT:
-        return False
-    try:
-        json_rows.parsed(text)
-    except ValueError:
-        return False
-    return True
+def _is_short_json(path: Path, start: bytes) -> bool:
+    is_json = path.suffix == ".json" and start.lstrip().startswith((b"{", b"["))
+    return is_json and len(content.head(path, _LOOKED_AT)) < _LOOKED_AT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ class UnreadableRun(Exception):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+
+    @classmethod
+    def of(cls, path: Path, failures: Sequence[UnreadableRun], otherwise: str = "") -> UnreadableRun:
+        """Return the only failure of a run's sources, or one that tells them all; `otherwise` where there is none."""
+        return failures[0] if len(failures) == 1 else cls(path, "; ".join(map(str, failures)) or otherwise)
 
 
 @frozen

@@ -40,7 +40,7 @@ def test_a_file_that_is_no_run(shell, write, content, reason):
 
 def test_a_folder_without_a_run(shell, tmp_path):
     """A folder that holds no run says what would be read."""
-    checkcheck_is_a_sentence(shell("replay", tmp_path), "it holds no trainer_state.json")
+    checkcheck_is_a_sentence(shell("replay", tmp_path), "it holds no run: no journal, no trainer_state.json")
 
 
 def test_a_run_without_a_journal(shell, trainer_state, tmp_path):
