@@ -22,7 +22,8 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """
     try:
         with remote(path):
-            is_folder, is_file, is_there = path.is_dir(), path.is_file(), path.exists()
+            is_folder, is_file = path.is_dir(), path.is_file()
+            is_there = is_folder or is_file or path.exists()
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
     if is_folder:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steersman.readers import content, events, journal, json_rows, tables, trainer_state
-from steersman.readers.recognition import recognise
+from steersman.readers.recognition import recognised
 from steersman.readers.recording import Recording, UnreadableRun
 from steersman.readers.sources import JOURNAL, STATE
 
@@ -19,10 +19,12 @@ NO_LOG = (
 
 def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a file. Raises UnreadableRun where it is no log, or one that cannot be read."""
-    start = content.head(path, 128)
+    start = content.head(path)
     if start.startswith(content.LFS):
         raise UnreadableRun(path, content.IS_LFS)
-    found = recognise(path, _LOOKED_AT)
+    found = recognised(start)
+    if found is None and len(start) == content.HEAD:
+        found = recognised(content.head(path, _LOOKED_AT), _LOOKED_AT)
     if found is None and (path.name == STATE or _is_short_json(path, start)):
         return trainer_state.read(path)  # which says what is wrong with it
     if found is None and path.name == JOURNAL.name:
@@ -47,4 +49,4 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
 
 def _is_short_json(path: Path, start: bytes) -> bool:
     is_json = path.suffix == ".json" and start.lstrip().startswith((b"{", b"["))
-    return is_json and len(content.head(path, _LOOKED_AT)) < _LOOKED_AT
+    return is_json and (len(start) < content.HEAD or len(content.head(path, _LOOKED_AT)) < _LOOKED_AT)
