@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from steersman.readers import files, run_directory
+from steersman.readers import files, run_directory, trainer_state
 from steersman.readers.finding import find
 from steersman.readers.listing import is_local, remote
 from steersman.readers.recording import Recording, UnreadableRun
@@ -22,13 +22,16 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """
     try:
         with remote(path):
-            is_folder, is_file, is_there = path.is_dir(), path.is_file(), path.exists()
+            is_folder, is_file = path.is_dir(), path.is_file()
+            is_there = is_folder or is_file or path.exists()
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
     if is_folder:
         return run_directory.read(path, own)
     if is_file:
         return files.read(path, own)
+    if is_there and is_local(path) and path.is_fifo():
+        return trainer_state.read(path)  # what a pipe holds can be looked at only once
     if is_there:
         raise UnreadableRun(path, "it is neither a file nor a folder")
     if is_local(path) and path.is_symlink():

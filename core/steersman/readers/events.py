@@ -34,15 +34,15 @@ def read(path: Path, files: Sequence[Path], own: Mapping[str, str] | None = None
     """
     steps: dict[int, dict[str, float]] = {}
     latest: dict[str, int] = {}
-    failures: list[str] = []
+    failures: list[UnreadableRun] = []
     before = 0.0
     for file in files:
         try:
             before = _add(file, steps, latest, before)
         except UnreadableRun as error:
-            failures.append(str(error))
+            failures.append(error)
     if failures and len(failures) == len(files):
-        raise UnreadableRun(path, "; ".join(failures))
+        raise UnreadableRun.of(path, failures)
     is_lightning = "epoch" in latest and (files[0].parent / _LIGHTNING).exists()
     assembly = Assembly(partial(lightning.layout_of if is_lightning else layout_of, own=own))
     for step in sorted(steps):

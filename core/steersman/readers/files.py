@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steersman.readers import content, events, journal, json_rows, tables, trainer_state
-from steersman.readers.recognition import recognise
+from steersman.readers.recognition import recognised
 from steersman.readers.recording import Recording, UnreadableRun
 from steersman.readers.sources import JOURNAL, STATE
 
@@ -19,11 +19,13 @@ NO_LOG = (
 
 def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a file. Raises UnreadableRun where it is no log, or one that cannot be read."""
-    start = content.head(path, 128)
+    start = content.head(path)
     if start.startswith(content.LFS):
         raise UnreadableRun(path, content.IS_LFS)
-    found = recognise(path, _LOOKED_AT)
-    if found is None and (path.name == STATE or _is_object(path)):
+    found = recognised(start)
+    if found is None and len(start) == content.HEAD:
+        found = recognised(content.head(path, _LOOKED_AT), _LOOKED_AT)
+    if found is None and (path.name == STATE or _is_short_json(path, start)):
         return trainer_state.read(path)  # which says what is wrong with it
     if found is None and path.name == JOURNAL.name:
         return journal.read(path)
@@ -45,13 +47,6 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
             return journal.read(path) if is_ours else json_rows.read_lines(path, found.format, own)
 
 
-def _is_object(path: Path) -> bool:
-    """Whether a file that is not long is one JSON object, and so perhaps meant to be a trainer state."""
-    text = content.head(path, _LOOKED_AT)
-    if not text.lstrip().startswith(b"{") or len(text) == _LOOKED_AT:
-        return False
-    try:
-        json_rows.parsed(text)
-    except ValueError:
-        return False
-    return True
+def _is_short_json(path: Path, start: bytes) -> bool:
+    is_json = path.suffix == ".json" and start.lstrip().startswith((b"{", b"["))
+    return is_json and (len(start) < content.HEAD or len(content.head(path, _LOOKED_AT)) < _LOOKED_AT)

@@ -90,8 +90,8 @@ def _stage(key: str, called: str | None, is_summary: bool) -> Stage | None:
     return "summary" if is_summary and names.in_summary(key) else names.stage(key)
 
 
-def _named(keys: Iterable[str], stage: Stage, own: Mapping[str, str]) -> dict[str, str]:
-    """Return our name of each key; of two that would be called the same the later keeps its own.
+def _named(keys: Sequence[str], stage: Stage, own: Mapping[str, str]) -> dict[str, str]:
+    """Return our name of each key; of two for one name, the key that is called so already has it, else the first.
 
     What Steersman itself logged is left out.
     """
@@ -101,7 +101,8 @@ def _named(keys: Iterable[str], stage: Stage, own: Mapping[str, str]) -> dict[st
             own[key] if key in own else names.ours(key, stage) if stage != "summary" else names.in_summary(key) or key
         )
         if not is_own(name):
-            found[key] = key if name in found.values() else name
+            is_taken = name in found.values() or (name != key and name in keys)
+            found[key] = key if is_taken else name
     return found
 
 

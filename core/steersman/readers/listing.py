@@ -24,8 +24,7 @@ def listed(folder: Path) -> list[Listed]:
     """Return what a folder holds, by name. Raises OSError where it cannot be read."""
     if not is_local(folder):
         with remote(folder):
-            kinds = ((path, path.is_dir()) for path in folder.iterdir())  # a web server's folder is a file as well
-            found = [Listed(path, path.name, is_dir, not is_dir and path.is_file()) for path, is_dir in kinds]
+            found = [_remote_entry(path) for path in folder.iterdir()]
         return sorted(found, key=lambda entry: entry.name)
     with os.scandir(folder) as entries:
         found = [Listed(folder / entry.name, entry.name, *_kind(entry)) for entry in entries]
@@ -48,6 +47,11 @@ def remote(path: Path) -> Generator[None]:
         if is_local(path):
             raise
         raise OSError(str(error) or type(error).__name__) from error
+
+
+def _remote_entry(path: Path) -> Listed:
+    is_folder = path.is_dir()  # a folder of a web server is a file to it too
+    return Listed(path, path.name, is_folder, not is_folder and path.is_file())
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:

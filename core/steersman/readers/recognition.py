@@ -59,9 +59,11 @@ def recognised(start: bytes, size: int = content.HEAD) -> Recognised | None:
 
 
 def _of_objects(text: bytes, whole: bool) -> Recognised | None:
+    begin = text.partition(b"\n")[0].rstrip()
+    if begin == b"{" or b'"log_history"' in begin:  # an object over several lines, or one that is on one line
+        return Recognised("trainer_state", "object") if b'"log_history"' in text else None
     lines = [line for line in text.split(b"\n")[: None if whole else -1] if line.strip()][:_LINES_LOOKED_AT]
-    first = _object(lines[0]) if lines else None
-    if first is None or "log_history" in first:  # an object over several lines, or on one longer than was read
+    if not lines or _object(lines[0]) is None:
         return Recognised("trainer_state", "object") if b'"log_history"' in text else None
     if whole and len(lines) == 1 and not text.endswith(b"\n"):
         return None  # one object, such as the summary of a W&B run

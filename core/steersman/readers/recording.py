@@ -24,6 +24,11 @@ class UnreadableRun(Exception):
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
 
+    @classmethod
+    def of(cls, path: Path, failures: Sequence[UnreadableRun], otherwise: str = "") -> UnreadableRun:
+        """Return the only failure of a run's sources, or one that tells them all; `otherwise` where there is none."""
+        return failures[0] if len(failures) == 1 else cls(path, "; ".join(map(str, failures)) or otherwise)
+
 
 @frozen
 class Resumed:

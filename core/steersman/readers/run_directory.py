@@ -33,14 +33,14 @@ def read(directory: Path, own: Mapping[str, str] | None = None) -> Recording:
         found = sources(listed(directory))
     except OSError as error:
         raise UnreadableRun(directory, f"it cannot be read: {error.strerror or error}") from None
-    failures: list[str] = []
+    failures: list[UnreadableRun] = []
     for reader in _readers(directory, found, own):
         try:
             made = evolve(reader(), saved=checkpoints(directory))
             return made if made.format == "journal" else evolve(made, late_left=_late_of(any_journal(directory)))
         except UnreadableRun as error:
-            failures.append(str(error))
-    raise UnreadableRun(directory, "; ".join(failures) or NO_RUN)
+            failures.append(error)
+    raise UnreadableRun.of(directory, failures, NO_RUN)
 
 
 def _readers(directory: Path, found: Sources, own: Mapping[str, str] | None) -> Iterator[Callable[[], Recording]]:

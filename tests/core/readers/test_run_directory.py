@@ -108,3 +108,44 @@ def test_a_journal_without_a_run_gives_way_to_the_trainer_state(tmp_path, runs):
 
     assert recording.format == "trainer_state"
     assert list(recording.saved) == [1220]
+
+
+SOURCES = {
+    "steersman/journal.jsonl": '{"v": 1, "kind": "run", "step": 0, "plan": null}\n'
+    '{"v": 1, "kind": "record", "step": 1, "of": "train", "metrics": {"loss": 1.0}}\n',
+    "checkpoint-5/trainer_state.json": '{"log_history": [{"step": 2, "loss": 1.0}]}',
+    "trainer_log.jsonl": '{"current_steps": 3, "total_steps": 9, "loss": 1.0}\n',
+    "wandb-history.csv": "_step,_runtime,train/loss\n4,1,1.0\n",
+    "metrics.csv": "epoch,step,train_loss\n0,4,1.0\n",
+    "results.csv": "epoch,train/loss,metrics/top1\n6,1.0,0.5\n",
+}
+
+
+def test_the_best_source_wins(tmp_path, write_events):
+    """A journal, then a state, then LLaMA-Factory's log, W&B, Lightning, Ultralytics, then events; one that is broken gives way."""
+    write_events(tmp_path / "events.out.tfevents.1", (7, {"train/loss": 1.0}))
+    for name, text in SOURCES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = []
+    for name in SOURCES:
+        recording = read(tmp_path)
+        told.append((recording.format, recording.records[0].step))
+        assert list(recording.saved) == [5]
+        (tmp_path / name).write_bytes(b"\x00broken")
+    recording = read(tmp_path)
+    told.append((recording.format, recording.records[0].step))
+    assert told == [
+        ("journal", 1), ("trainer_state", 2), ("trainer_log", 3), ("wandb", 4), ("lightning", 5), ("ultralytics", 6),
+        ("tensorboard", 7),
+    ]  # fmt: skip
+
+
+def test_every_source_that_cannot_be_read_is_told(tmp_path):
+    """Where none can be read, each is named with its reason."""
+    (tmp_path / "trainer_state.json").write_text("{")
+    (tmp_path / "metrics.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(
+        UnreadableRun, match=r"trainer_state\.json: it is no JSON.*metrics\.csv: it is a Git LFS pointer"
+    ):
+        read(tmp_path)
