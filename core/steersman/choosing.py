@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.config.reading import Source
 from steersman.explain import ranking_told
-from steersman.hindsight import barred_told
+from steersman.hindsight import barred_told, saved_told
 from steersman.readers.journal import RANKING_WORDS, current
 from steersman.readers.run_directory import JOURNAL, KEPT, find_journal
 from steersman.replaying import replay
@@ -49,10 +49,12 @@ def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> 
     """
     journal = find_journal(path) if config is None and path.exists() else None
     problems: list[str] = []
+    recorded: dict[int, str] = {}
     if journal is not None:
         ranking = ranking_told(current(journal, words=RANKING_WORDS), problems)
     else:
-        ranking = replay(path, config).ranking
+        told = replay(path, config)
+        ranking, recorded = told.ranking, saved_told(told.recording.decisions)  # of a journal: files may be among them
     if scorer is not None and scorer not in ranking.order:
         near = did_you_mean(scorer, ranking.order) or f"; there are {', '.join(ranking.order) or 'none'}"
         raise ValueError(f"no scorer of {path} is called {scorer!r}{near}")
@@ -61,7 +63,7 @@ def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> 
         raise NoCheckpoint(f"{path}: {name or 'no strategy'} scored no checkpoint that could be best")
     folder = _folder(path, journal)
     said = [*barred_told(ranking, name), *problems]
-    ranked = ranking.ranked(name)
+    ranked = [c if c.path else evolve(c, path=recorded.get(c.step)) for c in ranking.ranked(name)]
     for checkpoint in ranked:
         place = place_of(checkpoint, folder)
         if place is None:

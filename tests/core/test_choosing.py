@@ -230,3 +230,22 @@ def test_place_of_what_was_never_saved(tmp_path):
     (tmp_path / "checkpoint-10").mkdir()
     assert place_of(Checkpoint(10, None, {}, None), tmp_path) is None
     assert Ranking().best() is None
+
+
+def test_a_checkpoint_that_is_a_file_is_found_under_another_config_too(run):
+    """Lightning writes files; the journal says where, also where the run is replayed with a config of its own."""
+    out = run({})
+    journal = Journal(out / "steersman" / "journal.jsonl")
+    journal.open()
+    for step, loss in LOSSES.items():
+        journal.write("record", step, of="eval", metrics={"eval_loss": loss, "eval_f1": loss})
+        journal.write("score", step, strategy="eval-loss", value=loss, eval_loss=loss)
+        path = out / "checkpoints" / f"step={step}.ckpt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("w")
+        journal.write("checkpoint_saved", step, path=str(path), evaluated=True)
+    journal.close()
+    highest = {"extends": [], "score": {"eval_f1": {"direction": "higher"}}}
+
+    assert best_of(out).path == out / "checkpoints" / "step=20.ckpt"
+    assert best_of(out, highest).path == out / "checkpoints" / "step=10.ckpt"

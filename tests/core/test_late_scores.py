@@ -82,7 +82,7 @@ def test_where_there_is_no_run(tmp_path):
 
     for run, said in (
         ("gone", "there is no such file or directory"),
-        ("empty", "it holds no run"),
+        ("empty", "it holds no "),
         ("notes.txt", "expected a run directory or a journal.jsonl"),
     ):
         with pytest.raises(UnreadableRun, match=said):
