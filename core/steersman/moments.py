@@ -34,13 +34,16 @@ class Moments:
 
 
 def mean_of(values: Sequence[float], weights: Sequence[int]) -> float:
-    """Return the weighted mean of one or more finite values; where all weigh the same it is their plain mean."""
+    """Return the weighted mean of one or more finite values; where all weigh the same it is their plain mean.
+
+    It is never outside of them: the mean of equal values is their value, however it is rounded.
+    """
     if _are_alike(weights):
         mean = _sum(values) / len(values)
     else:
         mean = _sum(map(operator.mul, values, weights)) / sum(weights)
     if math.isfinite(mean):
-        return mean
+        return min(max(mean, min(values)), max(values))
     largest = max(map(abs, values))  # the sum is no float, though the mean is one
     return largest * mean_of([value / largest for value in values], weights)
 

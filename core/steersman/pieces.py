@@ -87,7 +87,7 @@ Piece = Rows | Slice
 
 @frozen
 class Folded:
-    """What is kept of logs that are not: moments of each metric, None without a finite value, and counts of the rest."""
+    """What is kept of logs that are not: moments of each metric, None without a finite value; the rest is counted."""
 
     moments: Mapping[str, Moments | None] = field(factory=dict[str, "Moments | None"])
     nonfinite: Mapping[str, int] = field(factory=dict[str, int])

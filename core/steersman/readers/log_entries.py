@@ -146,7 +146,9 @@ def _mixed(rows: Sequence[Entry]) -> Keys:
 
 
 def _steps(rows: Sequence[Entry], *, marked: bool) -> array[int]:
-    values = [row.get("step") for row in rows]
+    if "step" not in rows[0]:
+        return array("q", bytes(8 * len(rows)))
+    values = list(map(itemgetter("step"), rows))
     if {int}.issuperset(map(type, values)):
         try:
             steps = array("q", cast("list[int]", values))

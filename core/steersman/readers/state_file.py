@@ -70,7 +70,12 @@ def _in_portions(read: bytes, file: BinaryIO, take: Take) -> dict[str, Any] | No
             left += more
             border = _last_border(left)
             if border is not None:
-                take(loads(b"[" + left[: border.start() + 1] + b"]"))
+                try:
+                    portion = loads(b"[" + left[: border.start() + 1] + b"]")
+                except (ValueError, RecursionError):  # the log ends before
+                    left += file.read()
+                    break
+                take(portion)
                 left = left[border.end() - 1 :]
             elif len(left) > _LONGEST:
                 return None
