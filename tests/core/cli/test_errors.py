@@ -28,7 +28,7 @@ def test_no_such_file(shell, command):
     ("content", "reason"),
     [
         ("{", "it is no JSON"),
-        ("[]", "it is no log that is known: expected a trainer_state.json"),
+        ("[]", "expected a JSON object, got list"),
         ("{}", "it has no `log_history`"),
         ("version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
     ],
