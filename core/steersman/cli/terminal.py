@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,7 +81,7 @@ def filled(table: Table, rows: Iterable[Iterable[str]]) -> Table:
 
 
 @contextmanager
-def patiently(what: str, patience: float = _PATIENCE) -> Iterator[None]:
+def patiently(what: str, patience: float = _PATIENCE) -> Generator[None]:
     """Show on standard error what is done, once that takes more than two seconds."""
     from threading import Lock, Timer
 

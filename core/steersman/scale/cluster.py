@@ -65,16 +65,21 @@ def over_ray(function: Function, pieces: Iterable[tuple[str, ...]], address: str
         except (ConnectionError, OSError, ValueError) as error:
             raise NoEngine(f"the Ray head {address} cannot be reached: {error}") from None
     try:
-        remote = ray.remote(lambda piece: function(piece))
+        remote = ray.remote(_call).options(num_cpus=1)
+        held = ray.put(function)
         waiting = iter(pieces)
-        under_way = [remote.remote(piece) for piece in islice(waiting, AHEAD)]
+        under_way = [remote.remote(held, piece) for piece in islice(waiting, AHEAD)]
         while under_way:
             [first], under_way = ray.wait(under_way, num_returns=1)
             yield ray.get(first)
-            under_way += [remote.remote(piece) for piece in islice(waiting, 1)]
+            under_way += [remote.remote(held, piece) for piece in islice(waiting, 1)]
     finally:
         if not was_begun:
             ray.shutdown()
+
+
+def _call(function: Function, piece: tuple[str, ...]) -> list[ReplayedRun]:
+    return function(piece)
 
 
 def _knock(address: str | None) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from typing import cast
 
 from steersman.results import ReplayedRun
 from steersman.telling import unreadable
@@ -91,7 +93,8 @@ def _leave_ctrl_c_to_the_caller() -> None:
 
 def _end(pool: ProcessPoolExecutor) -> None:
     """End the processes now, whatever they are at."""
-    mine = list((getattr(pool, "_processes", None) or {}).values())
+    known = cast("Mapping[int, BaseProcess] | None", getattr(pool, "_processes", None))  # public from Python 3.14 on
+    mine = list((known or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in mine:
         process.terminate()

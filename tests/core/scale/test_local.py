@@ -76,12 +76,13 @@ def test_who_asks_for_no_more_leaves_no_process(tree):
     """Where the caller stops in the middle, the processes are ended."""
     import multiprocessing
 
+    before = {*multiprocessing.active_children()}
     made = over_cores(Work(Asking(None, ("eval-loss",), afresh=True)), ((path,) for path in tree(4)), 2)
     assert len(next(made)) == 1
     made.close()
-    for process in multiprocessing.active_children():
+    for process in {*multiprocessing.active_children()} - before:
         process.join(timeout=10)
-    assert multiprocessing.active_children() == []
+    assert {*multiprocessing.active_children()} - before == set()
 
 
 def test_an_unreadable_run_and_a_failing_strategy_are_errors_of_their_run(tree, write):
