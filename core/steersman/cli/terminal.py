@@ -89,10 +89,11 @@ def patiently(what: str, patience: float = _PATIENCE) -> Generator[None]:
 
     def show() -> None:
         from rich.console import Console
+        from rich.text import Text
 
         with lock:
             if not is_done:
-                shown.append(Console(stderr=True, markup=False).status(printable(what)))
+                shown.append(Console(stderr=True).status(Text(printable(what))))
                 shown[0].start()
 
     timer = Timer(patience, show)
