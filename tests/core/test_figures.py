@@ -21,7 +21,12 @@ def test_worked_out_once_and_only_if_asked():
     figures, asked = lazy()
     assert len(figures) == 1
     assert asked == []
-    assert (figures["loss"], figures.get("loss"), figures.get("reward"), figures.get("kl", 5.0)) == (1.0, 1.0, None, 5.0)
+    assert (figures["loss"], figures.get("loss"), figures.get("reward"), figures.get("kl", 5.0)) == (
+        1.0,
+        1.0,
+        None,
+        5.0,
+    )
     assert (figures.get("reward"), "reward" in figures, "loss" in figures) == (None, False, True)
     assert asked == ["loss", "reward", "kl"]
 

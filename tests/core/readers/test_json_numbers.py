@@ -35,7 +35,8 @@ def test_marks_of_a_log():
 
 
 @pytest.mark.parametrize(
-    "text", ["[1NaN]", "[NaN1]", "[-NaN]", "[NaNa]", "[Infinity.5]", "[1-Infinity]", "[--Infinity]", '{"a" NaN}', "[", ""]
+    "text",
+    ["[1NaN]", "[NaN1]", "[-NaN]", "[NaNa]", "[Infinity.5]", "[1-Infinity]", "[--Infinity]", '{"a" NaN}', "[", ""],
 )
 def test_what_is_no_json_is_none(text):
     """A word that is a part of something else makes no number."""
