@@ -15,6 +15,8 @@ _WARNING: Severity = "warning"
 
 
 def _a_number(value: object) -> float:
+    if type(value) is float:
+        return value
     as_number = number(value)
     if as_number is None:
         raise TypeError(f"expected a number, got {type(value).__name__} {value!r}")
@@ -34,7 +36,7 @@ def _terms(value: object) -> Mapping[str, float]:
     if not isinstance(value, Mapping):
         raise TypeError(f"`terms` must be a table of numbers, got {type(value).__name__}")
     terms = cast("Mapping[object, object]", value)
-    return {str(name): term if type(term) is float else _a_number(term) for name, term in terms.items()}
+    return {str(name): _a_number(term) for name, term in terms.items()}
 
 
 @frozen

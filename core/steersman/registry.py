@@ -30,7 +30,7 @@ class Registry:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = {entry.name: entry for entry in entries}
-        self._deferred = tuple(name for name, entry in self.entries.items() if isinstance(entry.handle, Deferred))
+        self._deferred = tuple(name for name, entry in self.entries.items() if _is_deferred(entry.handle))
 
     def get(self, name: str) -> Entry:
         """Return the entry of `name`; one that is not there is unsupported."""
@@ -185,6 +185,10 @@ def _own(handle: Hyperparameter) -> Entry:
     if value is None:
         return Entry(handle.name, None, "unsupported", "its `get` returns None", safer)
     return Entry(handle.name, handle, "live", safer=safer)
+
+
+def _is_deferred(handle: Handle | None) -> bool:
+    return hasattr(handle, "take_effect") and isinstance(handle, Deferred)  # the latter alone is slow
 
 
 def _same(read_back: float, wanted: float) -> bool:

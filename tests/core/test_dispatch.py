@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from steersman import Adjust, Checkpoint, Finding, Rollback, Save, Score, Stop, hookimpl
+from steersman import Adjust, Checkpoint, Finding, Record, Rollback, Save, Score, Stop, Usage, hookimpl
 from steersman.decisions import Proposal
 from steersman.dispatch import Dispatch
 from steersman.failing import told
@@ -363,3 +363,25 @@ def test_the_time_of_one_that_rests_is_told():
     dispatch.collect("diagnose", None, None, Finding)
     dispatch.collect("diagnose", None, None, Finding)
     assert dispatch.seconds()["slow"] > 0
+
+
+def test_a_strategy_that_needs_logs_with_usage_only():
+    """One that says that it looks only at logs that tell of tokens is asked of no others; the rest hear every log."""
+
+    @define(eq=False)
+    class Hears:
+        heard: list[int] = field(factory=list)
+
+        @hookimpl
+        def on_log(self, log):
+            self.heard.append(log.step)
+
+    every, some = Hears(), Hears()
+    source = Source("here")
+    loaded = (Loaded("every", every, source), Loaded("some", some, source, logs_with_usage_only=True))
+    dispatch = Dispatch(register(loaded), loaded, lambda failure: None)
+    for log in (Record(1, "train"), Record(2, "train", usage=(Usage("teacher", 5),)), Record(3, "train")):
+        dispatch.tell_log(None, log)
+    assert (every.heard, some.heard) == ([1, 2, 3], [2])
+    assert dispatch.hears_every_log
+    assert not Dispatch(register(loaded[1:]), loaded[1:], lambda failure: None).hears_every_log
