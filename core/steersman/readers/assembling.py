@@ -19,6 +19,7 @@ from steersman.records import Kind, Record, number
 
 _AS_TEXT = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf}
 _FLOAT = {float}
+_KINDS: dict[Stage, Kind] = {"train": "train", "eval": "eval", "test": "eval", "summary": "summary"}
 
 
 @define
@@ -77,9 +78,15 @@ class Assembly:
                 metrics = cast("dict[str, float]", dict(zip(part.names, values, strict=True)))
             else:
                 metrics, dropped = _numbers(part.names, values)
-            if metrics or dropped:
-                kind: Kind = "eval" if part.stage == "test" else part.stage
-                self._put(part.stage, Record(step, kind, metrics, epoch, elapsed, (), dropped))
+            if not metrics and not dropped:
+                continue
+            record = Record(step, _KINDS[part.stage], metrics, epoch, elapsed, (), dropped)
+            if part.stage in self._open:
+                self._merge(self._open[part.stage], record)
+            else:
+                self._open[part.stage] = len(self._records)
+                self._records.append(record)
+                self._stages.append(part.stage)
 
     def records(self) -> tuple[Record, ...]:
         """Return the records. A test set that was evaluated along the way, where no other was, is the evaluation."""
@@ -120,13 +127,8 @@ class Assembly:
         self._highest = step
         return step
 
-    def _put(self, stage: Stage, record: Record) -> None:
-        at = self._open.get(stage)
-        if at is None:
-            self._open[stage] = len(self._records)
-            self._records.append(record)
-            self._stages.append(stage)
-            return
+    def _merge(self, at: int, record: Record) -> None:
+        """Add to the record of its stage at this step."""
         first = self._records[at]
         self._records[at] = evolve(
             first,
