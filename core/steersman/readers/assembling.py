@@ -53,7 +53,9 @@ class Assembly:
     def add(self, row: Any, layout: Layout) -> None:
         """Take a row of `layout`. None is no value; a row without a step is of the step before it."""
         epoch = None if layout.epoch is None else row[layout.epoch]
-        epoch = epoch if epoch is None or type(epoch) is float else number(epoch)
+        if epoch is not None:
+            epoch = number(epoch)
+            epoch = epoch if epoch is not None and math.isfinite(epoch) else None
         told = None if layout.step is None or (layout.counts_rows and self._has_steps) else row[layout.step]
         step = told if type(told) is int else self._step_of(number(told), epoch, layout)
         step += self._shift + layout.from_zero
@@ -104,7 +106,7 @@ class Assembly:
             return int(told)
         if self._highest >= 0 and (self._first_epoch is None or epoch is None):
             return self._step - self._shift - layout.from_zero
-        if epoch is None or not math.isfinite(epoch):
+        if epoch is None:
             return 0
         if self._first_epoch is None:
             self._first_epoch = epoch
@@ -115,7 +117,7 @@ class Assembly:
         others = [other for other in self._layouts.values() if other.latest > step]
         if all(layout.metrics.isdisjoint(other.metrics) for other in others):
             return step  # logged late, or counted in another unit
-        if epoch is not None and self._epoch is not None and int(epoch) > int(self._epoch):
+        if epoch is not None and self._epoch is not None and math.floor(epoch) > math.floor(self._epoch):
             added, self._shift = self._highest - self._shift, self._highest
             return step + added
         self._close()
