@@ -19,6 +19,7 @@ from steersman.records import Kind, Record, number
 
 _AS_TEXT = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf}
 _FLOAT = {float}
+_KINDS: dict[Stage, Kind] = {"train": "train", "eval": "eval", "test": "eval", "summary": "summary"}
 
 
 @define
@@ -52,7 +53,9 @@ class Assembly:
     def add(self, row: Any, layout: Layout) -> None:
         """Take a row of `layout`. None is no value; a row without a step is of the step before it."""
         epoch = None if layout.epoch is None else row[layout.epoch]
-        epoch = epoch if epoch is None or type(epoch) is float else number(epoch)
+        if epoch is not None:
+            epoch = number(epoch)
+            epoch = epoch if epoch is not None and math.isfinite(epoch) else None
         told = None if layout.step is None or (layout.counts_rows and self._has_steps) else row[layout.step]
         step = told if type(told) is int else self._step_of(number(told), epoch, layout)
         step += self._shift + layout.from_zero
@@ -77,9 +80,15 @@ class Assembly:
                 metrics = cast("dict[str, float]", dict(zip(part.names, values, strict=True)))
             else:
                 metrics, dropped = _numbers(part.names, values)
-            if metrics or dropped:
-                kind: Kind = "eval" if part.stage == "test" else part.stage
-                self._put(part.stage, Record(step, kind, metrics, epoch, elapsed, (), dropped))
+            if not metrics and not dropped:
+                continue
+            record = Record(step, _KINDS[part.stage], metrics, epoch, elapsed, (), dropped)
+            if part.stage in self._open:
+                self._merge(self._open[part.stage], record)
+            else:
+                self._open[part.stage] = len(self._records)
+                self._records.append(record)
+                self._stages.append(part.stage)
 
     def records(self) -> tuple[Record, ...]:
         """Return the records. A test set that was evaluated along the way, where no other was, is the evaluation."""
@@ -97,7 +106,7 @@ class Assembly:
             return int(told)
         if self._highest >= 0 and (self._first_epoch is None or epoch is None):
             return self._step - self._shift - layout.from_zero
-        if epoch is None or not math.isfinite(epoch):
+        if epoch is None:
             return 0
         if self._first_epoch is None:
             self._first_epoch = epoch
@@ -108,7 +117,7 @@ class Assembly:
         others = [other for other in self._layouts.values() if other.latest > step]
         if all(layout.metrics.isdisjoint(other.metrics) for other in others):
             return step  # logged late, or counted in another unit
-        if epoch is not None and self._epoch is not None and int(epoch) > int(self._epoch):
+        if epoch is not None and self._epoch is not None and math.floor(epoch) > math.floor(self._epoch):
             added, self._shift = self._highest - self._shift, self._highest
             return step + added
         self._close()
@@ -120,13 +129,8 @@ class Assembly:
         self._highest = step
         return step
 
-    def _put(self, stage: Stage, record: Record) -> None:
-        at = self._open.get(stage)
-        if at is None:
-            self._open[stage] = len(self._records)
-            self._records.append(record)
-            self._stages.append(stage)
-            return
+    def _merge(self, at: int, record: Record) -> None:
+        """Add to the record of its stage at this step."""
         first = self._records[at]
         self._records[at] = evolve(
             first,

@@ -37,7 +37,7 @@ OWN_TAGS = "HealthCheck/"
 """What begins the tags that our own TensorBoard reporter writes."""
 
 _SUMMARY = re.compile(r"(?:train/)?(train_(?:runtime|loss|\w+_per_second)|total_flos)")
-_EVALUATIONS = ("val-core/", "val-aux/", "metrics/", "validation_metrics/")
+_EVALUATIONS = re.compile(r"val-core/|val-aux/|validation_metrics/|metrics/(?:precision|recall|mAP|accuracy_top)")
 """What names begin with that are of an evaluation and are kept as they are: verl's, Ultralytics', torchtitan's."""
 
 _KNOWN = {
@@ -90,14 +90,14 @@ def stage(name: str) -> Stage | None:
     known = _KNOWN.get(name) or (name if name in _OF_TRAINING else None)
     if known is not None:
         return "eval" if known.startswith("eval_") else "train"
-    return "eval" if name.startswith(_EVALUATIONS) else stage_of(name)
+    return "eval" if _EVALUATIONS.match(name) else stage_of(name)
 
 
 def ours(name: str, of: Literal["train", "eval", "test"]) -> str:
     """Return our name of a metric that is of a training log or of an evaluation."""
     if name in _KNOWN:
         return _KNOWN[name]
-    if name.startswith(_EVALUATIONS):
+    if _EVALUATIONS.match(name):
         return name
     if of == "train":
         plain = bare(name, "train")

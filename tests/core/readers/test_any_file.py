@@ -1,0 +1,85 @@
+"""Whatever is in a file, reading it gives a recording or a sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from steersman.readers import Recording, UnreadableRun, find, read
+
+RUNS = Path(__file__).parents[2] / "runs"
+LOGS = [
+    RUNS / "trainer_state" / "merilion-01.json", RUNS / "trainer_log" / "llama-factory-01.jsonl",
+    RUNS / "lightning" / "pytorch-lightning-01.csv", *(RUNS / "tfevents" / "torchtitan-01").iterdir(),
+]  # fmt: skip
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KEYS = st.sampled_from(
+    ["step", "_step", "epoch", "loss", "train/loss", "val_loss", "test/loss", "eval_a_loss", "_runtime", "elapsed_time",
+     "train/global_step", "train_runtime", "train/train_runtime", "steersman_x", "v", "kind", "current_steps", "total_steps", ""]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=2),
+    st.sampled_from(["NaN", "0:01:24", "1 day, 0:00:01", "::", ","]),
+)  # fmt: skip
+
+
+@pytest.fixture
+def reads(tmp_path):
+    """Return a function that writes bytes, and finds and reads them under a name; every step is a whole number."""
+
+    def check(content, name):
+        path = tmp_path / name
+        path.write_bytes(content)
+        for found in (path, *find(tmp_path)):
+            try:
+                recording = read(found)
+            except UnreadableRun as error:
+                assert str(error).startswith(str(tmp_path))
+                continue
+            assert isinstance(recording, Recording)
+            for record in recording.records:
+                assert type(record.step) is int
+                assert all(type(value) is float for value in record.metrics.values())
+                assert record.epoch is None or isinstance(record.epoch, float)
+        path.unlink()
+
+    return check
+
+
+@QUICK
+@given(
+    content=st.binary(max_size=400),
+    name=st.sampled_from(["a.json", "a.jsonl", "a.csv", "trainer_state.json", "tfevents"]),
+)
+def test_any_bytes(reads, content, name):
+    """Bytes of any kind, under any name."""
+    reads(content, name)
+
+
+@QUICK
+@given(rows=st.lists(st.dictionaries(KEYS, VALUES, max_size=6), max_size=8), as_array=st.booleans())
+def test_any_rows(reads, rows, as_array):
+    """Rows with every odd value, as lines and as an array."""
+    text = json.dumps(rows) if as_array else "".join(json.dumps(row) + "\n" for row in rows)
+    reads(text.encode(), "log.json" if as_array else "log.jsonl")
+
+
+@QUICK
+@given(header=st.lists(KEYS, min_size=2, max_size=6), rows=st.lists(st.lists(VALUES, max_size=7), max_size=8))
+def test_any_table(reads, header, rows):
+    """Tables with repeated columns, ragged rows and every odd cell."""
+    lines = [",".join(map(str, row)) for row in ([*header], *rows)]
+    reads("\n".join([*lines, ""]).encode(errors="replace"), "metrics.csv")
+
+
+@QUICK
+@given(data=st.data())
+def test_a_log_that_is_damaged(reads, data):
+    """Real logs that are cut or have a byte changed."""
+    path = data.draw(st.sampled_from(LOGS))
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    reads(bytes(content[: data.draw(st.integers(0, len(content)))]), path.name)
