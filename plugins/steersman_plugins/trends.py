@@ -10,9 +10,13 @@ from attrs import frozen
 from steersman import Window
 
 POLICY_GRADIENT_KEYS = frozenset(
-    {"frac_reward_zero_std", "completion_length", "completions/mean_length", "clip_ratio", "clip_ratio/region_mean"}
-)
-"""Keys that only trainers log whose loss is no measure of health by construction (GRPO, RLOO: about beta x KL)."""
+    {"frac_reward_zero_std", "completion_length", "completions/mean_length", "clip_ratio", "clip_ratio/region_mean",
+     "actor/pg_clipfrac", "actor/ppo_kl", "response_length/mean"}
+)  # fmt: skip
+"""Keys that only trainers log whose loss is no measure of health by construction (GRPO, RLOO: about beta x KL).
+
+The first are TRL's, the last verl's.
+"""
 
 SHOWN = 3
 """How many of the newest means a rule on trends looks at."""
