@@ -122,7 +122,7 @@ def test_a_run_that_cannot_be_read(command, trainer_state, write):
     """It is named with the reason, the others are compared all the same, and the exit status says so."""
     result = command("compare", write("bad.json", "{"), trainer_state(*RISING), "--use", "eval-loss")
     assert result.exit_code == 2
-    assert "bad.json: it is no log that is known" in result.stderr
+    assert "bad.json: it is no JSON" in result.stderr
     assert "1 run: 3 evaluations in 30 steps. 1 run could not be read." in result.stdout
 
 

@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_what_is_done(tmp_path, runs):
     _, said = first.communicate(timeout=30)
     done = output.read_bytes().count(b"\n")
     assert first.returncode == 130
-    assert said == "Stopped.\n"
+    assert said.strip() == "Stopped."
     assert 3 <= done < 400
     subprocess.run([*line, "--workers", "1"], check=True, capture_output=True)
     assert len({json.loads(text)["path"] for text in output.read_text().splitlines()}) == 400
