@@ -43,14 +43,27 @@ from steersman.supervisor import Supervisor
 
 RUNS = Path(__file__).parents[1] / "runs"
 LOGS = RUNS / "trainer_state"
-SOURCES = {
-    "evaluations": (LOGS / "llama-factory-01.json", 60),
-    "GRPO, many metrics": (LOGS / "unslothgrpo-01.json", 15),
-    "NaN at each log": (LOGS / "16831-project-01.json", 20),
-}
-"""Real logs and how often each is repeated, for files of about 2 MB."""
-ROUNDS, SMALL_ROUNDS = 7, 15
 MB = 1e6
+ROUNDS, SMALL_ROUNDS = 7, 15
+
+
+@frozen
+class Source:
+    """A real log that is repeated. Evaluations are kept in every `evaluated` of the copies; epochs are `stretched`."""
+
+    path: Path
+    copies: int
+    evaluated: int = 1
+    stretched: float = 1.0
+
+
+SOURCES = {
+    "an evaluation in 20 logs, an epoch in 4": Source(LOGS / "llama-factory-01.json", 60),
+    "an evaluation in 100 logs, an epoch in 400": Source(LOGS / "llama-factory-01.json", 60, 5, 100.0),
+    "GRPO, many metrics": Source(LOGS / "unslothgrpo-01.json", 15),
+    "NaN at each log": Source(LOGS / "16831-project-01.json", 20),
+}
+"""Files of about 2 MB."""
 
 
 @frozen
@@ -117,9 +130,10 @@ def _orjson(content: bytes) -> object:
         return orjson.loads(content.replace(b"NaN", b"0.1").replace(b"Infinity", b"0.1"))
 
 
-def grown(source: Path, copies: int, target: Path) -> Path:
+def grown(source: Source, target: Path, times_more: float = 1.0) -> Path:
     """Write a run that repeats the log of another, its steps and epochs going on."""
-    state: dict[str, Any] = json.loads(source.read_bytes())
+    state: dict[str, Any] = json.loads(source.path.read_bytes())
+    copies = math.ceil(source.copies * times_more)
     log = [entry for entry in state["log_history"] if "train_runtime" not in entry]
     steps = max(entry["step"] for entry in log)
     epochs = math.ceil(max(entry.get("epoch") or 0.0 for entry in log)) or 1
@@ -128,8 +142,13 @@ def grown(source: Path, copies: int, target: Path) -> Path:
         file.write(begin + "[\n")
         for copy in range(copies):
             again = [
-                {**entry, "step": entry["step"] + copy * steps, "epoch": (entry.get("epoch") or 0.0) + copy * epochs}
+                {
+                    **entry,
+                    "step": entry["step"] + copy * steps,
+                    "epoch": ((entry.get("epoch") or 0.0) + copy * epochs) / source.stretched,
+                }
                 for entry in log
+                if "eval_loss" not in entry or copy % source.evaluated == 0
             ]
             text = json.dumps(again, indent=2)[1:-1]
             file.write(text.rstrip() + (",\n" if copy < copies - 1 else "\n"))
@@ -198,15 +217,15 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=RUNS)
     parser.add_argument("--quick", action="store_true", help="a largest file of 50 MB in place of 500 MB")
     asked = parser.parse_args(None if arguments is None else list(arguments))
-    planned, console = planned_default(), Console()
+    planned, console = planned_default(), Console(width=130)
     table = Table(
-        "file", "MB", "records", "records/s", "read / orjson", "read / json", "replay / json", "unplanned / json",
-        "aim", title="Replay through four strategies; ratios to orjson and to json.loads of the same bytes",
+        "file", "MB", "records", "records/s", "read/\norjson", "read/\njson", "replay/\njson", "unplanned/\njson", "aim",
+        title="Replay through four strategies; ratios to orjson and to json.loads of the same bytes",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for what, (source, copies) in track(SOURCES.items(), "large files", transient=True):
-            told = times(grown(source, copies, folder / f"{copies}.json"), planned, ROUNDS)
+        for what, source in track(SOURCES.items(), "large files", transient=True):
+            told = times(grown(source, folder / f"{what}.json"), planned, ROUNDS)
             _row(table, what, [told], "3, -, 1")
         small = states(asked.folder)
         all_told = [times(path, planned, SMALL_ROUNDS) for path in track(small, "small files", transient=True)]
@@ -214,13 +233,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
         console.print(table)
         median = statistics.median(t.planned / t.standard for t in all_told)
         console.print(f"replay / json.loads of one small run, median: {median:.2f}")
-        source, copies = SOURCES["evaluations"]
+        name, source = next(iter(SOURCES.items()))
         size = (50 if asked.quick else 500) * MB
-        large = grown(source, math.ceil(size * copies / (folder / f"{copies}.json").stat().st_size), folder / "l.json")
+        large = grown(source, folder / "large.json", size / (folder / f"{name}.json").stat().st_size)
         size = large.stat().st_size
         console.print(f"peak memory on {size / MB:.0f} MB: {peak_memory(large) / size:.2f} times its size (aim: 5)")
         large.unlink()
-        many = [folder / f"{copies}.json" for _, copies in SOURCES.values()] * (8 if asked.quick else 24)
+        many = [folder / f"{what}.json" for what in SOURCES] * (6 if asked.quick else 18)
         alone, together = seconds_of_many(many, 1), seconds_of_many(many, 2)
         console.print(
             f"{len(many)} runs: {alone:.2f} s in one process, {together:.2f} s in two: {alone / together:.2f} times "

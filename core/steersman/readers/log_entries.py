@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ class LogEntries:
     """Reads a log in portions. `names` maps a user's metric names onto ours."""
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
-        self._names = names or {}
+        self._names = tuple((names or {}).items())
         self._layouts: dict[Keys, _Layout] = {}
         self._blocks: list[Block] = []
         self._ended_at: int | None = None
@@ -100,14 +101,16 @@ class LogEntries:
         return Table(layout.kind, _steps(rows, marked=marked), columns, epochs or None, tuple(dropped))
 
 
-def _layout_of(keys: Keys, names: Mapping[str, str], *, marked: bool) -> _Layout:
+@functools.lru_cache(maxsize=1024)  # runs of one kind have the same few layouts
+def _layout_of(keys: Keys, ours: tuple[tuple[str, str], ...], *, marked: bool) -> _Layout:
+    names = dict(ours)
     told = dict.fromkeys(map(unmarked_text, keys) if marked else keys)
     metrics = tuple(
         (key, names.get(name, name))
         for key, name in zip(keys, told, strict=True)
         if name not in NOT_METRICS and not is_own(name)
     )
-    kind = kind_of(dict(name for name in ((ours, None) for _, ours in metrics)))
+    kind = kind_of(dict.fromkeys(name for _, name in metrics))
     return _Layout(kind, metrics, is_other_evaluation(told), kind_of(told) == "summary")
 
 
