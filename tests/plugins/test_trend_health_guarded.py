@@ -316,7 +316,9 @@ def test_bits_and_nats_are_steered_alike(constant: float) -> None:
     assert rules(one) == ["loss-diverged"]
 
 
-@pytest.mark.parametrize("key", ["completion_length", "completions/mean_length", "frac_reward_zero_std", "actor/ppo_kl"])
+@pytest.mark.parametrize(
+    "key", ["completion_length", "completions/mean_length", "frac_reward_zero_std", "actor/ppo_kl"]
+)
 @pytest.mark.parametrize(("loss_rules", "found"), [("auto", []), ("on", ["loss-diverged"])])
 def test_loss_rules_of_a_policy_gradient_trainer(key: str, loss_rules: Literal["auto", "on"], found: list[str]) -> None:
     """The setback of a loss that is no measure of health counts only with `loss_rules: on`."""
