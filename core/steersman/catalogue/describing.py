@@ -43,6 +43,8 @@ class Described:
     hooks: tuple[str, ...]
     effects: bool
     needs_snapshots: bool
+    scores_late: bool
+    logs_with_usage_only: bool
     file: str | None
 
 
@@ -55,6 +57,8 @@ def describe(cls: type[Any]) -> Described:
         hooks=tuple(hook for hook in HOOKS if hook in hooks),
         effects=bool(getattr(cls, "effects", False)),
         needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
+        scores_late=bool(getattr(cls, "scores_late", False)),
+        logs_with_usage_only=bool(getattr(cls, "logs_with_usage_only", False)),
         file=_file(cls),
     )
 

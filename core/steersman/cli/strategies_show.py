@@ -64,6 +64,10 @@ def page(name: str, described: Described, source: Source, example: Example) -> N
         facts.append("It acts outside the run, so replay leaves it out unless asked with --effects.")
     if described.needs_snapshots:
         facts.append("It may roll the run back, so a run that uses it keeps snapshots.")
+    if described.scores_late:
+        facts.append("It scores by the metrics of a checkpoint alone, and again when one of them comes late.")
+    if described.logs_with_usage_only:
+        facts.append("Of the logs it hears only those that tell of tokens.")
     show_section(out, "Where it is", facts)
     if described.options:
         click.echo()
@@ -99,6 +103,8 @@ def object_of(name: str, described: Described, source: Source, example: Example)
         "hooks": described.hooks,
         "effects": described.effects,
         "needs_snapshots": described.needs_snapshots,
+        "scores_late": described.scores_late,
+        "logs_with_usage_only": described.logs_with_usage_only,
         "distribution": source.distribution,
         "distribution_version": source.version,
         "file": described.file,

@@ -285,6 +285,8 @@ def test_show_as_json(printed_json, told):
         "hooks": ["on_log", "score_checkpoint"],
         "effects": True,
         "needs_snapshots": True,
+        "scores_late": False,
+        "logs_with_usage_only": False,
         "distribution": "told-package",
         "distribution_version": "2.1",
         "file": str(told),
@@ -390,3 +392,11 @@ def test_one_that_two_provide_cannot_be_shown(command, distribution):
     assert "strategy 'claimed' is provided by " in result.stderr
     assert "first 1.0 (first_mod:Good)" in result.stderr
     assert "second 1.0 (second_mod:Good)" in result.stderr
+
+
+def test_what_a_shipped_strategy_declares_is_shown(command):
+    """`strategies show` says that a weighted score is made again when a metric comes late, and who hears tokens only."""
+    assert "again when one of them comes late" in " ".join(command("strategies", "show", "score").stdout.split())
+    assert "only those that tell of tokens" in " ".join(
+        command("strategies", "show", "token-accounting").stdout.split()
+    )
