@@ -16,6 +16,7 @@ from steersman.config.reading import Source
 from steersman.journal import to_json
 from steersman.planned import Planned, plan
 from steersman.readers.recording import Recording
+from steersman.results import LAST, LOWEST_EVAL_LOSS
 
 
 @define(eq=False)
@@ -142,6 +143,8 @@ class Asking:
         settings = read(source, problems, folder=folder, environment=environment)
         if self.use:  # what `score:` weighs is a strategy of the config too; what it requires holds
             settings = evolve(settings, use=tuple(use for use in settings.use if use.index >= 0))
+        for name in {use.name for use in settings.use} & {LOWEST_EVAL_LOSS, LAST}:
+            problems.append(f"$.use: {name!r} is what is chosen without a strategy; give it another name")
         made = plan(settings, problems, effects=self.effects, copies=self.afresh)
         if made is None or problems:
             raise ConfigError(settings.source, problems)

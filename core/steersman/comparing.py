@@ -11,7 +11,7 @@ from attrs import define, field
 
 from steersman.bootstrap import interval_of_mean
 from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun, TaskMetric
-from steersman.totals import Agreement, AlarmRate, Comparison, Proposals, Stops, Total
+from steersman.totals import Agreement, AlarmRate, Comparison, Failed, Proposals, Stops, Total
 
 __all__ = ["AGAINST", "Accumulator", "Total"]
 
@@ -39,6 +39,9 @@ class Accumulator:
     _alarms: dict[tuple[str, str], Counter[str]] = field(factory=dict[tuple[str, str], Counter[str]], init=False)
     _proposals: Counter[tuple[str, str]] = field(factory=Counter[tuple[str, str]], init=False)
     _stops: dict[str, Counter[str]] = field(factory=dict[str, Counter[str]], init=False)
+    _failures: dict[tuple[str, str], tuple[int, str]] = field(
+        factory=dict[tuple[str, str], tuple[int, str]], init=False
+    )
     _unknown: Counter[str] = field(factory=Counter[str], init=False)
 
     def add(self, run: ReplayedRun) -> None:
@@ -57,6 +60,10 @@ class Accumulator:
             self._compare(metric, (*run.choices,))
         self._agree(run)
         self._hear_alarms(run)
+        for strategy, hook in {(error["strategy"], error["hook"]): None for error in run.errors}:
+            said = next(e["error"] for e in run.errors if (e["strategy"], e["hook"]) == (strategy, hook))
+            runs, first = self._failures.get((strategy, hook), (0, said))
+            self._failures[strategy, hook] = runs + 1, first
         self._proposals.update((proposal.strategy, proposal.verdict) for proposal in run.proposals)
         for stop in run.stops:
             asked = self._stops.setdefault(stop.strategy, Counter())
@@ -74,6 +81,7 @@ class Accumulator:
             alarms=tuple(self._rates()),
             proposals=tuple(Proposals(*key, n) for key, n in self._proposals.items()),
             stops=tuple(Stops(who, n["runs"], n["steps_saved"], n["gave_up_better"]) for who, n in self._stops.items()),
+            failures=tuple(Failed(*key, runs, said) for key, (runs, said) in self._failures.items()),
             unknown_direction=dict(self._unknown.most_common()),
         )
 

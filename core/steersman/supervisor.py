@@ -288,12 +288,16 @@ class Supervisor:
         self.journal.write("checkpoint_saved", step, path=path, evaluated=known is not None)
         self.dispatch.notify("on_checkpoint_saved", self.run, checkpoint)
 
-    def end(self, **facts: Any) -> dict[str, Any]:
-        """Run the last check, put back the user's values, journal the summary and return it."""
+    def end(self, *, checks: bool = True, **facts: Any) -> dict[str, Any]:
+        """Run the last check, put back the user's values, journal the summary and return it.
+
+        Without `checks` there is no last check: a run that was killed had none.
+        """
         self.settle()
         enabled = self.config.logging.epoch_health_check_enabled
         partial = self.windows.check.close(is_partial=True) if enabled and self.windows.check.logs else None
-        self._check("end", partial)
+        if checks:
+            self._check("end", partial)
         self.dispatch.notify("on_train_end", self.run)
         for problem in self.registry.release():
             self.note(problem)

@@ -10,6 +10,7 @@ from typing import Any
 from steersman.checkpoints import Checkpoint, TrainLoss
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
+from steersman.readers import Recording
 from steersman.replaying import Replay
 from steersman.results import (
     LAST,
@@ -59,7 +60,7 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
         findings=tuple(made["finding"]),
         proposals=tuple(proposals),
         task_metrics=_on_the_task(evaluated, choosers, directions(names, task_metrics)),
-        stops=stops_of(proposals, ranking, last_step),
+        stops=stops_of(proposals, ranking, _planned_end(recording, last_step)),
         errors=tuple(made["error"]),
         never_came=replay.summary["never_came"],
         left_out=replay.left_out,
@@ -70,6 +71,12 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
 def unreadable(path: str | Path, error: Exception | str) -> ReplayedRun:
     """Return what is to be told of a run that cannot be read."""
     return ReplayedRun(str(path), error=str(error))
+
+
+def _planned_end(recording: Recording, last_step: int) -> int:
+    """Return the step at which a run would have ended: a supervised one may have been stopped before it."""
+    planned = recording.plan.total_steps if recording.supervised else None
+    return max(last_step, planned or 0)
 
 
 def stops_of(proposals: Iterable[ProposalMade], ranking: Ranking, last_step: int) -> tuple[StopAsked, ...]:

@@ -88,11 +88,21 @@ class Stops:
 
 
 @frozen
+class Failed:
+    """In how many runs a strategy failed in one hook; `error` is what it said in the first of them."""
+
+    strategy: str
+    hook: str
+    runs: int
+    error: str
+
+
+@frozen
 class Total:
     """What all replayed runs tell together. `failed` of the `runs` could not be read; the rest is over the others.
 
-    `runs_with_alarm` are those with any finding that something is wrong, `strategy_errors` the failures of
-    strategies, `unknown_direction` the metrics nobody said the direction of, by how many runs have them.
+    `runs_with_alarm` are those with any finding that something is wrong, `strategy_errors` how often strategies failed
+    and `failures` which did, `unknown_direction` the metrics nobody said the direction of, by how many runs have them.
     """
 
     runs: int = 0
@@ -108,6 +118,7 @@ class Total:
     proposals: tuple[Proposals, ...] = ()
     stops: tuple[Stops, ...] = ()
     strategy_errors: int = 0
+    failures: tuple[Failed, ...] = ()
     unknown_direction: Mapping[str, int] = field(factory=dict[str, int])
 
     @property

@@ -12,7 +12,7 @@ from attrs import frozen
 from steersman.config import ConfigError
 from steersman.journal import JournalEntry, from_json, to_json
 from steersman.late_hearing import AFTER_THE_END
-from steersman.readers import UnreadableRun
+from steersman.readers import Recording, UnreadableRun
 from steersman.readers import read as read_run
 from steersman.replaying import replay
 
@@ -71,7 +71,16 @@ def verify(path: Path, *, effects: bool = False) -> Verified:
         [d for d in _decisions(entries) if until is None or (d.get("heard_at") or d["step"]) < until]
         for entries in (recording.decisions, again.entries)
     )
+    if recording.was_cut:
+        now = [decision for decision in now if not _is_cut_off(decision, recording)]
     return Verified(recording.path, len(was), tuple(_differences(was, now)), until)
+
+
+def _is_cut_off(decision: Mapping[str, Any], recording: Recording) -> bool:
+    """Whether a decision is of the last step of a run that was killed before that step was looked at."""
+    last = max((record.step for record in recording.records), default=0)
+    was_checked = any(entry.kind == "check" and entry.step == last for entry in recording.decisions)
+    return decision["step"] == last and decision["kind"] != "score" and not was_checked
 
 
 def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:

@@ -160,3 +160,23 @@ def test_it_travels_between_processes(runs):
     assert of.path == "runs/roberta"
     assert of.choices["eval-loss"].path == str(runs / "roberta" / "checkpoint-3000")
     assert pickle.loads(pickle.dumps(of)) == of
+
+
+def test_a_stop_that_was_carried_out(tmp_path):
+    """A supervised run that stopped early saved what was planned after it, not what it logged after it."""
+    import torch
+
+    import steersman
+
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    config = {"mode": "act", "check_every": 10, "use": [StopsAt()], "console": False}
+    loop = steersman.attach(optimizer, config, folder=tmp_path, total_steps=100)
+    for step in range(1, 101):
+        loop.log(step, loss=1.0)
+        if loop.should_stop:
+            break
+    loop.close()
+    assert step < 30
+    [stop] = told(replay(tmp_path, {**config, "use": [StopsAt()]})).stops
+    assert (stop.step, stop.steps_saved) == (20, 80)

@@ -275,3 +275,16 @@ def test_a_run_with_effects_is_verified_with_them(tmp_path):
     assert (told.decisions > 5, told.differences) == (True, ())
     said = CliRunner().invoke(main, ["replay", str(tmp_path), "--verify", "--effects"])
     assert (said.exit_code, "all the same" in said.output) == (0, True)
+
+
+@pytest.mark.parametrize("killed_at", [44, 47, 50])
+def test_a_run_that_was_killed(tmp_path, killed_at):
+    """A journal without an end is recomputed without a last check, wherever the run was killed."""
+    Training(tmp_path, config()).go(killed_at)  # and nobody ends it
+    assert not any(line["kind"] == "end" for line in lines_of(tmp_path))
+
+    told = verify(tmp_path)
+
+    assert told.decisions > 5
+    assert told.differences == ()
+    assert not any(entry.data["reason"] == "end" for entry in steersman.replay(tmp_path).of("check"))

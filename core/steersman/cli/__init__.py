@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
@@ -33,6 +34,7 @@ _COMMANDS = {
     "resume": ("steersman.cli.control:resume", "Let a run that a strategy stopped go on."),
 }
 """Each subcommand: where it is and what it does, so that `steersman --help` imports none."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 _EXTRA = frozenset({"torch", "transformers", "accelerate"})
 
 
@@ -96,6 +98,8 @@ def _explain_or_raise(error: Exception) -> NoReturn:
         raise Problem(f"this needs {error.name}, which is not installed: pip install 'steersman[hf]'") from None
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.filename:
         raise Problem(f"{error.filename}: {error.strerror}") from None
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.errno in _NO_ROOM:
+        raise Problem(f"what there is to say cannot be written: {error.strerror}") from None
     raise error
 
 

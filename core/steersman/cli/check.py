@@ -107,7 +107,7 @@ def _checked(paths: tuple[str, ...], asking: Asking, fail_on: FailOn, where: Whe
     """Yield what was noticed in each run: those with a journal first, then those that are replayed."""
     replayed: list[str] = []
     for path in paths:
-        live = None if asking.is_given or is_url(path) else checked_live(Path(path), fail_on)
+        live = None if asking.is_given or asking.values or is_url(path) else checked_live(Path(path), fail_on)
         if live is None:
             replayed.append(path)
         else:

@@ -155,6 +155,11 @@ def proposals(total: Total) -> tuple[str, ...]:
     return tuple(said) or (("Nothing.",) if total.read else ())
 
 
+def failures(total: Total) -> tuple[str, ...]:
+    """Return which strategies failed where, with what they said first."""
+    return tuple(f"{f.strategy} failed in {f.hook}, in {count(f.runs, 'run')}: {f.error}." for f in total.failures)
+
+
 def figure(value: float | None, digits: int = 4) -> str:
     """Return a figure as a cell shows it; `none` where there is none."""
     if value is None:

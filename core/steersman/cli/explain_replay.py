@@ -45,7 +45,9 @@ def explain_from_a_replay(run: Path, step: int | None, *, as_object: bool) -> No
     made = replay(run)
     path, entries = made.recording.path, entries_of(made)
     if step is not None:
-        show_step(run, entries, made.ranking, step, supervised=False, as_object=as_object)
+        show_step(
+            run, entries, made.ranking, step, supervised=False, as_object=as_object, attached=made.recording.supervised
+        )
         return
     chapters = explain_replay(made)
     if as_object:
@@ -77,11 +79,15 @@ def show_step(
     *,
     supervised: bool,
     as_object: bool,
+    attached: bool = False,
 ) -> None:
     """Print what was thought, found and proposed at one step; where it was not evaluated, at the nearest that was."""
     chapters = explain_step(entries, ranking, step)
     if not supervised:
-        said = "Steersman was not attached to this run: this is what the default strategies would have said."
+        was_attached = (
+            "was attached to this run, and its journal is not here" if attached else "was not attached to this run"
+        )
+        said = f"Steersman {was_attached}: this is what the default strategies would have said."
         chapters = (Chapter("The run", (said,)), *chapters)
     if not as_object:
         _show(f"Step {step} of {run}", chapters)

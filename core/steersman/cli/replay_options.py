@@ -91,12 +91,21 @@ def asking_of(uses: tuple[str, ...], config: Path | None, settings: tuple[str, .
 
 def metrics_of(texts: tuple[str, ...]) -> Mapping[str, bool] | None:
     """Return the metrics given by hand, each with whether higher is better. Raises click.BadParameter."""
-    from steersman.task_metrics import parsed
+    from steersman.task_metrics import is_higher_better, parsed
 
-    try:
-        return dict(parsed(text) for text in texts) or None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--task-metric'") from None
+    given: dict[str, bool] = {}
+    for text in texts:
+        try:
+            name, higher = parsed(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="'--task-metric'") from None
+        if given.get(name, higher) != higher:
+            raise click.BadParameter(f"{name} is given as better both ways", param_hint="'--task-metric'")
+        if is_higher_better(name) not in (None, higher):
+            way = "lower" if higher else "higher"
+            click.echo(f"Note: {name} is known to be better {way}; taken as you say, the other way round", err=True)
+        given[name] = higher
+    return given or None
 
 
 def setting(text: str) -> tuple[str, float]:

@@ -35,8 +35,8 @@ def page(view: View, out: Console) -> None:
     task = told.on_the_task(view)
     show_section(out, "How each choice does on the task", told.unknown_direction(view) or (("",) if task else ()))
     if task:
-        columns = (f">{who}'s best" if who in view.run.choices else f">{who}" for who in told.choosers(view))
-        out.print(filled(table_of("metric", "better", *columns, ">best of all"), task))
+        columns = (f">{who}" for who in told.choosers(view))
+        out.print(filled(table_of("metric", *columns, ">best of all"), task))
     noticed = told.noticed(view)
     show_section(out, "What the health checks found", () if noticed else (told.when_healthy(view),))
     for i, (severity, sentence) in enumerate(noticed):

@@ -141,11 +141,10 @@ def disagreement(view: View) -> Comparison | None:
 
 
 def on_the_task(view: View) -> tuple[tuple[str, ...], ...]:
-    """Return a row for each task metric: its name, which way it is better, each choice's value, the best of all."""
+    """Return a row for each task metric: its name with which way it is better, each choice's value, the best of all."""
     return tuple(
         (
-            metric.name,
-            "higher" if metric.higher_is_better else "lower",
+            f"{metric.name} ({'higher' if metric.higher_is_better else 'lower'} is better)",
             *(f"{metric.at[who]:.4f}" if who in metric.at else "none" for who in choosers(view)),
             f"{metric.best:.4f}",
         )
@@ -174,8 +173,11 @@ def alarm_rate(view: View) -> tuple[str, ...]:
 
 def stops(view: View) -> tuple[str, ...]:
     """Return what the first stop of each strategy would have come to."""
+    recording = view.replay.recording
+    was_stopped = recording.supervised and view.run.last_step < (recording.plan.total_steps or 0)
+    saved = "were saved" if was_stopped else "would have been saved"
     return tuple(
-        f"{stop.strategy} asks for a stop at step {stop.step}: {count(stop.steps_saved, 'step')} would have been saved"
+        f"{stop.strategy} asks for a stop at step {stop.step}: {count(stop.steps_saved, 'step')} {saved}"
         + (f", and the best checkpoint, step {stop.better_after}, given up." if stop.better_after is not None else ".")
         for stop in view.run.stops
     )

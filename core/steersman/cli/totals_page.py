@@ -29,6 +29,7 @@ def show_totals(total: Total, named: Sequence[str], out: Console) -> None:
         rows = tuple(told.alarm_rows(total, named))
         _show_table(out, rows, "strategy, finding", ">alarms", ">critical", ">per 1000 steps", ">runs")
     show_section(out, "What would have been proposed", told.proposals(total))
+    show_section(out, "Strategies that failed", told.failures(total), "red")
     show_section(out, "What this cannot say", (NOT_PREDICTED,))
 
 

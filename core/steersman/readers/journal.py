@@ -67,6 +67,7 @@ def read(path: Path) -> Recording:
             for entry in reversed(entries)
             if entry.kind == "proposal" and entry.data["verdict"] == "failed"
         },
+        was_cut=all(entry.kind != "end" for entry in entries),
         resumes=tuple(_resumed(entry, begin) for entry in entries if entry.kind == "run" and entry is not begin),
     )
 

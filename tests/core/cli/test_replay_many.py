@@ -143,3 +143,43 @@ def test_ctrl_c_leaves_what_is_done(tmp_path, runs):
     subprocess.run([*line, "--workers", "1"], check=True, capture_output=True)
     assert len({json.loads(text)["path"] for text in output.read_text().splitlines()}) == 400
     assert output.read_bytes().count(b"\n") == 400
+
+
+def test_strategies_that_fail_are_named(command, tree, write):
+    """A strategy that raises in some runs is told with the hook, the runs and what it said; the others are asked."""
+    failing = write(
+        "failing.py",
+        "from attrs import define\nfrom steersman import hookimpl\n\n\n@define(eq=False)\nclass Failing:\n"
+        '    """Fails at each evaluation."""\n\n    @hookimpl\n    def on_eval(self, run, evaluation):\n'
+        '        raise RuntimeError("no luck")\n',
+    )
+    said = " ".join(command("compare", tree, "--use", f"{failing}:Failing", "--use", "eval-loss").stdout.split())
+    assert "Failing failed in on_eval, in 2 runs: RuntimeError: no luck." in said
+    assert "eval-loss keeps the lowest eval loss in 2 of 2 runs." in said
+
+
+def test_directions_that_contradict(command, accuracies):
+    """A metric given as better both ways is refused; one given against what is known is taken, with a note."""
+    both = ("--task-metric", "eval_note:higher", "--task-metric", "eval_note:lower")
+    assert "eval_note is given as better both ways" in command("replay", accuracies, *both).stderr
+    made = command("replay", accuracies, "--task-metric", "eval_accuracy:lower")
+    assert made.exit_code == 0
+    assert "Note: eval_accuracy is known to be better higher" in made.stderr
+
+
+def test_a_name_that_is_taken(command, accuracies):
+    """A strategy cannot be called as what is chosen without one."""
+    made = command("compare", accuracies, "--use", "eval-loss as lowest eval loss")
+    assert made.exit_code == 2
+    assert "'lowest eval loss' is what is chosen without a strategy" in made.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_behind_standard_output(tree):
+    """What cannot be written is a sentence and exit code 2, not a traceback."""
+    line = [sys.executable, "-m", "steersman.cli", "replay", str(tree / "llama-factory-01"), "--json"]
+    with open("/dev/full", "w") as full:
+        made = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert made.returncode == 2
+    assert "cannot be written: No space left on device" in made.stderr
+    assert "Traceback" not in made.stderr
