@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from steersman.journal import to_json
 from steersman.planned import Planned, plan
 from steersman.readers.recording import Recording
 from steersman.results import LAST, LOWEST_EVAL_LOSS
+
+
+def one_or_several(use: str | Sequence[object]) -> tuple[object, ...]:
+    """Return the entries of `use`; a name alone is one."""
+    return (use,) if isinstance(use, str) else tuple(use)
 
 
 @define(eq=False)
@@ -48,6 +54,13 @@ class Asking:
         """The `metrics:` of the config that was given, by the names that a log has."""
         self.prepare()
         return self._given.config.metrics if self._given is not None else {}
+
+    def __attrs_post_init__(self) -> None:
+        wrong = [f"{name}={value!r}" for name, value in self.values.items() if not _is_number(value)]
+        if wrong:
+            raise ValueError(
+                f"`values` are finite numbers by name, such as {{'kl_penalty': 0.1}}, got {', '.join(wrong)}"
+            )
 
     def prepare(self) -> None:
         """Read the config that was given. Raises ConfigError with every fault of it and of its strategies."""
@@ -149,3 +162,7 @@ class Asking:
         if made is None or problems:
             raise ConfigError(settings.source, problems)
         return made
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun
+from steersman.results import LAST, LOWEST_EVAL_LOSS, Choice, FindingMade, ProposalMade, ReplayedRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+_OF_A_RUN = ("format", "records", "evaluations", "last_step", "error", "alarms", "alarms_per_thousand_steps")
 
 
 def frame(runs: Sequence[ReplayedRun], table: str = "choices") -> DataFrame:
@@ -27,7 +30,8 @@ def frame(runs: Sequence[ReplayedRun], table: str = "choices") -> DataFrame:
         import pandas
     except ImportError:
         raise ImportError("to_pandas() needs pandas, which is not installed: pip install pandas") from None
-    return pandas.DataFrame([{"run": run.path, **row} for run in runs for row in _TABLES[table](run)])
+    rows = [{"run": run.path, **row} for run in runs for row in _TABLES[table](run)]
+    return pandas.DataFrame(rows, columns=None if rows else ["run", *_COLUMNS[table]])
 
 
 def _choices(run: ReplayedRun) -> Iterator[Mapping[str, Any]]:
@@ -38,8 +42,7 @@ def _choices(run: ReplayedRun) -> Iterator[Mapping[str, Any]]:
 
 
 def _runs(run: ReplayedRun) -> Iterator[Mapping[str, Any]]:
-    told = ("format", "records", "evaluations", "last_step", "error", "alarms", "alarms_per_thousand_steps")
-    yield {name: getattr(run, name) for name in told}
+    yield {name: getattr(run, name) for name in _OF_A_RUN}
 
 
 def _scores(run: ReplayedRun) -> Iterator[Mapping[str, Any]]:
@@ -68,3 +71,11 @@ _TABLES: Mapping[str, Callable[[ReplayedRun], Iterable[Mapping[str, Any]]]] = {
     "findings": _findings,
     "proposals": _proposals,
 }
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "choices": ("kept_by", *(a.name for a in attrs.fields(Choice))),
+    "runs": _OF_A_RUN,
+    "scores": ("step", "strategy", "value", "train_loss", "train_loss_age_steps"),
+    "findings": tuple(a.name for a in attrs.fields(FindingMade) if a.name != "evidence"),
+    "proposals": tuple(a.name for a in attrs.fields(ProposalMade)),
+}
+"""What every row of a table has, for one without rows."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from steersman.asking import Asking
+from steersman.asking import Asking, one_or_several
 from steersman.config import Config
 from steersman.config.reading import Source
 from steersman.control import Recorded
@@ -91,7 +91,7 @@ def replay(
     path: str | Path,
     config: Source = None,
     *,
-    use: Sequence[object] = (),
+    use: str | Sequence[object] = (),
     values: Mapping[str, float] | None = None,
     folder: Path | None = None,
     effects: bool = False,
@@ -108,7 +108,7 @@ def replay(
     `environment`, by default that of the process, lie over a `config` that is given, never over a run's own.
     Raises ConfigError, or `readers.UnreadableRun`.
     """
-    asking = Asking(config, tuple(use), values or {}, folder, effects=effects, environment=environment)
+    asking = Asking(config, one_or_several(use), values or {}, folder, effects=effects, environment=environment)
     return replay_with(asking, path)
 
 

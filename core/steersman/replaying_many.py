@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attrs import frozen
 
-from steersman.asking import Asking
+from steersman.asking import Asking, one_or_several
 from steersman.comparing import Accumulator, Total
 from steersman.config.reading import Source
 from steersman.readers import UnreadableRun, find
@@ -77,7 +77,7 @@ def replay_many(
     paths: str | Path | Iterable[str | Path],
     config: Source = None,
     *,
-    use: Sequence[object] = (),
+    use: str | Sequence[object] = (),
     values: Mapping[str, float] | None = None,
     task_metrics: Mapping[str, bool] | None = None,
     effects: bool = False,
@@ -93,9 +93,11 @@ def replay_many(
     asks for more than one must be importable (`if __name__ == "__main__":`). `output` is a file of JSON lines that the
     results are streamed to, and that a second call takes up where the first was cut. For the rest see `replay`.
 
-    Raises ConfigError.
+    Raises ConfigError, ValueError for another engine or no worker.
     """
-    asking = Asking(config, tuple(use), values or {}, effects=effects, afresh=True)
+    if engine not in get_args(Engine) or workers < 1:
+        raise ValueError(f"expected an engine of {', '.join(get_args(Engine))} and at least one worker")
+    asking = Asking(config, one_or_several(use), values or {}, effects=effects, afresh=True)
     asking.prepare()
     work, total = Work(asking, task_metrics), Accumulator()
     runs = tuple(found(paths))

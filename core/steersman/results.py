@@ -93,7 +93,10 @@ class StopAsked:
 
 @frozen
 class ReplayedRun:
-    """What the strategies would have decided in one finished run; `error` says why it could not be read."""
+    """What the strategies would have decided in one finished run; `error` says why it could not be read.
+
+    `source` is the log that was read, and `as_of` marks how it was then: a run that has gone on since has another mark.
+    """
 
     path: str
     format: str | None = None
@@ -112,6 +115,8 @@ class ReplayedRun:
     errors: tuple[Mapping[str, Any], ...] = ()
     never_came: Mapping[str, str | None] = field(factory=dict[str, "str | None"])
     left_out: tuple[str, ...] = ()
+    source: str | None = None
+    as_of: str = field(default="", eq=False)
     unknown_direction: tuple[str, ...] = ()
     """Metrics of the evaluations that may be of the task, and nobody said which way they are better."""
 

@@ -17,7 +17,7 @@ _EXTRA = ("alarms", "alarms_per_thousand_steps")
 
 def to_object(run: ReplayedRun) -> dict[str, Any]:
     """Return a run as plain JSON values; NaN and infinity are text."""
-    told = attrs.asdict(run)
+    told = attrs.asdict(run, filter=lambda attribute, _: attribute.name != "as_of")  # of a file of results only
     made: dict[str, Any] = to_json({**told, **{name: getattr(run, name) for name in _EXTRA}})
     return made
 

@@ -64,6 +64,7 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
         errors=tuple(made["error"]),
         never_came=replay.summary["never_came"],
         left_out=replay.left_out,
+        source=str(recording.path),
         unknown_direction=of_unknown_direction(names, task_metrics),
     )
 

@@ -72,15 +72,17 @@ def verify(path: Path, *, effects: bool = False) -> Verified:
         for entries in (recording.decisions, again.entries)
     )
     if recording.was_cut:
-        now = [decision for decision in now if not _is_cut_off(decision, recording)]
+        now = _without_what_was_cut(was, now, recording)
     return Verified(recording.path, len(was), tuple(_differences(was, now)), until)
 
 
-def _is_cut_off(decision: Mapping[str, Any], recording: Recording) -> bool:
-    """Whether a decision is of the last step of a run that was killed before that step was looked at."""
-    last = max((record.step for record in recording.records), default=0)
-    was_checked = any(entry.kind == "check" and entry.step == last for entry in recording.decisions)
-    return decision["step"] == last and decision["kind"] != "score" and not was_checked
+def _without_what_was_cut(
+    was: list[dict[str, Any]], now: list[dict[str, Any]], recording: Recording
+) -> list[dict[str, Any]]:
+    """Return what was recomputed without what a killed run had no time to write: of the last step in its journal on."""
+    last = max((entry.step for entry in recording.decisions), default=0)
+    written = [repr(decision) for decision in was if decision["step"] >= last]
+    return [decision for decision in now if decision["step"] < last or repr(decision) in written]
 
 
 def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:

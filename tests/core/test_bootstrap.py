@@ -78,3 +78,12 @@ def test_many_runs():
     low, high = interval_of_mean(values) or (math.nan, math.nan)
     assert low == pytest.approx(fmean(values) - half, abs=half / 12)
     assert high == pytest.approx(fmean(values) + half, abs=half / 12)
+
+
+def test_the_order_of_runs_is_no_matter():
+    """The same values in another order, as other processes bring them, give the same interval to the last digit."""
+    values = [math.sin(i) for i in range(300)]
+    shuffled = random.Random(3).sample(values, k=len(values))
+    assert interval_of_mean(values) == interval_of_mean(shuffled)
+    many = [math.sin(i) for i in range(5000)]
+    assert interval_of_mean(many) == interval_of_mean(many[::-1])

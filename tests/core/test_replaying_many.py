@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from attrs import define
@@ -60,13 +61,15 @@ def test_an_object_remembers_no_other_run(three):
 
 
 def test_taken_up_where_it_was_cut(three, tmp_path):
-    """What the file holds is not replayed again, but for what could not be read."""
+    """What the file holds is not replayed again, but for what could not be read or has changed since."""
     output = tmp_path / "results.jsonl"
     first = replay_many(three, use=["eval-loss"], output=output)
-    (three / "run-0" / "trainer_state.json").write_text("gone bad")
+    (three / "run-2" / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 10, "eval_loss": 9.0}]}))
     (three / "run-1" / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 10, "eval_loss": 2.0}]}))
     second = replay_many(three, use=["eval-loss"], output=output)
     assert second.runs[0] == first.runs[0]
+    assert second.runs[2].choices["eval-loss"].value == 9.0
+    assert len(output.read_text().splitlines()) == 5  # three, and two that were replayed again
     assert second.runs[1].choices["eval-loss"].value == 2.0
     assert second.total.failed == 0
 
@@ -84,3 +87,18 @@ def test_a_path_without_a_run(tmp_path):
     told = replay_many([tmp_path / "empty", "nowhere"])
     assert "it holds no run" in (told.runs[0].error or "")
     assert "there is no such file" in (told.runs[1].error or "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"engine": "spark"}, {"workers": 0}, {"values": {"kl_penalty": "x"}}, {"values": {"kl_penalty": math.nan}}],
+)
+def test_what_cannot_be_meant(three, wrong):
+    """Another engine, no worker and a value that is no number are refused at once."""
+    with pytest.raises(ValueError):
+        replay_many(three, **wrong)
+
+
+def test_a_name_alone(three):
+    """`use` may be the name of one strategy."""
+    assert list(replay_many(three, use="eval-loss").runs[0].choices) == ["eval-loss"]

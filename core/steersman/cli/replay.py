@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,8 @@ def replay(
     from steersman.cli.runs import found
     from steersman.replaying_many import Where
 
+    if address is not None and engine == "local":
+        raise click.UsageError("--address is where an engine's cluster is; name it: --engine dask or --engine ray")
     runs = found(paths)
     if verify:
         if config is not None or settings or uses or output:
@@ -85,7 +89,7 @@ def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_ob
     from steersman.telling import told, unreadable
 
     try:
-        with patiently(f"Replaying {path}"):
+        with patiently(f"Replaying {path}"), contextlib.redirect_stdout(sys.stderr):
             made = replay_with(asking, path)
     except UnreadableRun as error:
         if as_object:

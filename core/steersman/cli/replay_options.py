@@ -72,14 +72,18 @@ def asking_of(uses: tuple[str, ...], config: Path | None, settings: tuple[str, .
     """Return who is asked. Raises click.BadParameter for what cannot be read, ConfigError for a faulty config."""
     from steersman.asking import Asking
     from steersman.config.use_text import parsed as use_parsed
-    from steersman.hyperparameters import SAFER
+    from steersman.hyperparameters import SAFER, base_of
     from steersman.spelling import did_you_mean
 
-    values = dict(setting(text) for text in settings)
-    for name in values:
-        near = "" if name in SAFER else did_you_mean(name, SAFER)
-        if near:
+    values: dict[str, float] = {}
+    for text in settings:
+        name, value = setting(text)
+        if values.get(name, value) != value:
+            raise click.BadParameter(f"{name} is given two values", param_hint="'--set'")
+        if base_of(name) not in SAFER:
+            near = did_you_mean(name, SAFER) or "; only strategies of your own can look at it"
             click.echo(f"Note: {name!r} is not a name that Steersman knows{near}", err=True)
+        values[name] = value
     try:
         use = tuple(cast("object", use_parsed(text)) for text in uses)
     except ValueError as error:

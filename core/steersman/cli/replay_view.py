@@ -21,7 +21,7 @@ NOT_PREDICTED = (
     "Nothing was changed: this run is over. A change that was never made would have changed every metric after it; "
     "those are not predicted, here or anywhere."
 )
-_NAMED = 5
+_NAMED, _METRICS = 5, 12
 _EXAMPLE = {"max_grad_norm": "1.0", "learning_rate": "2e-5", "kl_penalty": "0.1", "temperature": "1.0"}
 
 
@@ -148,7 +148,7 @@ def on_the_task(view: View) -> tuple[tuple[str, ...], ...]:
             *(f"{metric.at[who]:.4f}" if who in metric.at else "none" for who in choosers(view)),
             f"{metric.best:.4f}",
         )
-        for metric in view.run.task_metrics
+        for metric in view.run.task_metrics[:_METRICS]
     )
 
 
@@ -159,10 +159,11 @@ def choosers(view: View) -> tuple[str, ...]:
 
 def unknown_direction(view: View) -> tuple[str, ...]:
     """Return what is said of metrics that may be of the task and whose direction nobody said."""
-    names = view.run.unknown_direction
+    names, more = view.run.unknown_direction, len(view.run.task_metrics) - _METRICS
+    left = (f"{count(more, 'more metric')} of the task: --json has them.",) if more > 0 else ()
     shown = listed([*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])])
     way = "--task-metric NAME:higher or NAME:lower"
-    return (f"Which way {shown} is better is not known; {way} tells.",) if names else ()
+    return (*((f"Which way {shown} is better is not known; {way} tells.",) if names else ()), *left)
 
 
 def alarm_rate(view: View) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ from steersman.spelling import did_you_mean
 
 
 def found(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return every run in `paths`."""
+    """Return every run in `paths`. Raises click.BadParameter for an empty one, which an unset variable leaves."""
+    if not all(path.strip() for path in paths):
+        raise click.BadParameter("a path is empty", param_hint="'PATH...'")
     return tuple(with_bar(found_in(paths), None, "Looking for runs"))
 
 

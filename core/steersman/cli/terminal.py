@@ -28,12 +28,15 @@ def console() -> Console:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one strict JSON object; NaN and infinity are text."""
+    """Print one strict JSON object; NaN and infinity are text. What is no UTF-8 (a file's name) is escaped."""
     import json
 
     from steersman.journal import to_json
 
-    click.echo(json.dumps(to_json(value), ensure_ascii=False, allow_nan=False, indent=2))
+    plain = to_json(value)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)
+    is_unicode = text.isascii() or text.encode(errors="ignore").decode() == text
+    click.echo(text if is_unicode else json.dumps(plain, allow_nan=False, indent=2))
 
 
 def printable(text: object) -> str:

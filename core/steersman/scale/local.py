@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -84,11 +85,20 @@ def _one_by_one(function: Function, paths: Iterable[str]) -> Iterator[ReplayedRu
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Return processes that begin anew: a fork would copy threads and locks of the caller."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_leave_ctrl_c_to_the_caller)
+    return ProcessPoolExecutor(workers, context, initializer=_begin)
 
 
-def _leave_ctrl_c_to_the_caller() -> None:
+def _begin() -> None:
+    """Begin a process: Ctrl-C is the caller's to hear, and where the caller is killed the process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    caller = multiprocessing.parent_process()
+    if caller is not None:
+        threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
+
+
+def _end_with(caller: BaseProcess) -> None:
+    caller.join()
+    os._exit(1)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

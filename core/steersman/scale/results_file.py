@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from attrs import define, field
 from steersman.journal import cut_torn_line
 from steersman.results import ReplayedRun
 from steersman.results_json import from_object, to_object
+from steersman.scale.work import is_as_it_was
 
 VERSION = 1
 """The version of a line; a key is never renamed or dropped without a new one."""
@@ -29,12 +31,13 @@ class OtherResults(Exception):
 class ResultsFile:
     """Results, a line a run, each written whole. `asked` marks what was asked: a file holds answers to one question.
 
-    Where a run has two lines, the later holds: one that could not be read is tried again.
+    Where a run has two lines, the later holds: one that could not be read, or has gone on since, is replayed again.
     """
 
     path: Path
     asked: str
     _file: int | None = field(default=None, init=False)
+    _failed: dict[str, str | None] = field(factory=dict[str, "str | None"], init=False)
 
     def taken_up(self) -> Iterator[ReplayedRun]:
         """Open the file and yield the runs that are in it already and need not be replayed again.
@@ -50,14 +53,15 @@ class ResultsFile:
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 run = self._run(number, line)
-                if run.error is None:
+                self._failed[run.path] = run.error
+                if run.error is None and is_as_it_was(run):
                     yield run
 
     def add(self, run: ReplayedRun) -> None:
-        """Append a run."""
-        if self._file is not None:
-            line = orjson.dumps({"version": VERSION, "asked": self.asked, **to_object(run)})
-            os.write(self._file, line + b"\n")
+        """Append a run, but not one that could not be read and is told so already."""
+        if self._file is not None and (run.error is None or self._failed.get(run.path) != run.error):
+            line = {"version": VERSION, "asked": self.asked, "as_of": run.as_of, **to_object(run)}
+            os.write(self._file, _line(line))
 
     def close(self) -> None:
         """Close the file."""
@@ -68,7 +72,7 @@ class ResultsFile:
     def _run(self, number: int, line: bytes) -> ReplayedRun:
         where = f"{self.path}, line {number}"
         try:
-            told = cast("object", orjson.loads(line))
+            told = _value(line)
             if not isinstance(told, dict) or "asked" not in told:
                 raise ValueError("it is no object of ours")
             values = cast("dict[str, Any]", told)
@@ -81,3 +85,17 @@ class ResultsFile:
                 "or delete this one"
             )
         return run
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value) + b"\n"
+    except TypeError:  # the name of a file or a metric is no UTF-8: it is escaped
+        return json.dumps(value, allow_nan=False).encode() + b"\n"
+
+
+def _value(line: bytes) -> object:
+    try:
+        return cast("object", orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return cast("object", json.loads(line))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from steersman.asking import Asking
 from steersman.failing import StrategyError
@@ -29,11 +32,14 @@ class Work:
     def __call__(self, paths: tuple[str, ...]) -> list[ReplayedRun]:
         """Return what is told of each run; one that cannot be read has its reason as `error`."""
         asking = _KNOWN.setdefault(self.key, self.asking)
-        return [self._told(asking, path) for path in paths]
+        with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no result
+            return [self._told(asking, path) for path in paths]
 
     def _told(self, asking: Asking, path: str) -> ReplayedRun:
         try:
-            return told(replay_with(asking, path), self.task_metrics, path)
+            before = as_of(path)
+            made = told(replay_with(asking, path), self.task_metrics, path)
+            return evolve(made, as_of=before + as_of(made.source) if made.source is not None else "")
         except UnreadableRun as error:
             return unreadable(path, str(error))
         except StrategyError as error:
@@ -43,3 +49,17 @@ class Work:
         except Exception as error:  # the other runs go on
             what = f"{type(error).__name__}: {error}"
             return unreadable(path, f"{path}: Steersman itself failed on it, which is a fault of ours: {what}")
+
+
+def as_of(path: str) -> str:
+    """Return a mark of how a file or a folder is now: its size and time; nothing for a URL, which has none."""
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{stat.st_size:x}.{stat.st_mtime_ns:x};"
+
+
+def is_as_it_was(run: ReplayedRun) -> bool:
+    """Whether what was read of a run is still as it was then."""
+    return run.source is None or run.as_of == as_of(run.path) + as_of(run.source)

@@ -92,11 +92,21 @@ def test_results_are_streamed_and_taken_up(command, tree, tmp_path):
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert sorted(Path(line["path"]).name for line in lines) == ["16831-project-01", "llama-factory-01", "merilion-01"]
     assert all(line["version"] == 1 for line in lines)
-    (tree / "llama-factory-01" / "trainer_state.json").write_text("torn")  # it would be an error, were it read again
-    again = command("replay", tree, "--output", output)
-    assert again.exit_code == 0
-    assert "3 of 3 runs" in again.stdout
+    assert "3 of 3 runs" in command("replay", tree, "--output", output).stdout
     assert len(output.read_text().splitlines()) == 3
+
+
+def test_a_run_that_went_on_is_replayed_again(command, trainer_state, tmp_path):
+    """What is in the file counts only while the run is as it was; one that still cannot be read adds no line."""
+    output = tmp_path / "results.jsonl"
+    path = trainer_state({"step": 10, "eval_loss": 2.0})
+    for evaluations in (1, 2, 2):
+        told = command("replay", path, tmp_path / "nowhere", "--use", "eval-loss", "--output", output)
+        assert told.exit_code == 2
+        assert f"{evaluations} evaluation" in told.stdout
+        trainer_state({"step": 10, "eval_loss": 2.0}, {"step": 20, "eval_loss": 1.0}) if evaluations == 1 else None
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [(line["last_step"], line["error"] is None) for line in lines] == [(10, True), (0, False), (20, True)]
 
 
 def test_a_file_of_other_answers_is_refused(command, tree, tmp_path):
@@ -183,3 +193,31 @@ def test_a_full_disk_behind_standard_output(tree):
     assert made.returncode == 2
     assert "cannot be written: No space left on device" in made.stderr
     assert "Traceback" not in made.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (("",), "a path is empty"),
+        (("tests", "--address", "tcp://10.0.0.1:8786"), "name it: --engine dask or --engine ray"),
+        (("tests", "--set", "kl_penalty=0.1", "--set", "kl_penalty=0.2"), "kl_penalty is given two values"),
+    ],
+)
+def test_what_cannot_be_meant(command, line, says):
+    """An empty path, an address without an engine and two values of one name are refused."""
+    made = command("replay", *line)
+    assert made.exit_code == 2
+    assert says in made.stderr
+
+
+def test_names_that_are_no_unicode(command, tmp_path):
+    """A metric with half a character, which JSON allows, and a folder of other bytes are told, not a traceback."""
+    path = tmp_path / "nu\udcff" / "trainer_state.json"
+    path.parent.mkdir()
+    path.write_text('{"log_history": [{"step": 1, "eval_loss": 1.0, "eval_\\ud800_accuracy": 0.4}]}')
+    line = [sys.executable, "-m", "steersman.cli", "replay", str(tmp_path), "--use", "eval-loss", "--json"]
+    made = subprocess.run(line, capture_output=True, check=False)
+    assert (made.returncode, made.stderr) == (0, b"")
+    [run] = json.loads(made.stdout)["runs"]
+    assert run["path"] == str(path.parent)
+    assert [metric["name"] for metric in run["task_metrics"]] == ["eval_\ud800_accuracy"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,48 @@ def test_an_unreadable_run_and_a_failing_strategy_are_errors_of_their_run(tree, 
     assert "too high" in (told[1].error or "")
     assert told[2].error is None
     assert told[2].choices["eval-loss"].step == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes where Linux tells of them")
+def test_processes_end_with_their_caller(tree, tmp_path):
+    """Where the caller is killed, as for want of memory, its processes do not stay."""
+    output, paths = tmp_path / "results.jsonl", tree(64)
+    line = [sys.executable, "-m", "steersman.cli", "replay", *paths, "--workers", "2", "--output", str(output)]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as caller:
+        until, ours = time.monotonic() + 60, set[int]()
+        while time.monotonic() < until and len(ours) < 2:
+            ours = _children(caller.pid)
+            time.sleep(0.02)
+        caller.kill()
+    assert len(ours) >= 2
+    until = time.monotonic() + 30
+    while time.monotonic() < until and any(Path(f"/proc/{pid}/stat").exists() and _is_alive(pid) for pid in ours):
+        time.sleep(0.05)
+    assert not any(_is_alive(pid) for pid in ours)
+
+
+def _children(pid: int) -> set[int]:
+    try:
+        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    except OSError:
+        return set()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_a_strategy_prints_is_no_result(tree, write, capsys):
+    """A strategy that prints does not write into what the command answers."""
+    printing = write(
+        "printing.py",
+        "from attrs import define\nfrom steersman import hookimpl\n\n\n@define(eq=False)\nclass Printing:\n"
+        '    """Prints."""\n\n    @hookimpl\n    def on_train_begin(self, run):\n        print("hello")\n',
+    )
+    work = Work(Asking(None, (f"{printing}:Printing", "eval-loss"), afresh=True))
+    assert [run.error for runs in in_this_process(work, [tuple(tree(1))]) for run in runs] == [None]
+    printed = capsys.readouterr()
+    assert (printed.out, "hello" in printed.err) == ("", True)

@@ -80,3 +80,13 @@ def test_a_file_that_is_something_else_is_not_written_into(tmp_path, content):
     with pytest.raises(OtherResults, match="name another file"):
         list(ResultsFile(path, "asked").taken_up())
     assert path.read_bytes() == content
+
+
+def test_names_that_are_no_unicode(tmp_path):
+    """A file's name of other bytes and a metric with half a character are written and read back as they were."""
+    strange = ReplayedRun("out/\udcff", never_came={"eval_\ud800": None})
+    file = ResultsFile(tmp_path / "results.jsonl", "asked")
+    assert list(file.taken_up()) == []
+    file.add(strange)
+    file.close()
+    assert list(ResultsFile(tmp_path / "results.jsonl", "asked").taken_up()) == [strange]
