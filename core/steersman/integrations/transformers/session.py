@@ -109,8 +109,7 @@ class TrainerSession(Session):
         record = record_from_logs(logs, step=state.global_step, names=self.config.metrics)
         checkpoint = self.hear(record)
         if record.kind == "eval":
-            score = checkpoint.scores.get(self.supervisor.ranking.leader or "") if checkpoint else None
-            self.native.heard(score.value if score else None)
+            self.native.heard(self.supervisor.ranking.standing(checkpoint) if checkpoint else None)
             self.native.write_logs(logs, history)
 
     def saved(self, path: Path, step: int) -> None:
