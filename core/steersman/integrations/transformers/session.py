@@ -133,7 +133,9 @@ class TrainerSession(Session):
             _forget_undone(self._trainer)
 
     def _keep(self) -> None:
-        for sentence in self.keeper.keep(self.supervisor.ranking) if self.keeper is not None else ():
+        if self.keeper is None:
+            return
+        for sentence in self.keeper.keep(self.supervisor.ranking, self.supervisor.late.unheard()):
             self.supervisor.note(sentence, severity="info")
 
     def _tell_true_rate(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
