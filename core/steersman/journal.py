@@ -150,6 +150,8 @@ def parsed(lines: Iterable[tuple[int, bytes]], path: Path) -> Iterator[JournalEn
             fields = cast("dict[str, Any]", json.loads(line))
             version, kind, step = fields.pop("v"), fields.pop("kind"), fields.pop("step")
             is_newer = version > VERSION
+            if type(step) is not int or type(kind) is not str:
+                continue
         except (ValueError, KeyError, AttributeError, TypeError):
             continue
         if is_newer:

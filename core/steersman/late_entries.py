@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from attrs import asdict, field, frozen
 
@@ -23,15 +24,20 @@ class LateScore:
         return asdict(self)
 
 
+AFTER_THE_END = "after the end"
+"""The reason of what no check heard, where a run that is over is looked at."""
+
+
 def recorded_in(entries: Iterable[JournalEntry]) -> tuple[LateScore, ...]:
-    """Return every late score of a run, in the order in which they were recorded."""
-    return tuple(_late(entry.step, entry.data) for entry in entries if entry.kind == "late_score")
+    """Return every late score of a run, in the order in which they were recorded; a malformed one is left out."""
+    found = (_late(entry.step, entry.data) for entry in entries if entry.kind == "late_score")
+    return tuple(late for late in found if late is not None)
 
 
 def heard_in(entries: Iterable[JournalEntry]) -> dict[tuple[int, str], tuple[LateScore, ...]]:
     """Return the late scores that each check of a run heard, by the step and the reason of the check."""
     return {
-        (entry.step, str(entry.data["reason"])): tuple(_late(int(s["step"]), s) for s in entry.data["scores"])
+        (entry.step, str(entry.data.get("reason"))): tuple(_scores(entry.data.get("scores")))
         for entry in entries
         if entry.kind == "late_heard"
     }
@@ -55,6 +61,23 @@ def newest_by_step(scores: Iterable[LateScore]) -> dict[int, dict[str, float]]:
     return found
 
 
-def _late(step: int, data: Mapping[str, Any]) -> LateScore:
-    metrics = cast("Mapping[str, float]", data.get("metrics") or {})
-    return LateScore(step, {name: float(value) for name, value in metrics.items()}, str(data.get("by") or ""))
+def _scores(told: object) -> Iterator[LateScore]:
+    for item in cast("list[object]", told) if isinstance(told, list | tuple) else ():
+        if isinstance(item, Mapping):
+            data = cast("Mapping[str, object]", item)
+            late = _late(data.get("step"), data)
+            if late is not None:
+                yield late
+
+
+def _late(step: object, data: Mapping[str, object]) -> LateScore | None:
+    """Return what a line tells, or None where it is none that `steersman record` would write."""
+    metrics: object = data.get("metrics")
+    if type(step) is not int or step < 0 or not isinstance(metrics, Mapping) or not metrics:
+        return None
+    found: dict[str, float] = {}
+    for name, value in cast("Mapping[object, object]", metrics).items():
+        if not isinstance(name, str) or type(value) not in (int, float) or not math.isfinite(cast("float", value)):
+            return None
+        found[name] = float(cast("float", value))
+    return LateScore(step, found, str(data.get("by") or ""))

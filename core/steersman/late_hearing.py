@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from steersman import summary
 from steersman.decisions import Score
 from steersman.journal import Journal, JournalEntry, attempts_of, parsed
 from steersman.journaling import journal_late, journal_scores
-from steersman.late_entries import LateScore, left_unheard, newest_by_step, recorded_in
+from steersman.late_entries import AFTER_THE_END, LateScore, left_unheard, newest_by_step, recorded_in
 from steersman.readers.journal import standing
 from steersman.scoring import Scoring
 
@@ -55,15 +56,33 @@ class JournalLines:
     _offset: int | None = None
     _written: int = 0
 
+    _told_of: set[bytes] = field(factory=set[bytes])
+
     def hear(self, step: int, reason: str) -> tuple[LateScore, ...]:
+        read = self._read()
+        if read is None:
+            return ()
+        lines, self._offset, self._written = read
+        if lines.wrong:
+            self._complain(step, lines.wrong)
+        return lines.scores
+
+    def unheard(self) -> tuple[LateScore, ...]:
+        """Return what the next check will hear, as far as it is there."""
+        read = self._read()
+        return read[0].scores if read is not None else ()
+
+    def _read(self) -> tuple[_Lines, int, int] | None:
+        """Return what came, and how far that is in the file and in what was written here; None where nothing can be
+        read: it is read again at the next check.
+        """
         size, written = self.journal.size(), self.journal.written
         if size is None or self.journal.path is None:
-            return ()
+            return None
         begins = self._offset is None and self.resumed
         offset = self._offset if self._offset is not None else 0 if self.resumed else self.journal.opened_at
         if not begins and size - offset == written - self._written:  # nobody else wrote anything
-            self._offset, self._written = size, written
-            return ()
+            return _Lines(), size, written
         lines: list[bytes] = []
         try:
             with self.journal.path.open("rb") as file:
@@ -74,21 +93,57 @@ class JournalLines:
                     offset += len(line)
                     if any(word in line for word in (_WORDS if begins else _WORDS[:1])):
                         lines.append(line)
-            entries = list(parsed(enumerate(lines), self.journal.path))
+            return _understood(lines, self.journal.path, begins=begins), offset, written
         except (OSError, ValueError):
-            return ()  # it is read again at the next check
-        self._offset, self._written = offset, written
-        return _unheard(entries) if begins else recorded_in(entries)
+            return None
+
+    def _complain(self, step: int, wrong: tuple[bytes, ...]) -> None:
+        """Say once of each line that it was left out."""
+        new = [line for line in dict.fromkeys(wrong) if line not in self._told_of]
+        self._told_of.update(new)
+        for line in new[:_TOLD]:
+            message = f"a line in the journal that should be a late score is none, and is left out: {_shown(line)}"
+            self.journal.write("note", step, message=message, severity="warning")
+        if len(new) > _TOLD:
+            message = f"{len(new) - _TOLD} more lines that should be late scores are left out"
+            self.journal.write("note", step, message=message, severity="warning")
 
 
-AFTER_THE_END = "after the end"
-"""The reason of what no check heard, where a run that is over is looked at."""
+@frozen
+class _Lines:
+    """The late scores among lines of a journal, and the lines that should be some and are none."""
+
+    scores: tuple[LateScore, ...] = ()
+    wrong: tuple[bytes, ...] = ()
+
+
+_TOLD = 3
+"""How many lines that are left out are told at one check."""
+_LONGEST = 120
+
+
+def _shown(line: bytes) -> str:
+    text = line.decode(errors="replace").strip()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 _WORDS = (b'"late_score"', b'"late_heard"', b'"run"')
 
 
-def _unheard(entries: list[JournalEntry]) -> tuple[LateScore, ...]:
+def _understood(lines: Sequence[bytes], path: Path, *, begins: bool) -> _Lines:
+    """Return the late scores among lines; where a run `begins`, those that no check of the run before has heard."""
+    entries: list[JournalEntry] = []
+    wrong: list[bytes] = []
+    for number, line in enumerate(lines, 1):
+        found = next(parsed(((number, line),), path), None)
+        if found is None or (found.kind == "late_score" and not recorded_in((found,))):
+            wrong += [line] if _WORDS[0] in line else []
+        else:
+            entries.append(found)
+    if not begins:
+        return _Lines(recorded_in(entries), tuple(wrong))
     runs = attempts_of(entries)
-    return left_unheard(standing(runs[-1])) if runs else ()
+    return _Lines(left_unheard(standing(runs[-1])) if runs else (), tuple(wrong))
 
 
 @define(eq=False)
@@ -103,6 +158,10 @@ class LateHearing:
         source = self.source
         if source is not None:
             self._take(step, reason, self.scoring.ranks.agree(lambda: self._judged(source.hear(step, reason))))
+
+    def unheard(self) -> dict[int, dict[str, float]]:
+        """Return the metrics by step that the next check will hear; only rank 0 has a source that tells."""
+        return newest_by_step(self.source.unheard()) if isinstance(self.source, JournalLines) else {}
 
     def hear_after(self, scores: tuple[LateScore, ...]) -> dict[str, Any]:
         """Hear, once the run is over, what no check heard; return what that makes of its summary."""

@@ -141,6 +141,14 @@ class Ranking:
         """Return why a scored checkpoint may not be best, or None where it meets every requirement."""
         return barrier(self.requires, checkpoint.metrics)
 
+    def standing(self, checkpoint: Checkpoint) -> float | None:
+        """Return the leader's score of a checkpoint as somebody hears it who keeps a best of his own: infinity where
+        it may not be best now, None where the leader has no opinion.
+        """
+        score = checkpoint.scores.get(self.leader or "")
+        known = self._checkpoints.get(checkpoint.step, checkpoint)  # with what came late
+        return math.inf if score and self.barrier(known) is not None else score.value if score else None
+
     def passed_over(self, scorer: str | None = None) -> tuple[tuple[Checkpoint, Barrier], ...]:
         """Return the checkpoints that a scorer finds better than its best and that may not be best, best first."""
         if not self.requires:

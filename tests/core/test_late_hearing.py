@@ -10,7 +10,10 @@ from attrs import define
 
 import steersman
 from steersman import LateScore, Save, Score, hookimpl
+from steersman.explain import ranking_told
+from steersman.explain_step import explain_step
 from steersman.journal import Journal
+from steersman.late_entries import recorded_in
 from steersman.late_hearing import JournalLines, RecordedLate
 from steersman.readers.journal import current
 from steersman.verifying import verify
@@ -227,6 +230,46 @@ def test_a_new_run_in_the_same_place_hears_nothing_of_the_old(journal, tmp_path)
 
     assert JournalLines(again).hear(10, "scheduled") == ()
     again.close()
+
+
+MALFORMED = (
+    '{"v":1,"kind":"late_score","step":10,"time":1.0,"metrics":{"safety":"high"},"by":""}',
+    '{"v":1,"kind":"late_score","step":10,"time":1.0,"metrics":[1],"by":""}',
+    '{"v":1,"kind":"late_score","step":"x","time":1.0,"metrics":{"safety":0.1},"by":""}',
+    '{"v":1,"kind":"late_score","step":10,"time":1.0}',
+    '{"v":1,"kind":"late_score","step":10,"time":1.0,"metrics":{"safety":"NaN"},"by":""}',
+    '{"v":1,"kind":"late_score","step":10,',
+)
+"""Lines that nobody's `steersman record` writes."""
+
+
+@pytest.mark.parametrize("wrong", MALFORMED)
+def test_a_malformed_line_is_left_out_and_said_once(supervise, tmp_path, wrong):
+    """The good ones beside it are heard at that check, which is made; the run and every reader of it go on."""
+    journal = Journal(tmp_path / "steersman" / "journal.jsonl")
+    journal.open()
+    journal.write("run", 0, resumed=False, mode="advise", strategies=[{"name": "eval-loss"}], config={"score": GATE})
+    run = supervise(
+        "eval-loss", config={"score": GATE, "check_every": 10}, journal=journal, late=JournalLines(journal)
+    )  # fmt: skip
+    fed(run, {10: 1.0})
+    steersman.record(tmp_path, 10, safety=0.95)
+    with journal.path.open("a") as file:
+        file.write(wrong + "\n")
+    steersman.record(tmp_path, 10, f1=0.5)
+    fed(run, {20: 2.0, 30: 3.0})
+    run.supervisor.end()
+    journal.close()
+
+    assert [e.data["scores"] for e in run.of("late_heard")] == [
+        [late(10, safety=0.95).to_json(), late(10, f1=0.5).to_json()]
+    ]
+    assert [e.step for e in run.of("check") if e.data["reason"] == "scheduled"] == [10, 20, 30]
+    said = [e.data["message"] for e in run.of("note") if "late score" in e.data["message"]]
+    assert said == [f"a line in the journal that should be a late score is none, and is left out: {wrong[:120]}"]
+    assert recorded_in(current(journal.path)) == (late(10, safety=0.95), late(10, f1=0.5))
+    assert explain_step(current(journal.path), ranking_told(current(journal.path)), 10)
+    assert steersman.replay(tmp_path).ranking.best().step == 10
 
 
 class Interrupted(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from steersman.journal import JournalEntry
+from steersman.late_entries import recorded_in
 from steersman.ranking import Ranking
 from steersman.results import ReplayedRun
 from steersman.results_json import to_object
@@ -71,7 +72,7 @@ def changes(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
 
 def late_scores(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
     """Return every late score that was recorded."""
-    return _picked(entries, "late_score", ("metrics", "by"))
+    return [late.to_json() for late in recorded_in(entries)]
 
 
 def errors(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:

@@ -19,7 +19,11 @@ from steersman.records import Record
 
 @frozen
 class Evaluated:
-    """What Steersman says of an evaluation. `score` is lower for better, None where no scorer has an opinion."""
+    """What Steersman says of an evaluation.
+
+    `score` is lower for better, None where no scorer has an opinion, infinity where the checkpoint may not be best:
+    it was rejected, or what `score: require:` names is not there yet or not met.
+    """
 
     score: float | None = None
     is_best: bool = False
@@ -78,8 +82,8 @@ class Supervised(Guarded):
             self._said = self._by_eval_loss(record)
         elif self.session.is_running and (checkpoint := self.session.hear(record)) is not None:
             ranking = self.session.supervisor.ranking
-            score, best = checkpoint.scores.get(ranking.leader or ""), ranking.best()
-            self._said = Evaluated(score.value if score else None, best is not None and best.step == step)
+            best = ranking.best()
+            self._said = Evaluated(ranking.standing(checkpoint), best is not None and best.step == step)
 
     def _by_eval_loss(self, record: Record) -> Evaluated:
         """Return what is said without a session: the eval loss is the score."""

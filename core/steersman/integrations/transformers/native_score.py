@@ -34,8 +34,9 @@ class NativeScore:
     """Puts the score where the Trainer looks for it.
 
     `always` is set where `metric_for_best_model` names it: then the metrics of every evaluation have it, as infinity
-    (never best) where nothing was scored, because the Trainer dies of a missing key; logs never hold infinity. Only
-    the leading scorer's values are put there: those of different scorers cannot be compared.
+    (never best) where nothing was scored or what the config requires is not met, because the Trainer dies of a missing
+    key; logs never hold infinity. Only the leading scorer's values are put there: those of different scorers cannot
+    be compared.
     """
 
     def __init__(self, *, always: bool, into_logs: bool) -> None:

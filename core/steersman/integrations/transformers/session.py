@@ -109,8 +109,7 @@ class TrainerSession(Session):
         record = record_from_logs(logs, step=state.global_step, names=self.config.metrics)
         checkpoint = self.hear(record)
         if record.kind == "eval":
-            score = checkpoint.scores.get(self.supervisor.ranking.leader or "") if checkpoint else None
-            self.native.heard(score.value if score else None)
+            self.native.heard(self.supervisor.ranking.standing(checkpoint) if checkpoint else None)
             self.native.write_logs(logs, history)
 
     def saved(self, path: Path, step: int) -> None:
@@ -134,7 +133,9 @@ class TrainerSession(Session):
             _forget_undone(self._trainer)
 
     def _keep(self) -> None:
-        for sentence in self.keeper.keep(self.supervisor.ranking) if self.keeper is not None else ():
+        if self.keeper is None:
+            return
+        for sentence in self.keeper.keep(self.supervisor.ranking, self.supervisor.late.unheard()):
             self.supervisor.note(sentence, severity="info")
 
     def _tell_true_rate(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:

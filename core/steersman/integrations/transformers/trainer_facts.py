@@ -13,6 +13,7 @@ from steersman.config import Config
 from steersman.hyperparameters import Entry, Hyperparameter
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import learning_rates
+from steersman.integrations.transformers.native_score import is_chosen
 from steersman.integrations.trl.hyperparameters import entries_of
 from steersman.registry import Registry
 from steersman.schedule import RunPlan, cadence, checks_ahead
@@ -106,6 +107,12 @@ def preflight(args: Any, plan: RunPlan, config: Config, trainer: Any | None) -> 
     else:
         yield from _never_kept(args, plan)
     yield from _will_not_come(config, trainer, plan)
+    if config.require and is_chosen(args):
+        names = ", ".join(dict.fromkeys(requirement.metric for requirement in config.require))
+        yield (
+            f"metric_for_best_model is the score, and `score: require:` names {names}: to the Trainer no checkpoint is "
+            "best whose own evaluation lacks it; where it comes later, choose with `steersman best`"
+        )
     if config.mode == "observe" and config.force_logs == "always":
         yield "force_logs is always, but the mode is observe: no log is forced"
     ahead = checks_ahead(cadence(config.check_every, plan), plan)

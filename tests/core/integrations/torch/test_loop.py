@@ -534,3 +534,17 @@ def test_two_optimizers_are_two_loops(tmp_path, halves, rates_used):
     factors = [t.loop.session.supervisor.registry.view("learning_rate").factor for t in (one, other)]
     assert factors == [0.5, 1.0]
     assert rates_used[-2] == pytest.approx(rates_used[-1] * 0.5)
+
+
+def test_a_checkpoint_that_may_not_be_best_scores_infinity(tmp_path):
+    """What is required is missing, not met, met: 1.0 waits, 2.0 is rejected, and 3.0 is the best."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    config = {"use": ["eval-loss"], "score": {"require": {"eval_quality": ">= 1"}}, "console": False, "extends": []}
+    with steersman.attach(optimizer, config, folder=tmp_path, total_steps=12, eval_every=4) as loop:
+        judged = [
+            loop.evaluate(4, loss=1.0),
+            loop.evaluate(8, loss=2.0, quality=0.5),
+            loop.evaluate(12, loss=3.0, quality=1.0),
+        ]
+
+    assert [(said.score, said.is_best) for said in judged] == [(math.inf, False), (math.inf, False), (3.0, True)]

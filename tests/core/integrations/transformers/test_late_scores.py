@@ -12,7 +12,7 @@ from attrs import define
 from transformers import TrainerCallback
 
 import steersman
-from steersman import Save, hookimpl
+from steersman import Save, Score, hookimpl
 from steersman.choosing import best_of
 from steersman.verifying import verify
 
@@ -116,3 +116,49 @@ def test_the_best_that_waits_survives_rotation(make_trainer, tmp_path):
     assert not (kept / "best").exists()
     assert best_of(tmp_path / "run").checkpoint.step == lowest
     assert Path(best_of(tmp_path / "run").path / "model.safetensors").is_file()
+
+
+class RecordsHere(TrainerCallback):
+    """Records in this process, at the end of the given steps."""
+
+    def __init__(self, folder, at):
+        self.folder, self.at = folder, at
+
+    def on_step_end(self, args, state, control, **kwargs):
+        for step, metrics in self.at.get(state.global_step, {}).items():
+            steersman.record(self.folder, step, **metrics)
+
+
+@define(eq=False)
+class Earlier:
+    """Scores a later step better."""
+
+    @hookimpl
+    def score_checkpoint(self, checkpoint):
+        return Score(100.0 - checkpoint.step)
+
+
+@pytest.mark.parametrize("check_every", [2, 100])
+@pytest.mark.parametrize("late", [0.95, 0.1])
+def test_what_a_late_score_approves_is_kept_before_anything_is_dropped(make_trainer, tmp_path, check_every, late):
+    """4 waits, is scored at 5 and, heard or not, is kept as the best while 8 and 12 wait; where it fails it is let go."""
+    folder = tmp_path / "run"
+    trainer = make_trainer(save_total_limit=1, callbacks=[RecordsHere(folder, {5: {4: {"safety": late}}})])
+    config = {
+        "extends": [],
+        "use": [Earlier()],
+        "score": {"require": {"safety": ">= 0.9"}},
+        "check_every": check_every,
+        "keep_both_bests": True,
+        "console": False,
+    }
+    steersman.supervise(trainer, config)
+    trainer.train()
+    kept = folder / "steersman" / "kept"
+    found = {p.parent.name: p.name for p in kept.glob("*/checkpoint-*") if p.parent.name != "lowest-eval-loss"}
+
+    expected = {"best": "checkpoint-4", "waiting": "checkpoint-12"} if late > 0.9 else {"waiting": "checkpoint-12"}
+    assert found == expected
+    if late > 0.9:
+        assert best_of(folder).path == kept / "best" / "checkpoint-4"
+        assert (kept / "best" / "checkpoint-4" / "model.safetensors").is_file()

@@ -218,3 +218,34 @@ def test_without_steersman_the_trainer_dies(make_trainer):
 
     with pytest.raises(KeyError, match="steersman_score"):
         trainer.train()
+
+
+class Qualities(Trainer):
+    """A Trainer whose evaluations give the quality written here, by step; none where the step is not in it."""
+
+    qualities: dict[int, float] = {}
+
+    def evaluation_loop(self, *args, **kwargs):
+        output = super().evaluation_loop(*args, **kwargs)
+        if self.state.global_step in self.qualities:
+            output.metrics["eval_quality"] = self.qualities[self.state.global_step]
+        return output
+
+
+@pytest.mark.parametrize(
+    ("qualities", "best"),
+    [({4: 0.0, 8: 1.0}, 8), ({4: 1.0, 8: 1.0}, 4), ({8: 0.5, 12: 0.5}, None), ({}, None)],
+)
+def test_what_is_required_holds_for_the_trainers_best_too(make_trainer, journal, qualities, best):
+    """A checkpoint that fails or waits is infinity to the Trainer, however good its score: 4, 8, 12 score 1, 2, 3."""
+    trainer = make_trainer(kind=Qualities, save_total_limit=1, **CHOSEN)
+    trainer.qualities = qualities
+    scores = {4: 1.0, 8: 2.0, 12: 3.0}
+    steersman.supervise(trainer, _config(Written(scores), score={"require": {"eval_quality": ">= 1"}}))
+
+    trainer.train()
+
+    assert trainer.state.best_global_step == best
+    assert trainer.state.best_metric == (scores[best] if best else float("inf"))
+    [begin] = journal(trainer, "run")
+    assert any("names eval_quality: to the Trainer no checkpoint is best" in said for said in begin.data["preflight"])
