@@ -12,6 +12,7 @@ from steersman.records import number
 
 Severity = Literal["info", "warning", "critical"]
 _WARNING: Severity = "warning"
+_TEXT, _FLOAT = frozenset({str}), frozenset({float})
 
 
 def _a_number(value: object) -> float:
@@ -36,6 +37,8 @@ def _terms(value: object) -> Mapping[str, float]:
     if not isinstance(value, Mapping):
         raise TypeError(f"`terms` must be a table of numbers, got {type(value).__name__}")
     terms = cast("Mapping[object, object]", value)
+    if set(map(type, terms)) <= _TEXT and set(map(type, terms.values())) <= _FLOAT:
+        return cast("dict[str, float]", dict(terms))
     return {str(name): _a_number(term) for name, term in terms.items()}
 
 

@@ -42,8 +42,11 @@ class Registry:
 
     def values(self) -> dict[str, float]:
         """Return the values in force, where they are known."""
-        known = [(name, entry.value) for name, entry in self.entries.items() if entry.handle is not None]
-        return {name: value for name, value in known if value is not None}
+        values: dict[str, float] = {}
+        for name, entry in self.entries.items():
+            if entry.handle is not None and (value := entry.value) is not None:
+                values[name] = value
+        return values
 
     def view(self, name: str) -> ReadOnly:
         """Return what a strategy may see of `name`."""
