@@ -228,11 +228,12 @@ class History:
 class WritableHistory(History):
     """The history as the supervisor sees it: strategies read, this adds."""
 
-    __slots__ = ("_spans",)
+    __slots__ = ("_spans", "_tables")
 
     def __init__(self) -> None:
         super().__init__()
         self._spans: list[Span] = []
+        self._tables: set[Table] = set()
 
     def append(self, record: Record) -> None:
         """Add every metric of `record`."""
@@ -244,9 +245,11 @@ class WritableHistory(History):
         if self._spans and self._spans[-1].table is table and self._spans[-1].stop == start:
             self._spans[-1].stop = stop
             return
-        for name in table.names:
-            if name not in self._columns:
-                self._columns[name] = Column(name, self._spans)
+        if table not in self._tables:
+            for name in table.names:
+                if name not in self._columns:
+                    self._columns[name] = Column(name, self._spans)
+            self._tables.add(table)
         self._spans.append(Span(table, start, stop))
 
     def append_value(self, name: str, step: int, value: float) -> None:

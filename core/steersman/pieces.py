@@ -161,8 +161,16 @@ class Contents:
         if name in self._folded.moments:
             moments = self._moments(name)
             return None if moments is None else moments.mean
+        only: Piece | None = None
+        for piece in self._pieces:
+            if name in piece.metrics:
+                if only is not None or name in piece.nonfinite:
+                    break
+                only = piece
+        else:
+            return None if only is None else mean_of(only.values(name), only.weights)
         values, weights = self._finite(name)
-        return mean_of(values, weights) if weights else None
+        return mean_of(values, weights) if values else None
 
     def _variance(self, name: str) -> float | None:
         moments = self._moments(name)
@@ -175,10 +183,7 @@ class Contents:
 
     def _finite(self, name: str) -> tuple[Sequence[float], Sequence[int]]:
         """Return the finite values of a metric with their weights."""
-        mine: list[Piece] = []
-        for piece in self._pieces:
-            if name in piece.metrics:
-                mine.append(piece)
+        mine = [piece for piece in self._pieces if name in piece.metrics]
         if not mine:
             return (), ()
         if len(mine) == 1 and name not in mine[0].nonfinite:

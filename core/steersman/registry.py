@@ -87,7 +87,9 @@ class Registry:
     @property
     def is_waiting(self) -> bool:
         """Whether any value was written that is not in force yet."""
-        return bool(self._deferred) and any(self.waits(name) for name in self._deferred)
+        if not self._deferred:
+            return False
+        return any(self.waits(name) for name in self._deferred)
 
     def take_effects(self) -> Iterator[tuple[str, float | None]]:
         """Put in force what waits and may; yield each name with the value then read from the trainer."""

@@ -48,10 +48,11 @@ def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple
     """Give each strategy its state; return a sentence for each that could not take it."""
     problems: list[str] = []
     for loaded in strategies:
-        if loaded.strategy is None:
+        state = saved.get(loaded.name)
+        if loaded.strategy is None or not state:
             continue
         try:
-            restore_state(loaded.strategy, saved.get(loaded.name, {}))
+            restore_state(loaded.strategy, state)
         except Exception as error:
             problems.append(f"{loaded.name} could not take back its state: {type(error).__name__}: {error}")
     return tuple(problems)
