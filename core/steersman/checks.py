@@ -87,20 +87,22 @@ def examine(check: Check, run: Run, dispatch: Dispatch) -> tuple[list[tuple[str,
     return findings, proposals
 
 
-def is_healthy(check: Check, findings: list[tuple[str, Finding]]) -> bool | None:
-    """Whether nothing worse than `info` was found and nothing watched was NaN; None where there was nothing to see."""
-    well = not _is_sick(check) and (not findings or all(finding.severity == "info" for _, finding in findings))
-    return well if check.window is not None or not well else None
+def health(check: Check, findings: list[tuple[str, Finding]]) -> tuple[bool | None, bool]:
+    """Return whether the run is healthy at a check, and whether it is sound.
 
-
-def is_sound(check: Check, findings: list[tuple[str, Finding]]) -> bool:
-    """Whether nothing critical was found and nothing watched was NaN, so that a rollback may return here."""
-    return not _is_sick(check) and (not findings or all(finding.severity != "critical" for _, finding in findings))
-
-
-def _is_sick(check: Check) -> bool:
+    Healthy: nothing worse than `info` was found and nothing watched was NaN; None where there was nothing to see.
+    Sound: nothing critical was found and nothing watched was NaN, so that a rollback may return here.
+    """
     window = check.window
-    return check.reason == "anomaly" or (window is not None and not _ALL_WATCHED.isdisjoint(window.nonfinite))
+    if check.reason == "anomaly" or (
+        window is not None and window.nonfinite and not _ALL_WATCHED.isdisjoint(window.nonfinite)
+    ):
+        return False, False
+    well = sound = True
+    for _, finding in findings:
+        well = well and finding.severity == "info"
+        sound = sound and finding.severity != "critical"
+    return (well if window is not None or not well else None), sound
 
 
 def _for_strategy(check: Check, findings: tuple[tuple[str, Finding], ...], strategy: str) -> Check:

@@ -32,6 +32,9 @@ class Said:
         return bool(self.off or self.approved or self.reverts)
 
 
+_NOTHING = Said()
+
+
 class Control(Protocol):
     """Where a run hears what a person says."""
 
@@ -60,7 +63,7 @@ class Recorded:
     read: int = 0
 
     def hear(self, step: int) -> Said:
-        return self.said.pop(step, Said())
+        return self.said.pop(step, _NOTHING)
 
 
 @define(eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import asdict, define, evolve, field
 
 from steersman.arbiter import arbitrate
-from steersman.checks import Check, Outcome, Ruled, examine, is_healthy, is_sound
+from steersman.checks import Check, Outcome, Ruled, examine, health
 from steersman.config import Config
 from steersman.control import Control, Said
 from steersman.decisions import Adjust, Proposal, Rollback, Save, Stop
@@ -57,11 +57,10 @@ class Decider:
         findings, proposed = examine(check, self.run, self.dispatch)
         failed = self.guard_failed()
         said = evolve(said, off=failed) if failed else said
-        healthy = is_healthy(check, findings)
+        healthy, sound = health(check, findings)
         judged, own = self._watched(check, healthy=bool(healthy))
         if not check.may_propose:
             return Outcome(tuple(findings), said=said, judged=tuple(judged), is_healthy=healthy)
-        sound = is_sound(check, findings)
         if not (self.waiting or proposed or own):
             self.disputes.hear(())
             return Outcome(tuple(findings), (), said, tuple(judged), (), (), healthy, sound)

@@ -135,6 +135,8 @@ class Dispatch:
         collected: list[tuple[str, Any]] = []
         for call in self._calls[hook]:
             answer = self._timed(hook, call, run, for_strategy(call.loaded.name) if for_strategy else value)
+            if answer is None:
+                continue
             for item in self._items(call.loaded, hook, answer):
                 if isinstance(item, allowed):
                     collected.append((call.loaded.name, item))
@@ -209,10 +211,10 @@ class Dispatch:
             self._fail(call.loaded, call.hook, error, at_once=True)
 
     def _items(self, loaded: Loaded, hook: str, answer: Any) -> list[Any]:
-        if answer is None or isinstance(answer, ANSWERS):
-            return [answer]
         if type(answer) is list:  # pyright: ignore[reportUnknownArgumentType]
             return cast("list[object]", answer)
+        if answer is None or isinstance(answer, ANSWERS):
+            return [answer]
         if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
             self._wrong(loaded, hook, f"returned {shown(answer)}; expected {_expected(hook)}")
             return []

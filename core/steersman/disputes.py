@@ -22,6 +22,9 @@ class Disputes:
     def hear(self, verdicts: Sequence[Verdict]) -> list[str]:
         """Count one check; return a sentence for each dispute that has lasted for ten."""
         told: list[str] = []
+        if not verdicts:
+            self.last, self.rows = {}, {}
+            return told
         before = self.last
         sides: dict[str, dict[bool, str]] = {}
         for verdict in verdicts:

@@ -26,12 +26,12 @@ class Figures(Mapping[str, V], Generic[V]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a figure, or `default` where there is none."""
-        known = self._known
-        if key not in known:
+        try:
+            value = self._known[key]
+        except KeyError:
             if self._work_out is None:
                 return default
-            known[key] = self._work_out(key)
-        value = known[key]
+            value = self._known[key] = self._work_out(key)
         return default if value is None else value
 
     def settle(self) -> None:

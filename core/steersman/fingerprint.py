@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -23,7 +24,12 @@ def of(facts: Mapping[str, object], strategies: tuple[Loaded, ...]) -> dict[str,
 
 def short(fingerprint: Mapping[str, str]) -> str:
     """Return twelve characters that differ where fingerprints do."""
-    return hashlib.sha256(json.dumps(dict(sorted(fingerprint.items()))).encode()).hexdigest()[:12]
+    return _shortened(tuple(sorted(fingerprint.items())))
+
+
+@functools.lru_cache(maxsize=64)
+def _shortened(items: tuple[tuple[str, str], ...]) -> str:
+    return hashlib.sha256(json.dumps(dict(items)).encode()).hexdigest()[:12]
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -44,4 +50,6 @@ def _hash(loaded: Loaded) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(to_json(value), sort_keys=True)
+    if isinstance(value, str):
+        return value
+    return json.dumps(to_json(value), sort_keys=True) if value != {} else "{}"

@@ -12,6 +12,9 @@ from steersman.tables import Table
 KEPT = 4096
 """How many of the newest values of a metric stay readable through `last`."""
 
+_LOOKED_BACK = 4
+"""Of how many spans the newest value is read without taking them in."""
+
 
 class Series:
     """The values of one metric, oldest first; read-only for strategies.
@@ -33,6 +36,10 @@ class Series:
     def _catch_up(self) -> None:
         """Take in what is known and was not looked at so far: nothing, in a series that does not grow."""
 
+    def newest(self) -> tuple[int, float] | None:
+        """Return the newest value as (step, value)."""
+        return (self._steps[-1], self._values[-1]) if self._values else None
+
     @property
     def count(self) -> int:
         self._catch_up()
@@ -50,13 +57,13 @@ class Series:
 
     @property
     def latest(self) -> float | None:
-        self._catch_up()
-        return self._values[-1] if self._values else None
+        newest = self.newest()
+        return None if newest is None else newest[1]
 
     @property
     def latest_step(self) -> int | None:
-        self._catch_up()
-        return self._steps[-1] if self._steps else None
+        newest = self.newest()
+        return None if newest is None else newest[0]
 
     def last(self, n: int = KEPT) -> tuple[float, ...]:
         """Return the newest `n` values, oldest of them first."""
@@ -74,9 +81,9 @@ class Series:
 
     def newest_finite(self) -> tuple[int, float] | None:
         """Return the newest value that is neither NaN nor infinite as (step, value), or None where there is none."""
-        self._catch_up()
-        if self._values and math.isfinite(self._values[-1]):
-            return self._steps[-1], self._values[-1]
+        newest = self.newest()
+        if newest is None or math.isfinite(newest[1]):
+            return newest
         return next(((step, value) for step, value in self.backwards() if math.isfinite(value)), None)
 
     def backwards(self) -> Iterator[tuple[int, float]]:
@@ -129,6 +136,19 @@ class Column(Series):
             if span is spans[-1]:  # it may grow
                 return
             self._span, self._row = self._span + 1, -1
+
+    def newest(self) -> tuple[int, float] | None:
+        spans, name = self._spans, self.name
+        at = len(spans)
+        first = max(self._span, at - _LOOKED_BACK)
+        while at > first:
+            at -= 1
+            span = spans[at]
+            if name in span.table.columns and (at > self._span or self._row < span.stop):
+                return span.table.steps[span.stop - 1], span.table.columns[name][span.stop - 1]
+        if first > self._span:
+            self._catch_up()
+        return (self._steps[-1], self._values[-1]) if self._values else None
 
     def _extend(self, table: Table, start: int, stop: int) -> None:
         """Add rows of a table, as `append` would one by one."""
@@ -208,11 +228,12 @@ class History:
 class WritableHistory(History):
     """The history as the supervisor sees it: strategies read, this adds."""
 
-    __slots__ = ("_spans",)
+    __slots__ = ("_spans", "_tables")
 
     def __init__(self) -> None:
         super().__init__()
         self._spans: list[Span] = []
+        self._tables: set[Table] = set()
 
     def append(self, record: Record) -> None:
         """Add every metric of `record`."""
@@ -224,9 +245,11 @@ class WritableHistory(History):
         if self._spans and self._spans[-1].table is table and self._spans[-1].stop == start:
             self._spans[-1].stop = stop
             return
-        for name in table.names:
-            if name not in self._columns:
-                self._columns[name] = Column(name, self._spans)
+        if table not in self._tables:
+            for name in table.names:
+                if name not in self._columns:
+                    self._columns[name] = Column(name, self._spans)
+            self._tables.add(table)
         self._spans.append(Span(table, start, stop))
 
     def append_value(self, name: str, step: int, value: float) -> None:

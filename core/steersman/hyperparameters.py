@@ -157,8 +157,9 @@ class Entry:
     @property
     def value(self) -> float | None:
         """The value in force at the next step, or None where it is not known or cannot be read."""
+        handle = self.handle
         try:
-            return self.handle.read() if self.handle is not None else None
+            return handle.read() if handle is not None else None
         except Exception:
             return None
 

@@ -63,6 +63,7 @@ def journal_scores(
     """
     loss = checkpoint.train_loss
     told = {"value": loss.value, "source": loss.source, "age_steps": loss.age_steps} if loss else None
+    decides = checkpoint.scorer
     for name, score in checkpoint.scores.items():
         if only is not None and name not in only:
             continue
@@ -74,7 +75,7 @@ def journal_scores(
             terms=score.terms,
             because=score.because,
             rejected=score.rejected,
-            decides=name == checkpoint.scorer,
+            decides=name == decides,
             train_loss=told if told is None else dict(told),
             epoch=checkpoint.epoch,
             eval_loss=checkpoint.metrics.get("eval_loss"),
@@ -273,6 +274,6 @@ def _figures(check: Check) -> dict[str, Any]:
         "loss_change": _change(before.mean("loss"), loss) if before else None,
         "reward": reward,
         "reward_change": _change(before.mean("reward"), reward) if before else None,
-        "reward_variance": window.reward_variance,
-        "nonfinite": dict(window.nonfinite),
+        "reward_variance": None if reward is None else window.reward_variance,
+        "nonfinite": dict(window.nonfinite) if window.nonfinite else {},
     }

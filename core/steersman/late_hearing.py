@@ -35,6 +35,8 @@ class RecordedLate:
     heard: dict[tuple[int, str], tuple[LateScore, ...]] = field(factory=dict[tuple[int, str], "tuple[LateScore, ...]"])
 
     def hear(self, step: int, reason: str) -> tuple[LateScore, ...]:
+        if not self.heard:
+            return ()
         due = [at for at in self.heard if at[0] < step or (at[0] == step and reason in (at[1], "end"))]
         return tuple(late for at in due for late in self.heard.pop(at))
 
@@ -173,6 +175,8 @@ class LateHearing:
     def _judged(self, scores: tuple[LateScore, ...]) -> tuple[tuple[LateScore, ...], dict[int, dict[str, Score]]]:
         """Return what was heard, with the scores that those give by step who score by metrics alone."""
         given: dict[int, dict[str, Score]] = {}
+        if not scores:
+            return (), given
         for step, metrics in newest_by_step(scores).items():
             checkpoint = self.scoring.ranking.with_late(step, metrics)
             given[step] = self.scoring.dispatch.scores(self.scoring.run, checkpoint, late=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 OnError = Literal["quarantine", "raise", "stop"]
 ON_ERROR: tuple[str, ...] = get_args(OnError)
@@ -63,4 +63,11 @@ class Loaded:
 
     def elsewhere(self) -> Loaded:
         """Return what the ranks that do not ask it need to know of it."""
-        return evolve(self, strategy=None)
+        return self.with_strategy(None)
+
+    def with_strategy(self, strategy: object | None) -> Loaded:
+        """Return the same with another object to ask."""
+        return Loaded(
+            self.name, strategy, self.source, self.target, self.options, self.on_error, self.time_budget, self.effects,
+            self.needs_snapshots, self.scores_late, self.logs_with_usage_only, self.is_given, self.hooks,
+        )  # fmt: skip

@@ -38,6 +38,8 @@ def mean_of(values: Sequence[float], weights: Sequence[int]) -> float:
 
     It is never outside of them: the mean of equal values is their value, however it is rounded.
     """
+    if len(values) == 1:
+        return values[0] + 0.0  # a sum knows no negative zero
     if _are_alike(weights):
         mean = _sum(values) / len(values)
     else:

@@ -16,7 +16,20 @@ from steersman.run import Progress
 
 
 @define(eq=False)
-class _AsLogged(OnPaper):
+class _AsGiven(OnPaper):
+    """A value that no log tells of; `fails_at` is the step at which it could not be written."""
+
+    progress: Progress = field(kw_only=True)
+    fails_at: int | None = field(kw_only=True)
+
+    def write(self, value: float, ratio: float) -> None:
+        if self.progress.step == self.fails_at:
+            raise ValueError("it failed in the run itself")
+        self.value = value
+
+
+@define(eq=False)
+class _AsLogged(_AsGiven):
     """A value as it was in force at each check, else as last logged; after a change on paper, the changed one.
 
     A log holds the learning rate of the step that is over, so where only that is known it is one step of the schedule
@@ -25,9 +38,7 @@ class _AsLogged(OnPaper):
 
     name: str = field(kw_only=True)
     history: History = field(kw_only=True)
-    progress: Progress = field(kw_only=True)
     values_at: Mapping[int, Mapping[str, float]] = field(kw_only=True)
-    fails_at: int | None = field(kw_only=True)
     changed_at: int = -1
 
     def read(self) -> float | None:
@@ -36,16 +47,12 @@ class _AsLogged(OnPaper):
             return self.values_at[step][self.name]
         if self.name != "learning_rate":
             return self.value
-        series = self.history[self.name] if self.name in self.history else None
-        logged_at = series.latest_step if series is not None else None
-        if series is None or logged_at is None or logged_at <= self.changed_at:
-            return self.value
-        return series.latest
+        newest = self.history[self.name].newest() if self.name in self.history else None
+        return self.value if newest is None or newest[0] <= self.changed_at else newest[1]
 
     def write(self, value: float, ratio: float) -> None:
-        if self.progress.step == self.fails_at:
-            raise ValueError("it failed in the run itself")
-        self.value, self.changed_at = value, self.progress.step
+        super().write(value, ratio)
+        self.changed_at = self.progress.step
 
 
 @define(eq=False)
@@ -84,14 +91,17 @@ def on_paper(
         if recording.supervised and name not in values:
             entries.append(Entry(name, None, "unsupported", "the supervised run had none", safer=safer))
             continue
-        effects, value = list(recording.effects.get(name, ())), values.get(name)
-        known: dict[str, Any] = {
-            "name": name,
-            "history": history,
-            "progress": progress,
-            "values_at": recording.values_at,
-            "fails_at": recording.failed.get(name),
-        }
-        logged = _AfterAWait(value, effects=effects, **known) if effects else _AsLogged(value, **known)
-        entries.append(Entry(name, logged, "live", safer=safer))
+        effects, value, fails_at = recording.effects.get(name), values.get(name), recording.failed.get(name)
+        if name != "learning_rate" and not recording.values_at and not effects:
+            handle = _AsGiven(value, progress=progress, fails_at=fails_at)
+        else:
+            known: dict[str, Any] = {
+                "name": name,
+                "history": history,
+                "progress": progress,
+                "values_at": recording.values_at,
+                "fails_at": fails_at,
+            }
+            handle = _AfterAWait(value, effects=list(effects), **known) if effects else _AsLogged(value, **known)
+        entries.append(Entry(name, handle, "live", safer=safer))
     return Registry(entries)

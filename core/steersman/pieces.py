@@ -73,8 +73,11 @@ class Slice:
     def weights(self) -> Sequence[int]:
         """How many steps each row covers."""
         if self._weights is None:
-            self._weights = self._table.covers[self._start : self._stop]
-            self._weights[0] = self._first
+            if self._stop - self._start == 1:
+                self._weights = array("q", (self._first,))
+            else:
+                self._weights = self._table.covers[self._start : self._stop]
+                self._weights[0] = self._first
         return self._weights
 
     def values(self, name: str) -> Sequence[float]:
@@ -94,6 +97,7 @@ class Folded:
 
 
 NOTHING = Folded()
+_ALL_FINITE = Figures[int]({})
 
 
 class Contents:
@@ -107,15 +111,22 @@ class Contents:
     @property
     def size(self) -> int:
         """How many values it holds that nobody else does."""
-        return sum(piece.size for piece in self._pieces)
+        size = 0
+        for piece in self._pieces:
+            size += piece.size
+        return size
 
     def nonfinite(self) -> Figures[int]:
         """Return how many values of each metric are NaN or infinite, where any is, counted when it is asked for."""
+        if not self._folded.nonfinite:
+            for piece in self._pieces:
+                if piece.nonfinite:
+                    break
+            else:
+                return _ALL_FINITE
         return Figures({}, self._sick, self._count)
 
     def _sick(self) -> tuple[str, ...]:
-        if not self._folded.nonfinite and not any(piece.nonfinite for piece in self._pieces):
-            return ()
         return tuple(name for name in self._all_names() if self._count(name))
 
     def _count(self, name: str) -> int | None:
@@ -150,6 +161,14 @@ class Contents:
         if name in self._folded.moments:
             moments = self._moments(name)
             return None if moments is None else moments.mean
+        only: Piece | None = None
+        for piece in self._pieces:
+            if name in piece.metrics:
+                if only is not None or name in piece.nonfinite:
+                    break
+                only = piece
+        else:
+            return None if only is None else mean_of(only.values(name), only.weights)
         values, weights = self._finite(name)
         return mean_of(values, weights) if values else None
 

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import attrs
-from attrs import evolve, frozen
+from attrs import frozen
 
 from steersman.calls import Hooks
 from steersman.config import Config, ConfigError
@@ -30,7 +30,7 @@ class Planned:
     def fresh(self) -> tuple[Loaded, ...]:
         """Return the strategies anew, as they are at the begin of a run; with `copies` no two runs share anything."""
         return tuple(
-            evolve(loaded, strategy=_anew(loaded)) if self.copies or not loaded.is_given else loaded
+            loaded.with_strategy(_anew(loaded)) if self.copies or not loaded.is_given else loaded
             for loaded in self.strategies
         )
 
@@ -45,7 +45,7 @@ def plan(config: Config, problems: list[str], *, effects: bool = True, copies: b
     kept: list[Loaded] = []
     for loaded in strategies:
         try:
-            kept.append(evolve(loaded, strategy=_anew(loaded)) if copies or not loaded.is_given else loaded)
+            kept.append(loaded.with_strategy(_anew(loaded)) if copies or not loaded.is_given else loaded)
         except Exception as error:
             found.append(
                 f"{loaded.name}: it cannot be made anew for each run ({type(error).__name__}: {error}); "
@@ -63,7 +63,7 @@ def _anew(loaded: Loaded) -> object:
     if loaded.is_given:
         return copy.deepcopy(loaded.strategy)
     cls: type[Any] = type(loaded.strategy)
-    if not attrs.has(cls):
+    if not loaded.options or not attrs.has(cls):
         return cls()
     problems: list[str] = []
     made = structure(copy.deepcopy(loaded.options), cls, loaded.name, problems)

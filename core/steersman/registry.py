@@ -42,8 +42,11 @@ class Registry:
 
     def values(self) -> dict[str, float]:
         """Return the values in force, where they are known."""
-        known = [(name, entry.value) for name, entry in self.entries.items() if entry.handle is not None]
-        return {name: value for name, value in known if value is not None}
+        values: dict[str, float] = {}
+        for name, entry in self.entries.items():
+            if entry.handle is not None and (value := entry.value) is not None:
+                values[name] = value
+        return values
 
     def view(self, name: str) -> ReadOnly:
         """Return what a strategy may see of `name`."""
@@ -84,7 +87,9 @@ class Registry:
     @property
     def is_waiting(self) -> bool:
         """Whether any value was written that is not in force yet."""
-        return bool(self._deferred) and any(self.waits(name) for name in self._deferred)
+        if not self._deferred:
+            return False
+        return any(self.waits(name) for name in self._deferred)
 
     def take_effects(self) -> Iterator[tuple[str, float | None]]:
         """Put in force what waits and may; yield each name with the value then read from the trainer."""

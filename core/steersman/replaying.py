@@ -129,7 +129,7 @@ def replay_with(asking: Asking, path: str | Path) -> Replay:
     supervisor = Supervisor(
         settings,
         strategies,
-        late=late,
+        late=late if late.heard else None,
         plan=recording.plan,
         registry=on_paper(known, recording, settings, history, progress),
         journal=journal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cattrs
 
@@ -16,12 +16,34 @@ from steersman.registry import Registry
 from steersman.run import Adjustment
 from steersman.strategies import restore_state, state_of
 
+if TYPE_CHECKING:
+    from steersman.supervisor import Supervisor
+
 VERSION = 1
 """The version of the state; what an older one holds is brought up to it by `UPGRADES`."""
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """What makes a state of each older version one of the next."""
 _converter = cattrs.Converter()
 _CHECKPOINTS = 64
+
+
+def of(supervisor: Supervisor) -> dict[str, Any]:
+    """Return what a checkpoint must carry for a resumed run to decide as this one."""
+    return {
+        "version": VERSION,
+        "settled": supervisor.at.settled,
+        "restarted": supervisor.ranking.since,
+        "undone": supervisor.at.undone,
+        "fingerprint": supervisor.fingerprint,
+        "stopped_because": supervisor.actions.stopped_because,
+        "saved_because": supervisor.actions.saved_because,
+        "decisions": supervisor.decider.save(),
+        "elapsed": supervisor.progress.elapsed,
+        "strategies": strategies_state(supervisor.dispatch.strategies),
+        "hyperparameters": supervisor.registry.save(),
+        "ranking": ranking_state(supervisor.ranking),
+        "adjustments": adjustments_state(supervisor.run.adjustments),
+    }
 
 
 def readable(saved: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -48,10 +70,11 @@ def give_back(strategies: tuple[Loaded, ...], saved: Mapping[str, Any]) -> tuple
     """Give each strategy its state; return a sentence for each that could not take it."""
     problems: list[str] = []
     for loaded in strategies:
-        if loaded.strategy is None:
+        state = saved.get(loaded.name)
+        if loaded.strategy is None or not state:
             continue
         try:
-            restore_state(loaded.strategy, saved.get(loaded.name, {}))
+            restore_state(loaded.strategy, state)
         except Exception as error:
             problems.append(f"{loaded.name} could not take back its state: {type(error).__name__}: {error}")
     return tuple(problems)

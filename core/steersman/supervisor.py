@@ -18,7 +18,7 @@ from steersman.dispatch import Dispatch
 from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
-from steersman.journaling import DROPPED_TOLD, journal_check, journal_dropped, journal_record
+from steersman.journaling import journal_check, journal_dropped, journal_record
 from steersman.late_hearing import LateHearing, LateSource
 from steersman.loaded import Loaded
 from steersman.loading import register
@@ -29,8 +29,9 @@ from steersman.registry import Registry
 from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
+from steersman.skimming import Position, Skimming
 from steersman.snapshots import Recovery
-from steersman.tables import Block, Records, Table
+from steersman.tables import Block, Records
 from steersman.windows import Window, Windows
 
 
@@ -69,8 +70,7 @@ class Supervisor:
         self.ranks: Ranks = ranks or OneProcess()
         self.history, self.windows, self.progress = history or WritableHistory(), Windows(), progress or Progress()
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies), config.require)
-        self.alarms = Alarms()
-        self.due = Due(cadence(config.check_every, self.plan))
+        self.alarms, self.due = Alarms(), Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
         self.failures = Failures(self.journal, self.progress, is_told=config.console or replaying)
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
@@ -99,12 +99,12 @@ class Supervisor:
         self.late = LateHearing(self.scoring, late)
         if self.dispatch.has("on_journaled") and (not replaying or effects):
             self.journal.subscribers.append(lambda entry: self.dispatch.tell_journaled(self.run, entry))
-        self._open: int | None = None
-        self._evaluated = False
-        self._dropped: set[str] = set()
+        self.at, self._not_comparable = Position(), ""
+        self._skimming = Skimming(
+            self.at, self.history, self.windows, self.progress, self.due, self.alarms, self.registry, self.settle,
+            self.feed,
+        )  # fmt: skip
         self._judging, self._journals_records = True, not replaying
-        self._settled = -1
-        self._undone, self._not_comparable = list[int](), ""  # the steps at whose checks the run was rolled back
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -131,7 +131,7 @@ class Supervisor:
         Returns a sentence for each thing that could not be given back, or that begins anew.
         """
         saved = saved or {}
-        self._undone = [int(at) for at in saved.get("undone", [])]
+        self.at.undone = [int(at) for at in saved.get("undone", [])]
         self._hear_again(past, settled=int(saved.get("settled", -1)), restarted=int(saved.get("restarted", -1)))
         self.progress.step = max(self.progress.step, step)
         changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
@@ -163,7 +163,7 @@ class Supervisor:
                 self._forget_before(restarted)
                 restarted = -1
             self.feed(record)
-        if self._open is not None and settled >= self._open:
+        if self.at.open is not None and settled >= self.at.open:
             self.settle()  # it was saved in the middle of the step after
         if restarted >= 0:
             self._forget_before(restarted)
@@ -179,17 +179,13 @@ class Supervisor:
         self._forget_before(self.progress.step)
         self.journal.write("restart", self.progress.step, because=because)
 
-    def feed(self, record: Record) -> Checkpoint | None:
-        """Hear one record; return the scored checkpoint if it closed an evaluation."""
-        return self._hear(record)
-
-    def _hear(self, record: Record, row: Block | None = None) -> Checkpoint | None:
-        """Hear a record; `row` is where it stands, if it is one of a table."""
-        if record.step != self._open or record.kind == "summary":
+    def feed(self, record: Record, row: Block | None = None) -> Checkpoint | None:
+        """Hear one record, perhaps a `row` of a table; return the scored checkpoint if it closed an evaluation."""
+        if record.step != self.at.open or record.kind == "summary":
             self.settle()
-        given, record = record, self.alarms.without_undone(record, self.windows.last_log)
-        row = row if record is given else None
-        self._open = record.step
+        if self.alarms.has_undone:
+            record, row = self.alarms.without_undone(record, self.windows.last_log), None
+        self.at.open = record.step
         self.progress.hear(record)
         if row is None:
             self.history.append(record)
@@ -198,7 +194,7 @@ class Supervisor:
         if self._journals_records and self._judging:
             journal_record(self.journal, record)
         if record.dropped and self._judging:
-            journal_dropped(self.journal, record, self._dropped)
+            journal_dropped(self.journal, record, self.at.dropped)
         if record.kind != "summary":
             self.windows.add(record, row)
             self.alarms.hear(record)
@@ -206,80 +202,46 @@ class Supervisor:
             if self._judging:
                 self.dispatch.tell_log(self.run, record)
             return None
-        self._evaluated = True
+        self.at.evaluated = True
         return self.scoring.hear(record, judging=self._judging)
 
     def feed_all(self, records: Sequence[Record]) -> None:
         """Hear every record in order, as `feed` would; train logs of which nothing follows are taken together."""
-        if not isinstance(records, Records) or self._must_hear_each():
+        hears_each = self._journals_records or self.dispatch.hears_every_log or self.alarms.has_undone
+        if isinstance(records, Records) and self._judging and not hears_each:
+            self._skimming.feed(records)
+        else:
             for record in records:
                 self.feed(record)
-            return
-        for table, start, stop in records.blocks:
-            while start < stop:
-                end = self._skim(table, start, stop) if table.kind == "train" else start
-                if end == start:
-                    end += 1
-                    self._hear(table.record(start), Block(table, start, end))
-                start = end
-
-    def _must_hear_each(self) -> bool:
-        return not self._judging or self._journals_records or self.dispatch.hears_every_log or self.alarms.has_undone
-
-    def _skim(self, table: Table, start: int, stop: int) -> int:
-        """Take rows in up to where something may follow; return the first that is left."""
-        if table.steps[start] != self._open:
-            self.settle()
-        if self._evaluated or self.alarms.is_ringing or self.registry.is_waiting or self.alarms.has_undone:
-            return start
-        if table.dropped and not self._dropped.issuperset(table.dropped) and len(self._dropped) < DROPPED_TOLD:
-            return start
-        stop = self.due.quiet_until(table, start, stop, self.progress.epoch)
-        stop = self.alarms.first_turn(table, start, stop)
-        if stop > start:
-            self.progress.skim(table, stop - 1)
-            self.history.extend(table, start, stop)
-            self.windows.extend(table, start, stop)
-            self._open = step = table.steps[stop - 1]
-            before = stop - 2
-            while before > start and table.steps[before] == step:
-                before -= 1
-            if before >= start and table.steps[before] != step:
-                self._settled = table.steps[before]
-        return stop
 
     def settle(self, *, step_begins: bool = False) -> None:
-        """Every record of the open step has arrived: close windows, run the check that is due, carry it out.
-
-        Where the next step begins now, what waits for its moment may come into force.
-        """
-        if self._open is not None:
-            step, self._open = self._open, None
+        """Close the open step and carry out its check; where the next one begins, what waits may come into force."""
+        at = self.at
+        if at.open is not None:
+            step, at.open = at.open, None
             self._close(step)
-            self._settled = step
+            at.settled = step
         if self._judging and (step_begins or self.run.replaying) and self.registry.is_waiting:
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:
-        if self._evaluated:
+        if self.at.evaluated:
             self.scoring.close(judging=self._judging)
         epoch_closed = self.due.epoch_closed(self.progress.epoch)
         if epoch_closed:
             window = self.windows.close_epoch(step)
             if self._judging:
                 self.dispatch.notify("on_epoch_end", self.run, window)
-        if self.due.check(step, epoch_closed=epoch_closed, evaluated=self._evaluated):
+        if self.due.check(step, epoch_closed=epoch_closed, evaluated=self.at.evaluated):
             self._check("scheduled", self.windows.close_check(step))
         elif self._judging and self.ranks.agree(lambda: self.alarms.is_ringing):  # a loss may be NaN on one rank only
             self._check("anomaly", self.windows.check.close())
-        self._evaluated = False
+        self.at.evaluated = False
         self.alarms.silence()
-        if step in self._undone and not self._judging:
+        if step in self.at.undone and not self._judging:
             self._leave_undone(step)
-        if self._may_stop and self._judging:
-            because = self.ranks.agree(self.failures.take)
-            if because is not None:
-                self.actions.stop(because)
+        if self._may_stop and self._judging and (because := self.ranks.agree(self.failures.take)) is not None:
+            self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:
         """Hear that the checkpoint of `step` was written to `path`."""
@@ -301,7 +263,7 @@ class Supervisor:
         self.dispatch.notify("on_train_end", self.run)
         for problem in self.registry.release():
             self.note(problem)
-        told = {**summary.of(self.run, self.ranking, self._dropped, self.dispatch.seconds()), **facts}
+        told = {**summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds()), **facts}
         self.journal.write("end", self.progress.step, **told)
         self.close()
         return told
@@ -313,21 +275,7 @@ class Supervisor:
 
     def save(self) -> dict[str, Any]:
         """Return what a checkpoint must carry for a resumed run to decide as this one."""
-        return {
-            "version": saved_state.VERSION,
-            "settled": self._settled,
-            "restarted": self.ranking.since,
-            "undone": self._undone,
-            "fingerprint": self.fingerprint,
-            "stopped_because": self.actions.stopped_because,
-            "saved_because": self.actions.saved_because,
-            "decisions": self.decider.save(),
-            "elapsed": self.progress.elapsed,
-            "strategies": saved_state.strategies_state(self.dispatch.strategies),
-            "hyperparameters": self.registry.save(),
-            "ranking": saved_state.ranking_state(self.ranking),
-            "adjustments": saved_state.adjustments_state(self.run.adjustments),
-        }
+        return saved_state.of(self)
 
     def note(self, message: str, *, severity: str = "warning") -> None:
         """Journal a sentence for the user."""
@@ -346,7 +294,7 @@ class Supervisor:
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
             self.actions.rolled_back = False
-            self._undone.append(step)
+            self.at.undone.append(step)
             self._leave_undone(step)
         elif outcome.is_sound and reason == "scheduled":
             self.recovery.take(step)

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from steersman.figures import Figures
 from steersman.pieces import NOTHING, Contents, Folded, Piece, Rows, Slice
@@ -116,17 +116,26 @@ def anomalies(record: Record) -> tuple[str, ...]:
     return tuple([name for name in WATCHED if name in metrics and not math.isfinite(metrics[name])])
 
 
+def _the_check_window(windows: Windows) -> OpenWindow:
+    return windows.check
+
+
 @define
 class Windows:
-    """The open check window and the open epoch window, and the check windows already closed (the newest 512)."""
+    """The open check window and the open epoch window, and the check windows already closed (the newest 512).
+
+    Where both began at the same step they are one and the same.
+    """
 
     closed: tuple[Window, ...] = ()
     check: OpenWindow = field(factory=OpenWindow)
-    epoch: OpenWindow = field(factory=OpenWindow)
+    epoch: OpenWindow = field(default=Factory(_the_check_window, takes_self=True))
     last_log: int = 0
     _growing: dict[tuple[str, ...], Rows] = field(factory=dict[tuple[str, ...], Rows])
     _held: deque[tuple[int, Window]] = field(factory=deque[tuple[int, Window]])
     _size: int = 0
+    _both: tuple[Contents, Window] | None = None
+    """The epoch window that was closed last, where it was the check window too, which is still open."""
 
     def start(self, step: int) -> None:
         """Begin at `step`: the first log covers the steps since then."""
@@ -136,8 +145,7 @@ class Windows:
         """Add a record to both open windows. Only train records cover steps. `row` is where it stands in a table."""
         covers = max(record.step - self.last_log, 1)
         new = Slice(*row, covers) if row is not None else self._begun(record, covers)
-        self.check.count(1, record.step, record.epoch, new)
-        self.epoch.count(1, record.step, record.epoch, new)
+        self._count(1, record.step, record.epoch, new)
         if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
             self.last_log = record.step
 
@@ -157,9 +165,13 @@ class Windows:
             end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
             step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
             piece = Slice(table, start, end, max(table.steps[start] - self.last_log, 1))
-            self.check.count(end - start, step, epoch, piece)
-            self.epoch.count(end - start, step, epoch, piece)
+            self._count(end - start, step, epoch, piece)
             self.last_log, start = step, end
+
+    def _count(self, logs: int, step: int, epoch: float | None, piece: Piece | None) -> None:
+        self.check.count(logs, step, epoch, piece)
+        if self.epoch is not self.check:
+            self.epoch.count(logs, step, epoch, piece)
 
     def restart(self, step: int) -> None:
         """Forget what was before `step`: it cannot be compared with what comes."""
@@ -169,25 +181,36 @@ class Windows:
 
     def drop_open(self, step: int) -> None:
         """Forget what the open check window holds: a rollback has undone it."""
-        self.check = OpenWindow(first_step=step, last_step=step, epoch=self.check.epoch)
+        self.check, self._both = OpenWindow(step, step, self.check.epoch), None
         self._growing.clear()
 
     def close_check(self, step: int) -> Window:
         """Close the check window at `step` and open the next."""
-        self.check.last_step = step
-        contents = self.check.contents()
-        window = self.check.window(contents)
+        check, both, self._both = self.check, self._both, None
+        check.last_step = step
+        if both is not None and both[1].last_step == step and both[1].logs == check.logs:
+            contents, window = both
+        else:
+            contents = check.contents()
+            window = check.window(contents)
         self.closed = (*self.closed, window)[-_KEPT:]
-        self.check = OpenWindow(first_step=step, last_step=step, epoch=window.epoch)
+        epoch = self.epoch
+        if not epoch.logs and epoch.first_step == step and epoch.epoch == window.epoch:
+            self.check = epoch
+        else:
+            self.check = OpenWindow(step, step, window.epoch)
         self._growing.clear()
         self._bound(contents.size, window)
         return window
 
     def close_epoch(self, step: int) -> Window:
         """Close the epoch window at `step` and open the next."""
-        self.epoch.last_step = step
-        window = self.epoch.close()
-        self.epoch = OpenWindow(first_step=step, last_step=step, epoch=window.epoch)
+        epoch = self.epoch
+        epoch.last_step = step
+        contents = epoch.contents()
+        window = epoch.window(contents)
+        self._both = (contents, window) if epoch is self.check else None
+        self.epoch = OpenWindow(step, step, window.epoch)
         self._growing.clear()
         return window
 

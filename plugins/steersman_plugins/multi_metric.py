@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Literal
 
@@ -54,22 +53,24 @@ class MultiMetric:
         loss = checkpoint.metrics.get("eval_loss", math.nan)
         if not math.isfinite(loss):
             return None
-        earlier = (
-            c.metrics["eval_loss"] for c in reversed(run.checkpoints) if c.step < checkpoint.step and _has_loss(c)
-        )
-        beaten = itertools.islice(earlier, 1) if self.improvement == "previous" else earlier
-        stale = 0 if all(loss < other for other in beaten) else 1
         train = checkpoint.train_loss.value if checkpoint.train_loss else None
-        weights = {
-            "eval_loss": self.eval_loss_weight,
-            "gap": self.gap_weight,
-            "perplexity": self.perplexity_weight,
-            "improvement": self.improvement_weight,
+        of = terms(loss, train, 0 if self._improves(run, checkpoint.step, loss) else 1)
+        weighted = {
+            "eval_loss": self.eval_loss_weight * of["eval_loss"],
+            "gap": self.gap_weight * of["gap"],
+            "perplexity": self.perplexity_weight * of["perplexity"],
+            "improvement": self.improvement_weight * of["improvement"],
         }
-        weighted = {name: weights[name] * value for name, value in terms(loss, train, stale).items()}
         total = sum(weighted.values())
         return Score(total, weighted) if math.isfinite(total) else None
 
-
-def _has_loss(checkpoint: Checkpoint) -> bool:
-    return math.isfinite(checkpoint.metrics.get("eval_loss", math.nan))
+    def _improves(self, run: Run, step: int, loss: float) -> bool:
+        """Whether an eval loss beats the one before `step`, or every one: the first does."""
+        for earlier in reversed(run.checkpoints):
+            beaten = earlier.metrics.get("eval_loss", math.nan)
+            if earlier.step < step and math.isfinite(beaten):
+                if not loss < beaten:
+                    return False
+                if self.improvement == "previous":
+                    break
+        return True

@@ -13,6 +13,8 @@ def non_finite(window: Window) -> Iterator[Fired]:
 
     The Trainer's filter hides a NaN loss as 0.0; the gradient norm beside it tells.
     """
+    if not window.nonfinite:
+        return
     for name in ("loss", "grad_norm", "eval_loss"):
         count = window.nonfinite.get(name)
         if not count:
