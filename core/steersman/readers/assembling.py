@@ -73,6 +73,7 @@ class Assembly:
             self._epoch = epoch
         elapsed = None if layout.elapsed is None else row[layout.elapsed]
         elapsed = elapsed if elapsed is None or type(elapsed) is float else seconds(elapsed)
+        elapsed = elapsed if elapsed == elapsed else None
         for part in layout.parts:
             values = part.pick(row)
             dropped: tuple[str, ...] = ()
@@ -130,11 +131,13 @@ class Assembly:
         return step
 
     def _merge(self, at: int, record: Record) -> None:
-        """Add to the record of its stage at this step."""
+        """Add to the record of its stage at this step; a NaN takes no value's place."""
         first = self._records[at]
+        before = first.metrics
+        metrics = {name: v for name, v in record.metrics.items() if v == v or not math.isfinite(before.get(name, v))}
         self._records[at] = evolve(
             first,
-            metrics={**first.metrics, **record.metrics},
+            metrics={**before, **metrics},
             epoch=first.epoch if record.epoch is None else record.epoch,
             elapsed=first.elapsed if record.elapsed is None else record.elapsed,
             dropped=tuple(dict.fromkeys((*first.dropped, *record.dropped))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +13,13 @@ import orjson
 from steersman.readers import content
 from steersman.readers.assembling import Assembly
 from steersman.readers.layouts import layout_of
+from steersman.readers.padding import Padded, Padding
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
+
+Rows = Iterator[tuple[Mapping[str, object], bool]]
+"""Rows, each with whether it may hold a bare NaN."""
 
 
 def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
@@ -23,7 +27,7 @@ def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
 
     Raises UnreadableRun for a line that is longer than any log's.
     """
-    return _recording(path, log, _lines(path), own)
+    return _recording(path, log, lambda: _lines(path), own)
 
 
 def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
@@ -36,27 +40,37 @@ def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
         raise UnreadableRun(path, f"it is no whole JSON array: {error}") from None
     if not isinstance(rows, list):
         raise UnreadableRun(path, f"expected a JSON array of objects, got {type(rows).__name__}")
-    found = (cast("dict[str, object]", row) for row in cast("list[object]", rows) if isinstance(row, dict))
-    return _recording(path, log, found, own)
+    may_be_padded = b"NaN" in text
+    found = [cast("dict[str, object]", row) for row in cast("list[object]", rows) if isinstance(row, dict)]
+    return _recording(path, log, lambda: ((row, may_be_padded) for row in found), own)
 
 
-def _recording(
-    path: Path, log: Format, rows: Iterator[Mapping[str, object]], own: Mapping[str, str] | None
-) -> Recording:
+def _recording(path: Path, log: Format, rows: Callable[[], Rows], own: Mapping[str, str] | None) -> Recording:
+    try:
+        return _assembled(path, log, rows(), own, Padding())
+    except Padded:
+        return _assembled(path, log, rows(), own, Padding(is_known=True))
+
+
+def _assembled(path: Path, log: Format, rows: Rows, own: Mapping[str, str] | None, padding: Padding) -> Recording:
     assembly = Assembly(partial(layout_of, own=own))
     total: object = None
-    add, layout, planned = assembly.add, assembly.layout, log == "trainer_log"
-    for row in rows:
+    add, layout, planned, is_padded = assembly.add, assembly.layout, log == "trainer_log", padding.is_known
+    for row, may_have_nan in rows:
         if planned:
             total = row.get("total_steps", total)
         if None in row.values():
             row = {name: value for name, value in row.items() if value is not None}
+        if is_padded:
+            row = padding.filled(row)
+        elif may_have_nan or padding.is_suspected:
+            padding.look(row)
         add(row, layout(tuple(row)))
     records = assembly.records()
     return Recording(path, log, records, plan_of(records, int(number(total) or 0) or None))
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, object]]:
+def _lines(path: Path) -> Rows:
     with content.opened(path) as file:
         for at, line in enumerate(iter(lambda: file.readline(content.LONGEST_LINE), b""), 1):
             if len(line) >= content.LONGEST_LINE and not line.endswith(b"\n"):
@@ -68,7 +82,7 @@ def _lines(path: Path) -> Iterator[Mapping[str, object]]:
             except ValueError:
                 continue  # torn, by a kill or because it is still being written
             if isinstance(row, dict):
-                yield cast("dict[str, object]", row)
+                yield cast("dict[str, object]", row), b"NaN" in line
 
 
 def parsed(text: bytes) -> Any:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import compress
 from pathlib import Path
+from typing import cast
 
 from steersman.readers import content, lightning, ultralytics
 from steersman.readers.assembling import Assembly
 from steersman.readers.layouts import Layout, layout_of
+from steersman.readers.padding import Padded, Padding, has_nan
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import Record
@@ -28,8 +30,16 @@ _FINISH: dict[Format, Callable[[tuple[Record, ...]], tuple[Record, ...]]] = {
 
 def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a table; an empty cell is no value, and a last row that is cut is left out."""
+    try:
+        return _read(path, log, own, Padding())
+    except Padded:
+        return _read(path, log, own, Padding(is_known=True))
+
+
+def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Padding) -> Recording:
     assembly = Assembly(partial(_LAYOUTS.get(log, layout_of), own=own))
-    layouts: dict[tuple[bool, ...], tuple[Layout, list[bool]]] = {}
+    is_padded = padding.is_known
+    layouts: dict[tuple[bool, ...], tuple[Layout, list[bool], tuple[str, ...]]] = {}
     with content.opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
         rows = csv.reader(_whole_lines(path, text))
         try:
@@ -40,13 +50,20 @@ def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recor
                 if known is None:
                     columns = [bool(name) and is_filled for name, is_filled in zip(header, filled, strict=False)]
                     keys = tuple(compress(header, columns))
-                    known = layouts[filled] = assembly.layout_by_place(keys), columns
-                layout, columns = known
+                    known = layouts[filled] = assembly.layout_by_place(keys), columns, keys
+                layout, columns, keys = known
                 cells = compress(row, columns)
                 try:
                     values: list[object] = list(map(float, cells))
+                    may_have_nan = has_nan(cast("list[float]", values))
                 except ValueError:
-                    values = list(map(_value, compress(row, columns)))
+                    values, may_have_nan = list(map(_value, compress(row, columns))), True
+                if is_padded:
+                    found = padding.filled(dict(zip(keys, values, strict=False)))
+                    assembly.add(found, assembly.layout(tuple(found)))
+                    continue
+                if may_have_nan or padding.is_suspected:
+                    padding.look(dict(zip(keys, values, strict=False)))
                 assembly.add(values, layout)
         except csv.Error as error:
             raise UnreadableRun(path, f"line {rows.line_num} is no row of a table: {error}") from None
