@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 _PASSED_OVER_TOLD = 3
@@ -46,6 +47,6 @@ def ending(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _checkpoint(c: Mapping[str, Any]) -> str:
     terms = ", ".join(f"{name} {value:+.4f}" for name, value in c["terms"].items())
     where = f" in {c['path']}" if c["exists"] else ""
-    score = f"score {c['score']:.6f}" if c["score"] is not None else "no score"
+    score = "no score" if c["score"] is None else f"score {c['score']:.6f}" if isfinite(c["score"]) else "rejected"
     loss = f"eval loss {c['eval_loss']:.4f}" if c["eval_loss"] is not None else "no eval loss"
     return f"step {c['step']} ({score}, {loss}{f'; {terms}' if terms else ''}){where}"
