@@ -74,6 +74,7 @@ def as_object_of(
     return {
         "version": as_json.VERSION,
         "path": journal,
+        "supervised": True,
         "mode": begin_of(entries).get("mode"),
         "ended": has_ended(entries),
         "last_step": max(entry.step for entry in entries),
