@@ -88,6 +88,8 @@ def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> 
 
 def run_of(path: Path) -> Path:
     """Return the run directory that a checkpoint, its trainer_state.json or a steersman folder belongs to."""
+    if not path.exists():
+        return path
     folder = path.parent if path.name == STATE else path
     here = folder if folder.name not in ("", "..") else folder.resolve()
     if CHECKPOINT.fullmatch(here.name) or (here.name == JOURNAL.parent.name and (here / JOURNAL.name).is_file()):

@@ -54,13 +54,12 @@ def _strategy(data: Mapping[str, Any]) -> str:
     return f"{data['name']} ({origin}" + (f"; {options})" if options else ")")
 
 
-def _words(value: object) -> str:
+def _words(value: object, *, within: bool = False) -> str:
     """Return the value of an option as a person writes it: `eval_loss 1.0 and eval_f1 0.5`, `a and b`."""
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
-        return listed(
-            [f"{name} {f'({_words(each)})' if isinstance(each, Mapping) else _words(each)}" for name, each in items]
-        )
+        told = listed([f"{name} {_words(each, within=True)}" for name, each in items])
+        return f"({told})" if within else told
     if isinstance(value, list | tuple):
         return listed([_words(each) for each in cast("Sequence[object]", value)])
     return str(value)

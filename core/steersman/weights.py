@@ -13,7 +13,7 @@ _SUFFIXES = frozenset(
     {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".msgpack", ".h5", ".npz", ".onnx", ".distcp"}
 )
 _STATE = re.compile(
-    r"(rng_state|optimizer|scheduler|scaler|training_args|trainer_state|random_states).*|.*optim_states\.pt"
+    r"(rng_state|optimizer|scheduler|scaler|training_args|trainer_state|random_states|sampler|dl_state_dict).*|.*optim_states\.pt"
 )
 """What a trainer saves beside the weights, to go on from them; so are the names of its folders."""
 _BOOKS = re.compile(

@@ -12,6 +12,7 @@ import pytest
 import steersman
 from steersman.choosing import NoCheckpoint, best_of, link_to
 from steersman.journal import Journal
+from steersman.readers import UnreadableRun
 
 GATE = {"score": {"require": {"safety": ">= 0.92"}}}
 
@@ -332,3 +333,10 @@ def test_a_checkpoint_or_its_state_of_an_unsupervised_run(tmp_path, runs, monkey
     }
     [said] = {c.passed_over[-1] for c in chosen}
     assert said.startswith("Step 200 is the best (0.5210), but has no checkpoint here; the best that is there is step ")
+
+
+def test_a_checkpoint_that_is_not_there_stands_for_nothing(run):
+    """A path that does not exist is said to be none, though the run beside it has a best."""
+    out = run(LOSSES)
+    with pytest.raises(UnreadableRun, match="out/checkpoint-99: there is no such file or directory"):
+        best_of(out / "checkpoint-99")
