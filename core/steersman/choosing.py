@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -12,14 +13,15 @@ from attrs import evolve, frozen
 from steersman.checkpoints import Checkpoint
 from steersman.config.reading import Source
 from steersman.explain import ranking_told
-from steersman.hindsight import barred_told, saved_told
+from steersman.hindsight import barred_told, count, rejected_told, saved_told
+from steersman.journal import JournalEntry
+from steersman.ranking import Ranking
 from steersman.readers.journal import RANKING_WORDS, current
-from steersman.readers.run_directory import JOURNAL, KEPT, find_journal
+from steersman.readers.run_directory import JOURNAL, find_journal
+from steersman.readers.sources import CHECKPOINT, STATE
 from steersman.replaying import replay
-from steersman.spelling import did_you_mean
-
-_HALF_WRITTEN = (".making", ".tmp", ".part", ".incomplete")
-"""How the name of what is still being written ends."""
+from steersman.spelling import did_you_mean, nearest
+from steersman.whereabouts import Whereabouts, folder_of
 
 
 @frozen
@@ -38,48 +40,61 @@ class Chosen:
 
 
 class NoCheckpoint(Exception):
-    """No checkpoint of a run may be used; the message says why."""
+    """No checkpoint of a run may be used: `reason` says why, `passed_over` what there is to say of each."""
+
+    def __init__(self, reason: str, passed_over: tuple[str, ...] = ()) -> None:
+        self.reason, self.passed_over = reason, passed_over
+        super().__init__(" ".join((f"{reason}.", *passed_over)) if passed_over else reason)
 
 
 def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> Chosen:
     """Return the best checkpoint that is there of a run: by its journal, or by a replay where it has none.
 
-    With `config` it is that of a replay with it. Raises NoCheckpoint where there is none; UnreadableRun; ConfigError;
-    ValueError where no scorer is called so.
+    `path` may be a checkpoint of the run, or its steersman folder, too. With `config` it is that of a replay with it.
+    Raises NoCheckpoint where there is none; UnreadableRun; ConfigError; ValueError where no scorer is called so.
     """
-    journal = find_journal(path) if config is None and path.exists() else None
+    run = run_of(path)
     problems: list[str] = []
-    recorded: dict[int, str] = {}
-    if journal is not None:
-        ranking = ranking_told(current(journal, words=RANKING_WORDS), problems)
+    journal = find_journal(run) if run.exists() else None
+    if journal is not None and config is None:
+        entries: Sequence[JournalEntry] = current(journal, words=(*RANKING_WORDS, b'"error"'))
+        ranking, saves = ranking_told(entries, problems), entries
     else:
-        told = replay(path, config)
-        ranking, recorded = told.ranking, saved_told(told.recording.decisions)  # of a journal: files may be among them
+        made = replay(run, config)
+        ranking, entries = made.ranking, made.entries
+        saves = made.recording.decisions  # of a journal: files may be among them
+    recorded = saved_told(saves)
     if scorer is not None and scorer not in ranking.order:
         near = did_you_mean(scorer, ranking.order) or f"; there are {', '.join(ranking.order) or 'none'}"
         raise ValueError(f"no scorer of {path} is called {scorer!r}{near}")
     name = scorer or ranking.leader
     if name is None or not ranking.ranked(name, barred=True):
-        raise NoCheckpoint(f"{path}: {name or 'no strategy'} scored no checkpoint that could be best")
-    folder = _folder(path, journal)
-    said = [*barred_told(ranking, name), *problems]
+        raise NoCheckpoint(f"{path}: {_why_none(ranking, name, entries)}")
+    there = Whereabouts.of(folder_of(run, journal), saves)
+    said = [*barred_told(ranking, name), *rejected_told(ranking, name), *_misspelt(ranking), *problems]
     ranked = [c if c.path else evolve(c, path=recorded.get(c.step)) for c in ranking.ranked(name)]
     for checkpoint in ranked:
-        place = place_of(checkpoint, folder)
+        place = there.place(checkpoint)
         if place is None:
             continue
         if checkpoint is not ranked[0]:
-            said.append(f"{_fate(ranked[0], name)}; the best that is there is step {checkpoint.step}.")
+            said.append(
+                f"{_best(ranked[0], name)} {there.fate(ranked[0])}; the best that is there is step {checkpoint.step}."
+            )
         return Chosen(checkpoint, place, name, tuple(said))
-    said += [f"{_fate(ranked[0], name)}."] if ranked else []
-    raise NoCheckpoint(" ".join((f"{path}: no checkpoint that may be best is there.", *said)))
+    said += [f"{_best(ranked[0], name)} {there.fate(ranked[0])}."] if ranked else []
+    raise NoCheckpoint(f"{path}: no checkpoint that may be best is there", tuple(said))
 
 
-def place_of(checkpoint: Checkpoint, folder: Path) -> Path | None:
-    """Return where a saved checkpoint lies now: in the run directory `folder`, which may have been moved, or where it
-    was written. None where it is gone, or not whole yet.
-    """
-    return next((place for place in _places(checkpoint, folder) if _is_whole(place)), None)
+def run_of(path: Path) -> Path:
+    """Return the run directory that a checkpoint, its trainer_state.json or a steersman folder belongs to."""
+    if not path.exists():
+        return path
+    folder = path.parent if path.name == STATE else path
+    here = folder if folder.name not in ("", "..") else folder.resolve()
+    if CHECKPOINT.fullmatch(here.name) or (here.name == JOURNAL.parent.name and (here / JOURNAL.name).is_file()):
+        return folder.parent if folder is here else folder / ".."
+    return path
 
 
 def link_to(checkpoint: Path, link: Path) -> None:
@@ -99,33 +114,42 @@ def link_to(checkpoint: Path, link: Path) -> None:
         raise
 
 
-def _places(checkpoint: Checkpoint, folder: Path) -> Iterator[Path]:
-    if checkpoint.path is None:
-        return
-    written = Path(checkpoint.path)
-    for count in range(1, len(written.parts) + 1):  # with all its parts, one that begins at the root is itself
-        yield folder.joinpath(*written.parts[-count:])
-    yield from sorted((folder / KEPT).glob(f"*/checkpoint-{checkpoint.step}"))
-    if not (folder / JOURNAL).exists():  # the journal lies elsewhere
-        yield written
+def _best(checkpoint: Checkpoint, scorer: str) -> str:
+    return f"Step {checkpoint.step} is the best ({checkpoint.scores[scorer].value:.4f}), but"
 
 
-def _is_whole(place: Path) -> bool:
-    if place.name.startswith("tmp-") or place.name.endswith(_HALF_WRITTEN):
-        return False
-    try:
-        return any(place.iterdir()) if place.is_dir() else place.stat().st_size > 0
-    except OSError:
-        return False
+def _why_none(ranking: Ranking, scorer: str | None, entries: Sequence[JournalEntry]) -> str:
+    """Return why a run has no checkpoint with a score that could make it best."""
+    evaluated = [c for c in ranking.all() if not c.is_baseline]
+    if not evaluated:
+        return "it has no evaluation, so no checkpoint can be best"
+    evaluations = count(len(evaluated), "evaluation")
+    failed = [e.data for e in entries if e.kind == "error" and e.data["hook"] == "score_checkpoint"]
+    if scorer is None and failed:
+        d = failed[0]
+        return f"it has {evaluations}, and no strategy scored one: {d['strategy']} failed with {d['error']}"
+    if scorer is None:
+        losses = [c.metrics["eval_loss"] for c in evaluated if "eval_loss" in c.metrics]
+        why = (
+            ""
+            if any(map(math.isfinite, losses))
+            else ": no eval loss is finite"
+            if losses
+            else ": none has an eval loss"
+        )
+        return f"it has {evaluations}, and no strategy scored one{why}"
+    scored = [c.scores[scorer] for c in evaluated if scorer in c.scores]
+    if not scored:
+        return f"{scorer} scored none of {evaluations}"
+    said = " ".join(rejected_told(ranking, scorer)).removesuffix(".")
+    return f"{scorer} gave no finite score to any of {evaluations}" + (f". {said}" if said else "")
 
 
-def _folder(path: Path, journal: Path | None) -> Path:
-    if path.is_dir():
-        return path
-    return journal.parent.parent if journal is not None and journal.parent.name == JOURNAL.parent.name else path.parent
-
-
-def _fate(checkpoint: Checkpoint, scorer: str) -> str:
-    score = checkpoint.scores[scorer].value
-    fate = "was evaluated and never saved" if checkpoint.path is None else f"was saved in {checkpoint.path} and is gone"
-    return f"Step {checkpoint.step} is the best ({score:.4f}), but {fate}"
+def _misspelt(ranking: Ranking) -> tuple[str, ...]:
+    """Return a sentence for each required metric that never came while one of nearly that name did."""
+    came = {name for c in ranking.all() for name in c.metrics}
+    absent = dict.fromkeys(r.metric for r in ranking.requires if r.metric not in came)
+    nearest_of = {name: nearest(name, came) for name in absent}
+    return tuple(
+        f"No checkpoint has {name}; the nearest that came is {near}." for name, near in nearest_of.items() if near
+    )

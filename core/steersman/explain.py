@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from steersman import recurring
-from steersman.checkpoints import Checkpoint
 from steersman.hindsight import listed, ranking_of, saved_told, why_best
 from steersman.journal import JournalEntry
-from steersman.late_entries import heard_in, recorded_in
+from steersman.late_entries import AFTER_THE_END, heard_in, recorded_in
 from steersman.lifetime import begin_of, how_it_went
-from steersman.ranking import Ranking, exists
+from steersman.ranking import Ranking
 from steersman.recurring import proposals_told
 from steersman.reporters.console import moved, outcome
 from steersman.requirements import requirements_of
 from steersman.rescoring import asked_again
+from steersman.whereabouts import Whereabouts
 
 _NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})
 
@@ -30,16 +30,17 @@ class Chapter:
     sentences: tuple[str, ...]
 
 
-def explain(entries: Sequence[JournalEntry], is_there: Callable[[Checkpoint], bool] = exists) -> tuple[Chapter, ...]:
+def explain(entries: Sequence[JournalEntry], there: Whereabouts | None = None) -> tuple[Chapter, ...]:
     """Return the story of one run from its journal entries; a chapter with nothing to say is left out.
 
-    It works on the journal of a run that was killed. `is_there` says whether a saved checkpoint still exists.
+    It works on the journal of a run that was killed. `there` knows where its checkpoints lie; without it nothing is
+    said of that.
     """
     problems: list[str] = []
     ranking = ranking_told(entries, problems)
     chapters = (
         Chapter("The run", how_it_went(entries)),
-        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, is_there), *problems)),
+        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, there), *problems)),
         Chapter("What came late", tuple(late_told(entries))),
         Chapter("What was noticed", _noticed(entries)),
         Chapter("Why each value changed", _changes(entries)),
@@ -74,34 +75,42 @@ def ranking_told(entries: Sequence[JournalEntry], problems: list[str] | None = N
     return ranking
 
 
-def late_told(entries: Sequence[JournalEntry]) -> Iterator[str]:
-    """Yield a sentence for each late score, with the check that heard it."""
-    heard = [(step, late) for (step, _), scores in heard_in(entries).items() for late in scores]
+def late_told(entries: Sequence[JournalEntry], of: int | None = None) -> Iterator[str]:
+    """Yield a sentence for each late score, of one step if it is given, with the check that heard it.
+
+    A run that was never supervised has no check that could have.
+    """
+    supervised = any(entry.kind == "run" for entry in entries)
+    found = [(at, scores) for at, scores in heard_in(entries).items() if at[1] != AFTER_THE_END]
+    heard = [(step, late) for (step, _), scores in found for late in scores]
     for late in recorded_in(entries):
         at = next((step for step, other in heard if other == late), None)
         if at is not None:
             heard.remove((at, late))
+        if of is not None and late.step != of:
+            continue
         metrics = listed([f"{name} {value:.6g}" for name, value in late.metrics.items()])
         by = f" by {late.by}" if late.by else ""
-        yield f"Step {late.step}: {metrics}{by}, " + (
-            f"heard at step {at}." if at is not None else "heard by no check."
-        )
+        then = f", heard at step {at}" if at is not None else ", heard by no check" if supervised else ""
+        yield f"Step {late.step}: {metrics}{by}{then}."
 
 
-def _kept(ranking: Ranking, is_there: Callable[[Checkpoint], bool]) -> tuple[str, ...]:
+def _kept(ranking: Ranking, there: Whereabouts | None) -> tuple[str, ...]:
     best = ranking.best()
-    if best is None:
+    if best is None or there is None:
         return ()
-    if best.path is not None and is_there(best):
-        return (f"It was saved in {best.path}.",)
-    fate = "was evaluated and never saved" if best.path is None else f"was saved in {best.path} and is gone since"
-    kept = ranking.best(where=is_there)
+    place = there.place(best)
+    if place is not None:
+        return (f"It was saved in {place}.",)
+    fate = there.fate(best)
+    places = ((c, there.place(c)) for c in ranking.ranked())
+    kept, where = next(((c, place) for c, place in places if place is not None), (None, None))
     if kept is None:
-        return (f"Step {best.step} {fate}; no evaluated checkpoint is left on this disk.",)
-    place = next(i for i, c in enumerate(ranking.ranked(), 1) if c.step == kept.step)
+        return (f"Step {best.step} {fate}; no checkpoint that may be best is left on this disk.",)
+    number = next(i for i, c in enumerate(ranking.ranked(), 1) if c.step == kept.step)
     score = kept.scores[ranking.leader or ""].value
-    rank = f"number {place} with {score:.4f}"
-    return (f"Step {best.step} {fate}. The best that was kept is step {kept.step}, {rank}, in {kept.path}.",)
+    rank = f"number {number} with {score:.4f}"
+    return (f"Step {best.step} {fate}. The best that was kept is step {kept.step}, {rank}, in {where}.",)
 
 
 def _noticed(entries: Sequence[JournalEntry]) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from steersman.checkpoints import Checkpoint
-from steersman.explain import Chapter, explain
+from steersman.explain import Chapter, explain, late_told
 from steersman.hindsight import compare, count, listed, sentence, why_best
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
 from steersman.recurring import asked_for
 from steersman.replaying import Replay
 from steersman.reporters.console import moved
+from steersman.whereabouts import Whereabouts
 
 _MOST = 12
 """Metrics and terms that are told of a checkpoint."""
@@ -46,21 +47,28 @@ def explain_replay(replay: Replay) -> tuple[Chapter, ...]:
 
 
 def entries_of(replay: Replay) -> list[JournalEntry]:
-    """Return the entries of a replay, with where checkpoints lie, as a journal has them."""
-    saved = (JournalEntry("checkpoint_saved", step, {"path": path}) for step, path in replay.recording.saved.items())
-    return [*replay.entries, *saved]
+    """Return the entries of a replay, with where checkpoints lie and what came late, as a journal has them."""
+    recording = replay.recording
+    late = [*(score for scores in recording.late_heard.values() for score in scores), *recording.late_left]
+    came = (JournalEntry("late_score", score.step, {"metrics": score.metrics, "by": score.by}) for score in late)
+    saved = (JournalEntry("checkpoint_saved", step, {"path": path}) for step, path in recording.saved.items())
+    return [*replay.entries, *came, *saved]
 
 
-def explain_step(entries: Sequence[JournalEntry], ranking: Ranking, step: int) -> tuple[Chapter, ...]:
+def explain_step(
+    entries: Sequence[JournalEntry], ranking: Ranking, step: int, there: Whereabouts | None = None
+) -> tuple[Chapter, ...]:
     """Return what was thought of the checkpoint of `step`, and what was found and proposed there.
 
-    Where it was not evaluated, the nearest evaluated one is told, and what was found at either step.
+    Where it was not evaluated, the nearest evaluated one is told, and what was found at either step. `there` knows
+    where the checkpoints lie now; without it they lie where they were saved.
     """
     checkpoint = nearest_evaluated(ranking, step)
     here = entries_at(entries, ranking, step)
     told = (
-        Chapter(f"Step {step}", tuple(_what_it_was(checkpoint, step, entries))),
+        Chapter(f"Step {step}", tuple(_what_it_was(checkpoint, step, entries, there))),
         Chapter("How it was scored", tuple(_how_it_was_scored(checkpoint, ranking)) if checkpoint else ()),
+        Chapter("What came late", tuple(late_told(entries, checkpoint.step)) if checkpoint else ()),
         Chapter("What was noticed there", tuple(_noticed(here, step))),
         Chapter("What was proposed there", tuple(_proposed(here))),
         Chapter("What was changed there", tuple(_changed(here))),
@@ -121,7 +129,9 @@ def metrics_of(checkpoint: Checkpoint, entries: Sequence[JournalEntry]) -> dict[
     return {**logged, **checkpoint.metrics}
 
 
-def _what_it_was(checkpoint: Checkpoint | None, step: int, entries: Sequence[JournalEntry]) -> Iterator[str]:
+def _what_it_was(
+    checkpoint: Checkpoint | None, step: int, entries: Sequence[JournalEntry], there: Whereabouts | None
+) -> Iterator[str]:
     if checkpoint is None:
         yield "No step of this run was evaluated."
         return
@@ -136,17 +146,24 @@ def _what_it_was(checkpoint: Checkpoint | None, step: int, entries: Sequence[Jou
     if loss is not None:
         age = "from the same step" if not loss.age_steps else f"{count(loss.age_steps, 'step')} old"
         yield f"Its train loss is {loss.value:.6g}, {age}."
-    if checkpoint.path is not None:
-        yield f"It was saved in {checkpoint.path}."
+    place = checkpoint.path if there is None else there.place(checkpoint)
+    if place is not None:
+        yield f"It was saved in {place}."
+    elif there is not None and (checkpoint.path is not None or there.saves_known):
+        yield f"It {there.fate(checkpoint)}."
 
 
 def _how_it_was_scored(checkpoint: Checkpoint, ranking: Ranking) -> Iterator[str]:
+    why = ranking.barrier(checkpoint)
+    if why is not None:
+        yield f"It may not be best yet: it is {why.reason}." if why.waits else f"It may not be best: {why.reason}."
+    among = " that may be best" if ranking.requires else ""
     for standing in standings(checkpoint, ranking):
         score = checkpoint.scores[standing.scorer]
         if score.rejected is not None:
             yield f"{standing.scorer} rejected it: {score.rejected}."
             continue
-        place = f", number {standing.place} of {standing.ranked}" if standing.place else ""
+        place = f", number {standing.place} of {standing.ranked}{among}" if standing.place else ""
         yield f"{standing.scorer} gave it {score.value:.4f} (lower is better){place}."
         terms = [f"{name} {value:.4f}" for name, value in score.terms.items()]
         if terms:

@@ -47,7 +47,7 @@ def ranking_of(
     ranking = Ranking(tuple(names), requires)
     late = recorded_in(told) or [score for scores in heard_in(told).values() for score in scores]
     ranking.late.update(newest_by_step(late))
-    paths, whole = saved or {}, evaluated if evaluated is not None else _evaluated_in(told)
+    paths, whole = saved or {}, evaluated if evaluated is not None else evaluated_in(told)
     for step, (data, given) in found.items():
         loss = data.get("train_loss")
         metrics = data.get("metrics") or {"eval_loss": data.get("eval_loss")}
@@ -68,6 +68,19 @@ def saved_told(entries: Iterable[JournalEntry]) -> dict[int, str]:
     return {step: path for path, step in steps.items()}
 
 
+def written_over(entries: Iterable[JournalEntry]) -> dict[int, int]:
+    """Return, for each step whose every checkpoint was written over, the step that wrote over it."""
+    last: dict[str, int] = {}
+    over: dict[int, int] = {}
+    for entry in entries:
+        if entry.kind == "checkpoint_saved":
+            path = str(entry.data["path"])
+            if last.get(path, entry.step) != entry.step:
+                over[last[path]] = entry.step
+            last[path] = entry.step
+    return {step: by for step, by in over.items() if step not in last.values()}
+
+
 def evaluated(records: Iterable[Record]) -> dict[int, dict[str, float]]:
     """Return the metrics of each evaluated step, merged."""
     found: dict[int, dict[str, float]] = {}
@@ -77,7 +90,8 @@ def evaluated(records: Iterable[Record]) -> dict[int, dict[str, float]]:
     return found
 
 
-def _evaluated_in(entries: Iterable[JournalEntry]) -> dict[int, dict[str, float]]:
+def evaluated_in(entries: Iterable[JournalEntry]) -> dict[int, dict[str, float]]:
+    """Return the same of the entries of a journal."""
     found: dict[int, dict[str, float]] = {}
     for entry in entries:
         if entry.kind == "record" and entry.data["of"] == "eval":
@@ -121,8 +135,7 @@ def rival_of(ranking: Ranking) -> Checkpoint | None:
     leader, lowest, ranked = ranking.leader, ranking.lowest_loss, ranking.ranked()
     if leader is None or not ranked:
         return None
-    is_other = lowest is not None and lowest.step != ranked[0].step and leader in lowest.scores
-    if lowest is not None and is_other and ranking.barrier(lowest) is None:
+    if lowest is not None and lowest.step != ranked[0].step and any(c.step == lowest.step for c in ranked):
         return lowest
     return ranked[1] if len(ranked) > 1 else None
 
@@ -139,7 +152,9 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
     if not ranked and may_not:
         return (f"{leader} scored {count(len(evaluations), 'evaluation')}, and no checkpoint may be best.", *may_not)
     if not ranked:
-        return (f"{leader} scored {count(len(evaluations), 'evaluation')} and rejected each: no checkpoint is best.",)
+        rejected = rejected_told(ranking, leader)
+        how = "rejected each" if rejected else "gave none a finite score"
+        return (f"{leader} scored {count(len(evaluations), 'evaluation')} and {how}: no checkpoint is best.", *rejected)
     best = ranked[0]
     score = best.scores[leader]
     scored = f"{len(ranking.ranked(barred=True))} of {count(len(evaluations), 'evaluation')}"
@@ -153,12 +168,23 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
     elif lowest.step == best.step:
         said.append(f"It has the lowest eval loss too, {lowest.metrics['eval_loss']:.4f}.")
     else:
-        theirs = f", which {leader} scores {lowest.scores[leader].value:.4f}" if leader in lowest.scores else ""
+        theirs = _scored(lowest, leader)
         own = f" (at step {best.step}: {best.metrics['eval_loss']:.4f})" if "eval_loss" in best.metrics else ""
         said.append(f"The lowest eval loss, {lowest.metrics['eval_loss']:.4f}{own}, is at step {lowest.step}{theirs}.")
     if rival is not None:
         said.append(sentence(compare(leader, best, rival)))
-    return (*said, *may_not, *_rejected_told(ranking, leader))
+    return (*said, *may_not, *rejected_told(ranking, leader))
+
+
+def _scored(checkpoint: Checkpoint, scorer: str) -> str:
+    score = checkpoint.scores.get(scorer)
+    if score is None:
+        return ""
+    if score.rejected is not None:
+        return f", which {scorer} rejected"
+    return (
+        f", which {scorer} scores {score.value:.4f}" if math.isfinite(score.value) else f", which {scorer} never ranks"
+    )
 
 
 def barred_told(ranking: Ranking, scorer: str | None = None) -> tuple[str, ...]:
@@ -166,7 +192,8 @@ def barred_told(ranking: Ranking, scorer: str | None = None) -> tuple[str, ...]:
     name = scorer or ranking.leader or ""
     over = ranking.passed_over(scorer)
     said = [f"Step {c.step} scores {c.scores[name].value:.4f} and {barred(why)}." for c, why in over[:_TOLD]]
-    return (*said, *([f"So are {len(over) - _TOLD} more."] if len(over) > _TOLD else []))
+    more = len(over) - _TOLD
+    return (*said, *([f"{more} more {'is' if more == 1 else 'are'} passed over too."] if more > 0 else []))
 
 
 def barred(why: Barrier) -> str:
@@ -174,7 +201,7 @@ def barred(why: Barrier) -> str:
     return f"is passed over, {why.reason}" if why.waits else f"is rejected: {why.reason}"
 
 
-def _rejected_told(ranking: Ranking, scorer: str) -> tuple[str, ...]:
+def rejected_told(ranking: Ranking, scorer: str) -> tuple[str, ...]:
     """Return a sentence for each reason for which a scorer rejected checkpoints."""
     steps: dict[str, list[str]] = {}
     for checkpoint in ranking.all():
@@ -182,11 +209,12 @@ def _rejected_told(ranking: Ranking, scorer: str) -> tuple[str, ...]:
         if score is not None and score.rejected:
             steps.setdefault(score.rejected, []).append(str(checkpoint.step))
     told = list(steps.items())[:_TOLD]
-    return tuple(f"{scorer} rejected step {_few(at)}: {reason}." for reason, at in told)
+    return tuple(f"{scorer} rejected {_few(at)}: {reason}." for reason, at in told)
 
 
 def _few(steps: Sequence[str]) -> str:
-    return listed(list(steps)) if len(steps) <= _TOLD else f"{', '.join(steps[:_TOLD])} and {len(steps) - _TOLD} more"
+    more = [f"{len(steps) - _TOLD} more"] if len(steps) > _TOLD else []
+    return f"step{'' if len(steps) == 1 else 's'} {listed([*steps[:_TOLD], *more])}"
 
 
 def sentence(c: Comparison) -> str:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attrs import define
+from attrs import define, field
 
 from steersman.checkpoints import Checkpoint
 from steersman.ranking import Ranking, exists
@@ -22,9 +22,17 @@ _Late = Mapping[int, Mapping[str, float]]
 
 @define
 class Keeper:
-    """Hard-links both bests under `folder`; a link costs no disk until the Trainer deletes its own copy."""
+    """Hard-links both bests under `folder`; a link costs no disk until the Trainer deletes its own copy.
+
+    What lies there when a run begins that is not `resumed` is another run's: it stands for no step of this one.
+    """
 
     folder: Path
+    resumed: bool = False
+    _of_another: set[Path] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._of_another = set() if self.resumed else set(self.folder.glob("*/checkpoint-*"))
 
     def keep(self, ranking: Ranking, unheard: _Late | None = None) -> Iterator[str]:
         """Keep what is best now, let go of what was; yield a sentence for each, with its size.
@@ -41,7 +49,8 @@ class Keeper:
                 continue
             goal = self._goal(role, checkpoint)
             try:
-                if not goal.exists():
+                if not goal.exists() or goal in self._of_another:
+                    self._of_another.discard(goal)
                     _copy(Path(checkpoint.path), goal)
                     yield _kept(role, checkpoint, goal)
             except OSError as error:
@@ -56,9 +65,9 @@ class Keeper:
         """Note where checkpoints lie that were saved and that the Trainer has deleted since."""
         lost = [c for c in ranking.all() if c.path is not None and not exists(c)]
         for checkpoint in lost:
-            place = next(iter(sorted(self.folder.glob(f"*/checkpoint-{checkpoint.step}"))), None)
-            if place is not None:
-                ranking.mark_saved(checkpoint.step, str(place))
+            places = set(self.folder.glob(f"*/checkpoint-{checkpoint.step}")) - self._of_another
+            if places:
+                ranking.mark_saved(checkpoint.step, str(min(places)))
 
     def _let_go(self, role: str, checkpoint: Checkpoint, left_alone: set[str]) -> Iterator[str]:
         goal = self._goal(role, checkpoint)
@@ -102,6 +111,8 @@ def _copy(source: Path, goal: Path) -> None:
     making = goal.with_suffix(".making")
     shutil.rmtree(making, ignore_errors=True)
     shutil.copytree(source, making, copy_function=_link)
+    if goal.exists():
+        shutil.rmtree(goal)
     making.rename(goal)
 
 

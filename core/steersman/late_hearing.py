@@ -15,6 +15,7 @@ from steersman.journaling import journal_late, journal_scores
 from steersman.late_entries import AFTER_THE_END, LateScore, left_unheard, newest_by_step, recorded_in
 from steersman.readers.journal import standing
 from steersman.scoring import Scoring
+from steersman.spelling import nearest
 
 
 class LateSource(Protocol):
@@ -165,12 +166,18 @@ class LateHearing:
         """Return the metrics by step that the next check will hear; only rank 0 has a source that tells."""
         return newest_by_step(self.source.unheard()) if isinstance(self.source, JournalLines) else {}
 
-    def hear_after(self, scores: tuple[LateScore, ...]) -> dict[str, Any]:
-        """Hear, once the run is over, what no check heard; return what that makes of its summary."""
+    def hear_after(self, scores: tuple[LateScore, ...], never_came: Mapping[str, str | None]) -> dict[str, Any]:
+        """Hear, once the run is over, what no check heard; return what that makes of its summary.
+
+        `never_came` is what its summary says of the metrics that did not come.
+        """
         if not scores:
             return {}
         self._take(self.scoring.run.step, AFTER_THE_END, self._judged(scores))
-        return summary.choices(self.scoring.ranking)
+        ranking = self.scoring.ranking
+        came = summary.came_late(ranking)
+        absent = {name: near or nearest(name, came) for name, near in never_came.items() if name not in came}
+        return {**summary.choices(ranking), "never_came": absent}
 
     def _judged(self, scores: tuple[LateScore, ...]) -> tuple[tuple[LateScore, ...], dict[int, dict[str, Score]]]:
         """Return what was heard, with the scores that those give by step who score by metrics alone."""

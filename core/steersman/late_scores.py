@@ -11,13 +11,17 @@ from steersman.journal import Journal, locked
 from steersman.late_entries import LateScore
 from steersman.records import number
 
+_NEVER_LATE = ("loss", "eval_loss")
+_OTHER_NAME = "record what another job found under a name of its own"
+
 
 def record(run: str | Path, step: int, *, by: str = "", **metrics: float) -> LateScore:
     """Record metrics of the weights of `step`, such as `steersman.record("out", 500, safety=0.93)`.
 
     `run` is a run directory or its journal; `by` says who found them. A run that trains hears it at its next check;
     `steersman best` and `explain` know it at once. A metric recorded again replaces the older.
-    Raises ValueError for what is no metric, no finite number or a step that was neither evaluated nor saved;
+    Raises ValueError for what is no metric, no finite number, a metric that the evaluation of the step itself gave,
+    or a step that was neither evaluated nor saved;
     `readers.UnreadableRun` where there is no run; OSError where the journal cannot be written, a TimeoutError where
     another process keeps its lock.
     """
@@ -26,9 +30,11 @@ def record(run: str | Path, step: int, *, by: str = "", **metrics: float) -> Lat
         raise ValueError(f"`step` must be a whole number of optimizer steps, got {step!r}")
     from steersman.late_runs import journal_and_steps  # readers are read when first used
 
-    path, steps = journal_and_steps(Path(run))
-    if step not in steps:
-        raise ValueError(f"{run}: {_unknown(step, steps)}")
+    path, known = journal_and_steps(Path(run))
+    if step not in known:
+        raise ValueError(f"{run}: {_unknown(step, known)}")
+    if taken := [f"{name} ({known[step][name]:.6g})" for name in found if name in known[step]]:
+        raise ValueError(f"{run}: the evaluation of step {step} gave {', '.join(taken)} itself; {_OTHER_NAME}")
     late = LateScore(int(step), found, by)
     _append(path, late)
     return late
@@ -42,6 +48,8 @@ def _checked(metrics: Mapping[str, object]) -> dict[str, float]:
         as_number = None if isinstance(value, bool) else number(value)
         if not name.strip() or not name.isprintable() or name != name.strip() or name == "require":
             problems.append(f"{name!r} cannot be the name of a metric")
+        elif name in _NEVER_LATE:
+            problems.append(f"{name} never comes late, it is what the run itself measured; {_OTHER_NAME}")
         elif as_number is None:
             problems.append(f"{name} must be a number, got {type(value).__name__} {value!r}")
         elif not math.isfinite(as_number):

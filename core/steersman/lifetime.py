@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from steersman.hindsight import count, listed
 from steersman.journal import JournalEntry
@@ -49,9 +49,20 @@ def how_it_went(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
 
 
 def _strategy(data: Mapping[str, Any]) -> str:
-    options = ", ".join(f"{name}: {value}" for name, value in (data.get("options") or _NOTHING).items())
+    options = ", ".join(f"{name}: {_words(value)}" for name, value in (data.get("options") or _NOTHING).items())
     origin = str(data.get("origin", "")).partition(" (")[0]
     return f"{data['name']} ({origin}" + (f"; {options})" if options else ")")
+
+
+def _words(value: object, *, within: bool = False) -> str:
+    """Return the value of an option as a person writes it: `eval_loss 1.0 and eval_f1 0.5`, `a and b`."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        told = listed([f"{name} {_words(each, within=True)}" for name, each in items])
+        return f"({told})" if within else told
+    if isinstance(value, list | tuple):
+        return listed([_words(each) for each in cast("Sequence[object]", value)])
+    return str(value)
 
 
 def _ending(entries: Sequence[JournalEntry]) -> str:

@@ -20,7 +20,9 @@ def of(run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[st
         **choices(ranking),
         "changes": len(run.adjustments),
         "elapsed": run.elapsed,
-        "never_came": never_came(run.history, {*dropped, *(name for late in ranking.late.values() for name in late)}),
+        "never_came": never_came(
+            run.history, dropped, [required.metric for required in ranking.requires], came_late(ranking)
+        ),
         "strategy_seconds": seconds,
     }
 
@@ -43,16 +45,28 @@ def choices(ranking: Ranking) -> dict[str, Any]:
             {"step": c.step, "score": c.scores[leader or ""].value, "why": why.reason, "waits": why.waits}
             for c, why in ranking.passed_over()[:_SHOWN]
         ],
+        "passed_over_count": len(ranking.passed_over()),
         "evaluations": sum(not c.is_baseline for c in ranking.all()),
         "saved_known": knows_disk,
     }
 
 
-def never_came(history: History, dropped: Collection[str] = ()) -> dict[str, str | None]:
-    """Return each metric that a strategy asked for and that never came, with the nearest one that did."""
-    came = history.names()
-    absent = sorted(name for name in history.missing if name not in history and name not in dropped)
+def never_came(
+    history: History, dropped: Collection[str] = (), required: Collection[str] = (), late: Collection[str] = ()
+) -> dict[str, str | None]:
+    """Return each metric that a strategy asked for, or that is `required`, and that never came, not even `late`.
+
+    Each is told with the nearest one that did.
+    """
+    came = (*history.names(), *late)
+    asked = {*history.missing, *required}
+    absent = sorted(name for name in asked if name not in history and name not in dropped and name not in late)
     return {name: nearest(name, came) for name in absent}
+
+
+def came_late(ranking: Ranking) -> tuple[str, ...]:
+    """Return the names of the metrics that came after their evaluation."""
+    return tuple(dict.fromkeys(name for late in ranking.late.values() for name in late))
 
 
 def _loss(checkpoint: Checkpoint) -> float | None:

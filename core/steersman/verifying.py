@@ -88,7 +88,7 @@ def _without_what_was_cut(
 def _decisions(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for entry in entries:
-        if entry.kind == "late_heard" and entry.data["reason"] == AFTER_THE_END:
+        if entry.kind == "late_heard" and entry.data.get("reason") == AFTER_THE_END:
             break  # no check of the run could hear it
         names = _COMPARED.get(entry.kind)
         if names is not None and not (entry.kind == "finding" and entry.data["severity"] == "info"):

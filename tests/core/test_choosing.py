@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import steersman
-from steersman.checkpoints import Checkpoint
-from steersman.choosing import NoCheckpoint, best_of, link_to, place_of
+from steersman.choosing import NoCheckpoint, best_of, link_to
 from steersman.journal import Journal
-from steersman.ranking import Ranking
+from steersman.readers import UnreadableRun
 
 GATE = {"score": {"require": {"safety": ">= 0.92"}}}
 
@@ -123,15 +122,6 @@ def test_a_checkpoint_of_another_run_is_never_taken(run, tmp_path, monkeypatch):
     assert best_of(Path("copy/out")).path == Path("copy/out/checkpoint-30")
 
 
-def test_an_absolute_path_is_used_where_the_checkpoint_lies_elsewhere(run, tmp_path):
-    """Written outside the run directory, it is where the journal says."""
-    checkpoint = Checkpoint(10, None, {}, None, path=str(tmp_path / "scratch" / "last.ckpt"))
-    (tmp_path / "scratch").mkdir()
-    (tmp_path / "scratch" / "last.ckpt").write_text("w")
-
-    assert place_of(checkpoint, tmp_path / "out") == tmp_path / "scratch" / "last.ckpt"
-
-
 def test_what_was_kept_past_rotation_is_found(run):
     """The trainer has deleted its own; the copy that `keep_both_bests` made is used."""
     out = run(LOSSES)
@@ -165,6 +155,9 @@ def test_a_file_written_over_is_the_newest_step_only(run, tmp_path):
     chosen = best_of(out)
 
     assert (chosen.checkpoint.step, chosen.path) == (30, out / "best")
+    assert chosen.passed_over == (
+        "Step 20 is the best (1.0000), but was written over by step 30; the best that is there is step 30.",
+    )
 
 
 def test_another_scorer_and_none_of_that_name(run):
@@ -184,6 +177,7 @@ def test_a_run_that_was_never_supervised_is_replayed(tmp_path, runs, monkeypatch
         folder = Path("out") / f"checkpoint-{step}"
         folder.mkdir(parents=True)
         (folder / "trainer_state.json").write_text(json.dumps(state))
+        (folder / "weights").write_text("w")
     steersman.record("out", 1100, safety=0.95)
     config = {"extends": "default", **GATE}
 
@@ -195,7 +189,7 @@ def test_a_run_that_was_never_supervised_is_replayed(tmp_path, runs, monkeypatch
 def test_nothing_was_scored(run):
     """A run without an evaluation has no best."""
     out = run({})
-    with pytest.raises(NoCheckpoint, match="out: no strategy scored no checkpoint|scored no checkpoint"):
+    with pytest.raises(NoCheckpoint, match="^out: it has no evaluation, so no checkpoint can be best$"):
         best_of(out)
 
 
@@ -225,13 +219,6 @@ def test_a_link_takes_the_place_of_a_link_only(tmp_path, kind):
     assert os.listdir(tmp_path) == ["current"]
 
 
-def test_place_of_what_was_never_saved(tmp_path):
-    """Without a path there is no place, whatever lies in the folder."""
-    (tmp_path / "checkpoint-10").mkdir()
-    assert place_of(Checkpoint(10, None, {}, None), tmp_path) is None
-    assert Ranking().best() is None
-
-
 def test_a_checkpoint_that_is_a_file_is_found_under_another_config_too(run):
     """Lightning writes files; the journal says where, also where the run is replayed with a config of its own."""
     out = run({})
@@ -242,10 +229,114 @@ def test_a_checkpoint_that_is_a_file_is_found_under_another_config_too(run):
         journal.write("score", step, strategy="eval-loss", value=loss, eval_loss=loss)
         path = out / "checkpoints" / f"step={step}.ckpt"
         path.parent.mkdir(exist_ok=True)
-        path.write_text("w")
+        path.write_text("weights of the model")
         journal.write("checkpoint_saved", step, path=str(path), evaluated=True)
     journal.close()
     highest = {"extends": [], "score": {"eval_f1": {"direction": "higher"}}}
 
     assert best_of(out).path == out / "checkpoints" / "step=20.ckpt"
     assert best_of(out, highest).path == out / "checkpoints" / "step=10.ckpt"
+
+
+def entry(out, kind, step, **data):
+    journal = Journal(out / "steersman" / "journal.jsonl")
+    journal.open()
+    journal.write(kind, step, **data)
+    journal.close()
+
+
+def test_one_that_its_scorer_rejects_is_told(run):
+    """Steps 10 and 30 are rejected, so 20 is best; who asks hears of both, and where all are, why there is none."""
+    out = run(LOSSES)
+    for step in (10, 30):
+        entry(out, "score", step, strategy="eval-loss", value=float("inf"), rejected="harm 0.3")
+    chosen = best_of(out)
+    entry(out, "score", 20, strategy="eval-loss", value=float("inf"), rejected="harm 0.5")
+    with pytest.raises(NoCheckpoint) as none:
+        best_of(out)
+
+    assert (chosen.checkpoint.step, chosen.passed_over) == (20, ("eval-loss rejected steps 10 and 30: harm 0.3.",))
+    assert none.value.reason == (
+        "out: eval-loss gave no finite score to any of 3 evaluations. eval-loss rejected steps 10 and 30: harm 0.3. "
+        "eval-loss rejected step 20: harm 0.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([("unscored", {"metrics": {"eval_loss": float("nan")}})], "scored one: no eval loss is finite"),
+        ([("unscored", {"metrics": {"eval_f1": 0.5}})], "scored one: none has an eval loss"),
+        (
+            [
+                ("unscored", {"metrics": {"eval_loss": 1.0}}),
+                ("error", {"strategy": "mine", "hook": "score_checkpoint", "error": "ValueError: bad"}),
+            ],
+            "scored one: mine failed with ValueError: bad",
+        ),
+    ],
+)
+def test_why_no_checkpoint_was_scored(run, lines, why):
+    """NaN, no loss, a strategy that raises: each is told as it is."""
+    out = run({})
+    for kind, data in lines:
+        entry(out, kind, 10, **data)
+    with pytest.raises(NoCheckpoint) as none:
+        best_of(out)
+
+    assert str(none.value) == f"out: it has 1 evaluation, and no strategy {why}"
+
+
+def test_an_empty_journal(tmp_path):
+    """It has no evaluation either."""
+    (tmp_path / "steersman").mkdir()
+    (tmp_path / "steersman" / "journal.jsonl").touch()
+    with pytest.raises(NoCheckpoint, match="it has no evaluation"):
+        best_of(tmp_path)
+
+
+def test_a_misspelt_requirement_is_told_with_the_nearest(run):
+    """Nothing is ever called safty: every checkpoint waits for it, and what was meant is named."""
+    out = run(LOSSES, config={"score": {"require": {"safty": ">= 0.9", "else": "> 0"}}})
+    steersman.record(out, 10, safety=0.95)
+    with pytest.raises(NoCheckpoint) as none:
+        best_of(out)
+
+    assert "No checkpoint has safty; the nearest that came is safety." in none.value.passed_over
+
+
+@pytest.mark.parametrize("named", ["out/steersman", "out/steersman/journal.jsonl", "out/checkpoint-10", "."])
+def test_what_belongs_to_a_run_stands_for_it(run, named, monkeypatch):
+    """Its steersman folder, its journal, one of its checkpoints, from outside and from inside: the best of the run."""
+    out = run(LOSSES)
+    if named == ".":
+        monkeypatch.chdir(out / "checkpoint-10")
+    chosen = best_of(Path(named))
+
+    assert chosen.path.resolve().name == "checkpoint-20"
+    assert (chosen.path / "weights").is_file()
+
+
+def test_a_checkpoint_or_its_state_of_an_unsupervised_run(tmp_path, runs, monkeypatch):
+    """The run is looked at, not the one checkpoint; of one that was deleted nothing is claimed."""
+    monkeypatch.chdir(tmp_path)
+    state = json.loads((runs / "trainer_state" / "llama-factory-01.json").read_text())
+    for step in (1100, 1200):
+        folder = Path("out") / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(json.dumps(state))
+        (folder / "weights").write_text("w")
+    chosen = [best_of(Path("out/checkpoint-1200", *more)) for more in ((), ("trainer_state.json",))]
+
+    assert {c.path for c in chosen} == {Path("out/checkpoint-1100")} or {c.path for c in chosen} == {
+        Path("out/checkpoint-1200")
+    }
+    [said] = {c.passed_over[-1] for c in chosen}
+    assert said.startswith("Step 200 is the best (0.5210), but has no checkpoint here; the best that is there is step ")
+
+
+def test_a_checkpoint_that_is_not_there_stands_for_nothing(run):
+    """A path that does not exist is said to be none, though the run beside it has a best."""
+    out = run(LOSSES)
+    with pytest.raises(UnreadableRun, match="out/checkpoint-99: there is no such file or directory"):
+        best_of(out / "checkpoint-99")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from steersman import Adjust, Finding, Score, hookimpl
+from steersman import Adjust, Finding, LateScore, Score, hookimpl
 from steersman.explain_step import (
     Standing,
     entries_at,
@@ -16,6 +16,8 @@ from steersman.explain_step import (
     nearest_evaluated,
     standings,
 )
+from steersman.journal import JournalEntry
+from steersman.late_hearing import RecordedLate
 from steersman.replaying import replay
 
 
@@ -178,3 +180,35 @@ def test_a_lone_log_says_nothing_of_disks(runs):
     """Where it is not known what was saved, nothing is said of it."""
     told_of_it = explain_replay(replay(runs / "trainer_state" / "llama-factory-01.json"))
     assert not any("saved" in sentence for chapter in told_of_it for sentence in chapter.sentences)
+
+
+GATE = {"score": {"require": {"safety": ">= 0.9"}}}
+
+
+@pytest.mark.parametrize(
+    ("safety", "first", "place"),
+    [
+        (None, "It may not be best yet: it is waiting for safety.", "."),
+        (0.89, "It may not be best: safety 0.89 is not >= 0.9.", "."),
+        (0.95, "eval-loss gave it 0.8000 (lower is better), number 1 of 1 that may be best.", ""),
+    ],
+)
+def test_what_is_required_is_told_of_a_step(supervise, safety, first, place):
+    """Of a step that waits or fails the reason comes first and it has no place; the places are of those that may be."""
+    late = RecordedLate({} if safety is None else {(20, "end"): (LateScore(20, {"safety": safety}, "red team"),)})
+    run = supervise("eval-loss", config=GATE, late=late)
+    for step, loss in ((10, 1.0), (20, 0.8)):
+        run.evaluate(step, eval_loss=loss)
+    run.supervisor.end()
+    recorded = (
+        [] if safety is None else [JournalEntry("late_score", 20, {"metrics": {"safety": safety}, "by": "red team"})]
+    )
+    entries = [JournalEntry("run", 0, {}), *recorded, *run.entries]
+    chapters = {c.title: c.sentences for c in explain_step(entries, run.supervisor.ranking, 20)}
+    scored = chapters["How it was scored"]
+
+    assert scored[0] == first
+    assert place == "" or f"eval-loss gave it 0.8000 (lower is better){place}" in scored
+    assert chapters.get("What came late", ()) == (
+        () if safety is None else (f"Step 20: safety {safety} by red team, heard at step 20.",)
+    )

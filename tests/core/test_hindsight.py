@@ -6,7 +6,17 @@ import math
 
 import pytest
 
-from steersman.hindsight import compare, count, listed, ranking_of, rival_of, saved_told, why_best
+from steersman.hindsight import (
+    compare,
+    count,
+    listed,
+    ranking_of,
+    rejected_told,
+    rival_of,
+    saved_told,
+    why_best,
+    written_over,
+)
 from steersman.journal import JournalEntry
 from steersman.requirements import Requirement
 
@@ -90,7 +100,7 @@ def test_the_rival_is_the_lowest_eval_loss_or_else_the_runner_up():
 )
 def test_no_best(entries, said):
     """Where no checkpoint is best the reason is told; the baseline at step 0 is never best."""
-    assert why_best(ranking_of(entries)) == (said,)
+    assert why_best(ranking_of(entries))[0] == said
 
 
 def test_words():
@@ -173,7 +183,7 @@ def test_where_every_checkpoint_waits():
     assert said[0] == "mine scored 7 evaluations, and no checkpoint may be best."
     assert said[1:] == (
         *(f"Step {step} scores {step}.0000 and is passed over, waiting for safety." for step in (10, 20, 30, 40, 50)),
-        "So are 2 more.",
+        "2 more are passed over too.",
     )
 
 
@@ -191,3 +201,41 @@ def test_a_file_that_was_written_over_belongs_to_the_newest_step():
     entries = [JournalEntry("checkpoint_saved", step, {"path": path}) for step, path in saves]
 
     assert saved_told(entries) == {10: "a/checkpoint-10", 20: "best.pt"}
+
+
+def test_a_lowest_loss_that_was_rejected():
+    """It is told with who rejected it; the best is held against the runner-up, never against infinity."""
+    entries = [
+        score(10, math.inf, eval_loss=0.5, rejected="toxic"),
+        score(20, 1.0, eval_loss=1.0),
+        score(30, 3.0, eval_loss=3.0),
+    ]
+    said = why_best(ranking_of(entries))
+
+    assert said[1:] == (
+        "The lowest eval loss, 0.5000 (at step 20: 1.0000), is at step 10, which mine rejected.",
+        "Against step 30, step 20 is better by 2.0000.",
+        "mine rejected step 10: toxic.",
+    )
+
+
+def test_steps_that_were_rejected_are_counted():
+    """One, some, and more than are named."""
+    for steps, told in (
+        ((10,), "step 10"),
+        ((10, 20, 30), "steps 10, 20 and 30"),
+        (range(10, 80, 10), "steps 10, 20, 30, 40, 50 and 2 more"),
+    ):
+        ranking = ranking_of([score(step, math.inf, rejected="toxic") for step in steps])
+        assert rejected_told(ranking, "mine") == (f"mine rejected {told}: toxic.",)
+
+
+def test_what_was_written_over():
+    """A step whose only file holds a later one; another file of its own, or the same one again, keeps it."""
+
+    def entry(step, path):
+        return JournalEntry("checkpoint_saved", step, {"path": path})
+
+    assert written_over([entry(10, "best.pt"), entry(20, "best.pt"), entry(30, "best.pt")]) == {10: 20, 20: 30}
+    assert written_over([entry(10, "10.pt"), entry(10, "last.pt"), entry(20, "last.pt")]) == {}
+    assert written_over([entry(10, "best.pt"), entry(20, "best.pt"), entry(10, "best.pt")]) == {20: 10}

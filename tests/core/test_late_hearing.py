@@ -370,3 +370,17 @@ def test_a_replay_with_other_checks_hears_at_the_first_one_after(tmp_path):
     replayed = steersman.replay(tmp_path, {**training.config, "check_every": 30})
 
     assert [(e.step, len(e.data["scores"])) for e in replayed.of("late_heard")] == [(30, 1), (60, 3)]
+
+
+def test_malformed_lines_in_a_journal_change_no_verdict(tmp_path):
+    """Whoever reads a journal with them, the run verifies, and its best and its story are what they were."""
+    training = Training(tmp_path)
+    training.run(AT)
+    best = steersman.replay(tmp_path).ranking.best()
+    heard = '{"v":1,"kind":"late_heard","step":20,"scores":[{"step":"x"},4]}'
+    with (tmp_path / "steersman" / "journal.jsonl").open("a") as file:
+        file.write("".join(f"{line}\n" for line in (*MALFORMED, heard)))
+
+    assert verify(tmp_path).differences == ()
+    assert steersman.replay(tmp_path).ranking.best() == best
+    assert ranking_told(current(tmp_path / "steersman" / "journal.jsonl")).best().step == best.step

@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -205,3 +206,32 @@ def test_nothing_tears_while_processes_record_beside_a_live_run(tmp_path):
         assert mine == [float(index) for index in range(100)]
     assert [other.exitcode for other in others] == [0, 0]
     assert os.path.getsize(f"{journal.path}.lock") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("eval_f1", "the evaluation of step 10 gave eval_f1 (0.5) itself; record what another job found under a name"),
+        ("eval_loss", "eval_loss never comes late, it is what the run itself measured; record what another job found"),
+        ("loss", "loss never comes late"),
+    ],
+)
+def test_what_the_run_measured_is_never_written_over(tmp_path, name, said):
+    """A metric that the evaluation of that very step gave is refused; another step, without it, may get it late."""
+    journal = journal_of(tmp_path, 20)
+    journal.write("record", 10, of="eval", metrics={"eval_loss": 1.0, "eval_f1": 0.5})
+    with pytest.raises(ValueError, match=re.escape(said)):
+        steersman.record(tmp_path, 10, **{name: 0.1})
+
+    assert late_lines(journal.path) == []
+    if name == "eval_f1":
+        steersman.record(tmp_path, 20, eval_f1=0.1)
+        assert late_lines(journal.path) == [(20, {"eval_f1": 0.1}, "")]
+
+
+def test_what_an_unsupervised_run_measured_is_never_written_over(tmp_path, trainer_state):
+    """Its log tells what its evaluations gave."""
+    trainer_state({"step": 10, "eval_loss": 1.0, "eval_f1": 0.5})
+    with pytest.raises(ValueError, match=re.escape("the evaluation of step 10 gave eval_f1 (0.5) itself")):
+        steersman.record(tmp_path, 10, eval_f1=0.1)
+    assert not (tmp_path / "steersman").exists()

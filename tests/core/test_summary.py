@@ -17,7 +17,7 @@ def test_nothing_was_evaluated():
     told = choices(Ranking(("mine",)))
     assert told == {
         "scorer": None, "best": None, "best_per_scorer": {}, "lowest_eval_loss": None, "disagree": False,
-        "best_saved": None, "ranking": [], "passed_over": [], "evaluations": 0, "saved_known": False,
+        "best_saved": None, "ranking": [], "passed_over": [], "passed_over_count": 0, "evaluations": 0, "saved_known": False,
     }  # fmt: skip
 
 
@@ -61,3 +61,13 @@ def test_metrics_that_never_came():
         _ = history[name].latest
     history.append(Record(10, "train", {"loss": 1.0, "eval_loss": 2.0}))
     assert never_came(history) == {"eval_los": "eval_loss", "zzz": None}
+
+
+def test_a_required_metric_that_never_came():
+    """It is told like one that a strategy asked for, unless it came late; a late name may be the nearest."""
+    history = WritableHistory()
+    history.append(Record(10, "eval", {"eval_quality": 1.0}))
+    assert never_came(history, required=["qualiti", "safty", "eval_quality", "harm"], late=["safety", "harm"]) == {
+        "qualiti": "eval_quality",
+        "safty": "safety",
+    }

@@ -13,5 +13,5 @@ def test_the_commands_of_the_page(page):
     runpy.run_path("train.py")
     commands = sum(page.run(console) for console in told.consoles)
 
-    assert commands == 8
+    assert commands == 9
     assert Path("serving/current").resolve() == Path("out/checkpoint-20").resolve()

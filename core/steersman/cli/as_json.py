@@ -11,6 +11,7 @@ from steersman.ranking import Ranking
 from steersman.results import ReplayedRun
 from steersman.results_json import to_object
 from steersman.totals import Total
+from steersman.whereabouts import Whereabouts
 
 VERSION = 1
 """The version of what `--json` prints; a key is never renamed or dropped without a new one."""
@@ -27,11 +28,15 @@ def replays(runs: Sequence[ReplayedRun], total: Total | None) -> dict[str, Any]:
     return {"version": VERSION, "runs": objects, **at_top, "total": total.as_object() if total is not None else None}
 
 
-def choices(ranking: Ranking) -> dict[str, Any]:
-    """Return the best checkpoint of each scorer; `path` is null where it is not known to be saved."""
+def choices(ranking: Ranking, there: Whereabouts | None = None) -> dict[str, Any]:
+    """Return the best checkpoint of each scorer; `path`, where it lies or was saved, is null where that is unknown."""
     best = {name: ranking.best(name) for name in ranking.order}
     return {
-        name: {"step": c.step, "value": c.scores[name].value, "path": c.path}
+        name: {
+            "step": c.step,
+            "value": c.scores[name].value,
+            "path": (there.place(c) if there is not None else None) or c.path,
+        }
         for name, c in best.items()
         if c is not None
     }

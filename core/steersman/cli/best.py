@@ -20,7 +20,7 @@ from steersman.cli.terminal import print_json, printable
 def best(path: Path, link: Path | None, scorer: str | None, config: Path | None, as_object: bool) -> None:
     """Print the path of the best checkpoint of PATH, a run directory or a journal, that meets every requirement of its
     config and is there. A run that Steersman did not supervise is replayed with the defaults. What else there is to
-    say goes to standard error. Where no checkpoint may be used nothing is printed, and the exit status is 1.
+    say goes to standard error. Where no checkpoint may be used no path is printed, and the exit status is 1.
 
     \b
     Examples:
@@ -31,6 +31,8 @@ def best(path: Path, link: Path | None, scorer: str | None, config: Path | None,
     try:
         chosen = best_of(path, config, scorer=scorer)
     except NoCheckpoint as none:
+        if as_object:
+            print_json(object_of(none, path, None))
         click.echo(printable(none), err=True)
         raise click.exceptions.Exit(1) from None
     except ValueError as error:
@@ -45,16 +47,18 @@ def best(path: Path, link: Path | None, scorer: str | None, config: Path | None,
         click.echo(printable(sentence), err=True)
 
 
-def object_of(chosen: Chosen, path: Path, link: Path | None) -> dict[str, object]:
+def object_of(found: Chosen | NoCheckpoint, path: Path, link: Path | None) -> dict[str, object]:
     """Return what `--json` prints."""
+    chosen = found if isinstance(found, Chosen) else None
     return {
         "version": as_json.VERSION,
         "run": path,
-        "path": chosen.path,
-        "step": chosen.checkpoint.step,
-        "scorer": chosen.scorer,
-        "value": chosen.score,
-        "metrics": chosen.checkpoint.metrics,
-        "passed_over": chosen.passed_over,
+        "path": chosen.path if chosen else None,
+        "step": chosen.checkpoint.step if chosen else None,
+        "scorer": chosen.scorer if chosen else None,
+        "value": chosen.score if chosen else None,
+        "metrics": chosen.checkpoint.metrics if chosen else {},
+        "reason": found.reason if isinstance(found, NoCheckpoint) else None,
+        "passed_over": found.passed_over,
         "link": link,
     }

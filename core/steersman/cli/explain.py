@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from steersman.checkpoints import Checkpoint
 from steersman.cli import as_json
 from steersman.cli.explain_replay import explain_from_a_replay, is_told_by_a_journal, show_step
 from steersman.cli.terminal import console, print_json, show_section, show_title
@@ -15,10 +14,10 @@ from steersman.explain import Chapter, ranking_told
 from steersman.explain import explain as told
 from steersman.journal import JournalEntry
 from steersman.lifetime import begin_of, has_ended
-from steersman.ranking import exists
 from steersman.readers import UnreadableRun
 from steersman.readers.journal import current
 from steersman.readers.run_directory import find_journal
+from steersman.whereabouts import Whereabouts, folder_of
 
 
 @click.command(short_help="Tell why the best checkpoint is the best and why each value changed.")
@@ -43,13 +42,13 @@ def explain(run: Path, step: int | None, as_object: bool) -> None:
     entries = current(journal)
     if not entries:
         raise UnreadableRun(journal, "it holds no entry of Steersman's journal")
-    entries += kept_copies(entries, journal)
+    there = Whereabouts.of(folder_of(run, journal), entries)
     if step is not None:
-        show_step(run, entries, ranking_told(entries), step, supervised=True, as_object=as_object)
+        show_step(run, entries, ranking_told(entries), step, supervised=True, as_object=as_object, there=there)
         return
-    chapters = told(entries, lambda checkpoint: is_there(checkpoint, journal))
+    chapters = told(entries, there)
     if as_object:
-        print_json(as_object_of(journal, entries, chapters))
+        print_json(as_object_of(journal, entries, chapters, there))
     else:
         out = console()
         show_title(out, f"What Steersman did in {run}")
@@ -68,32 +67,18 @@ def journal_of(run: Path) -> Path:
     return found
 
 
-def is_there(checkpoint: Checkpoint, journal: Path) -> bool:
-    """Whether a saved checkpoint still exists: where it was written or, if the run was moved, in its directory."""
-    if checkpoint.path is None:
-        return False
-    return exists(checkpoint) or (journal.parent.parent / Path(checkpoint.path).name).exists()
-
-
-def kept_copies(entries: list[JournalEntry], journal: Path) -> list[JournalEntry]:
-    """Return where the copies that `keep_both_bests` made lie, for checkpoints that the trainer has deleted since."""
-    found: list[JournalEntry] = []
-    for entry in [e for e in entries if e.kind == "checkpoint_saved" and not Path(e.data["path"]).exists()]:
-        copy = next(journal.parent.glob(f"kept/*/checkpoint-{entry.step}"), None)
-        if copy is not None:
-            found.append(JournalEntry("checkpoint_saved", entry.step, {**entry.data, "path": str(copy)}))
-    return found
-
-
-def as_object_of(journal: Path, entries: list[JournalEntry], chapters: tuple[Chapter, ...]) -> dict[str, Any]:
+def as_object_of(
+    journal: Path, entries: list[JournalEntry], chapters: tuple[Chapter, ...], there: Whereabouts
+) -> dict[str, Any]:
     """Return what `--json` prints."""
     return {
         "version": as_json.VERSION,
         "path": journal,
+        "supervised": True,
         "mode": begin_of(entries).get("mode"),
         "ended": has_ended(entries),
         "last_step": max(entry.step for entry in entries),
-        "choices": as_json.choices(ranking_told(entries)),
+        "choices": as_json.choices(ranking_told(entries), there),
         "late_scores": as_json.late_scores(entries),
         "changes": as_json.changes(entries),
         "proposals": as_json.proposals(entries),

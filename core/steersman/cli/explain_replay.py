@@ -26,6 +26,7 @@ from steersman.ranking import Ranking
 from steersman.readers.journal import current
 from steersman.readers.run_directory import find_journal
 from steersman.replaying import replay
+from steersman.whereabouts import Whereabouts
 
 _NOT_ITS_STORY = frozenset({"late_score"})
 """Kinds of entries that also a run has that was never supervised."""
@@ -60,6 +61,7 @@ def explain_from_a_replay(run: Path, step: int | None, *, as_object: bool) -> No
                 "ended": None,
                 "last_step": max((record.step for record in made.recording.records), default=0),
                 "choices": as_json.choices(made.ranking),
+                "late_scores": as_json.late_scores(entries),
                 "changes": [],
                 "proposals": as_json.proposals(entries),
                 "findings": as_json.findings(entries),
@@ -80,9 +82,10 @@ def show_step(
     supervised: bool,
     as_object: bool,
     attached: bool = False,
+    there: Whereabouts | None = None,
 ) -> None:
     """Print what was thought, found and proposed at one step; where it was not evaluated, at the nearest that was."""
-    chapters = explain_step(entries, ranking, step)
+    chapters = explain_step(entries, ranking, step, there)
     if not supervised:
         was_attached = (
             "was attached to this run, and its journal is not here" if attached else "was not attached to this run"
@@ -100,8 +103,9 @@ def show_step(
             "path": run,
             "supervised": supervised,
             "step": step,
-            "checkpoint": _checkpoint(checkpoint, entries),
+            "checkpoint": _checkpoint(checkpoint, entries, there),
             "scores": _scores(checkpoint, ranking),
+            "late_scores": [late for late in as_json.late_scores(entries) if late["step"] == _step(checkpoint)],
             "findings": as_json.findings(here),
             "proposals": as_json.proposals(here),
             "changes": as_json.changes(here),
@@ -111,21 +115,30 @@ def show_step(
     )
 
 
-def _checkpoint(checkpoint: Checkpoint | None, entries: Sequence[JournalEntry]) -> dict[str, Any] | None:
+def _step(checkpoint: Checkpoint | None) -> int | None:
+    return checkpoint.step if checkpoint is not None else None
+
+
+def _checkpoint(
+    checkpoint: Checkpoint | None, entries: Sequence[JournalEntry], there: Whereabouts | None
+) -> dict[str, Any] | None:
     if checkpoint is None:
         return None
+    place = there.place(checkpoint) if there is not None else None
     loss = checkpoint.train_loss
     return {
         "step": checkpoint.step,
         "epoch": checkpoint.epoch,
         "metrics": metrics_of(checkpoint, entries),
         "train_loss": asdict(loss) if loss is not None else None,
-        "path": checkpoint.path,
+        "path": place or checkpoint.path,
     }
 
 
 def _scores(checkpoint: Checkpoint | None, ranking: Ranking) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
+    why = ranking.barrier(checkpoint) if checkpoint is not None else None
+    fails, waits = (None, None) if why is None else (None, why.reason) if why.waits else (why.reason, None)
     for standing in standings(checkpoint, ranking) if checkpoint is not None else ():
         score = checkpoint.scores[standing.scorer] if checkpoint is not None else None
         best = ranking.best(standing.scorer)
@@ -135,7 +148,8 @@ def _scores(checkpoint: Checkpoint | None, ranking: Ranking) -> list[dict[str, A
                     "strategy": standing.scorer,
                     "value": score.value,
                     "terms": score.terms,
-                    "rejected": score.rejected,
+                    "rejected": score.rejected or fails,
+                    "waits": waits,
                     "place": standing.place,
                     "ranked": standing.ranked,
                     "best_step": best.step if best is not None else None,

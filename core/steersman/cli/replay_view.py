@@ -11,6 +11,7 @@ from attrs import frozen
 from steersman import recurring
 from steersman.arbiter import Ruling
 from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
+from steersman.decisions import Score
 from steersman.hindsight import Comparison, compare, count, listed, rival_of
 from steersman.ranking import Ranking
 from steersman.replaying import Replay
@@ -115,11 +116,15 @@ def _row(who: str, scorer: str, checkpoint: Checkpoint) -> Row:
     return Row(
         who,
         checkpoint.step,
-        f"{score.value:.4f}" if score else "none",
+        _told(score) if score is not None else "none",
         f"{loss:.4f}" if loss is not None else "none",
         train_loss_told(checkpoint.train_loss),
         Path(checkpoint.path).name if checkpoint.path else "not on disk",
     )
+
+
+def _told(score: Score) -> str:
+    return "rejected" if score.rejected is not None else f"{score.value:.4f}"
 
 
 def train_loss_told(loss: TrainLoss | None) -> str:

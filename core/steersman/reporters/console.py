@@ -9,7 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
 from steersman.journal import JournalEntry
+from steersman.reporters.ending import ending
 
+_LATE_TOLD = 6
+"""How many late scores one line tells of."""
 _STYLES = {"critical": "bold red", "warning": "yellow", "change": "bold cyan"}
 
 
@@ -98,7 +101,7 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
         for line in str(data["message"]).splitlines():
             yield "", line
     elif entry.kind == "end":
-        yield from _end(data)
+        yield from ending(data)
 
 
 def moved(made: Mapping[str, Any]) -> str:
@@ -143,8 +146,11 @@ def _control(said: Mapping[str, Any]) -> str:
 
 
 def _late(heard: Mapping[str, Any]) -> str:
-    told = [f"step {s['step']} {name} {value:g}" for s in heard["scores"] for name, value in s["metrics"].items()]
-    return f"heard late scores: {', '.join(told)}"
+    newest = {(s["step"], name): value for s in heard["scores"] for name, value in s["metrics"].items()}
+    told = [f"step {step} {name} {value:g}" for (step, name), value in newest.items()]
+    return f"heard late scores: {', '.join(told[:_LATE_TOLD])}" + (
+        f" and {len(told) - _LATE_TOLD} more" if len(told) > _LATE_TOLD else ""
+    )
 
 
 def change(old: float, new: float) -> str:
@@ -262,37 +268,3 @@ _CHANGES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "late_heard": ("", _late),
 }
 """The style and the words of what was done, by kind."""
-
-
-def _end(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    best, lowest = data["best"], data["lowest_eval_loss"]
-    over = [f"step {c['step']} (score {c['score']:.6f}): {c['why']}" for c in data.get("passed_over", ())[:3]]
-    if over:
-        yield "warning", f"{'no checkpoint may be best' if best is None else 'passed over'}: {'; '.join(over)}"
-    elif best is None:
-        yield "warning", "no checkpoint was scored"
-    if best is not None:
-        yield "", f"best checkpoint by {data['scorer']}: {_checkpoint(best)}"
-        if data["disagree"]:
-            yield "warning", f"the lowest eval loss is another: {_checkpoint(lowest)}"
-        kept = data["best_saved"]
-        if data["saved_known"] and (kept is None or kept["step"] != best["step"]):
-            saved = f"the best saved one is {_checkpoint(kept)}" if kept else "no evaluated checkpoint was saved"
-            yield "warning", f"step {best['step']} was evaluated and never saved, or is gone; {saved}"
-    for name, nearest in data["never_came"].items():
-        near = f"; the nearest that came is {nearest!r}" if nearest else ""
-        yield "warning", f"the metric {name!r} was asked for and never came{near}"
-    took = {name: seconds for name, seconds in data["strategy_seconds"].items() if seconds >= 0.005}
-    if took:
-        each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in sorted(took.items(), key=lambda item: -item[1]))
-        yield "", f"time spent in strategies: {each}"
-    if data.get("journal"):
-        yield "", f"{data['changes']} changes; journal: {data['journal']}"
-
-
-def _checkpoint(c: Mapping[str, Any]) -> str:
-    terms = ", ".join(f"{name} {value:+.4f}" for name, value in c["terms"].items())
-    where = f" in {c['path']}" if c["exists"] else ""
-    score = f"score {c['score']:.6f}" if c["score"] is not None else "no score"
-    loss = f"eval loss {c['eval_loss']:.4f}" if c["eval_loss"] is not None else "no eval loss"
-    return f"step {c['step']} ({score}, {loss}{f'; {terms}' if terms else ''}){where}"

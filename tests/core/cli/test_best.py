@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -44,15 +45,24 @@ def test_the_next_best_is_told_on_standard_error(command, out):
     )
 
 
+def gone(out):
+    return f"Step 20 is the best (1.0000), but was saved in {out / 'checkpoint-20'} and is gone."
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_where_there_is_none(command, out, more):
-    """Exit status 1, a sentence on standard error, nothing on standard output."""
+    """Exit status 1, a sentence on standard error; on standard output nothing, or an object without a path."""
     for step in (10, 20, 30):
         shutil.rmtree(out / f"checkpoint-{step}")
     result = command("best", out, *more)
 
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"{out}: no checkpoint that may be best is there. Step 20 is the best (1.0000)")
+    assert (result.exit_code, result.stderr) == (1, f"{out}: no checkpoint that may be best is there. {gone(out)}\n")
+    assert bool(more) == bool(result.stdout)
+    if more:
+        assert json.loads(result.stdout) == {
+            "version": 1, "run": str(out), "path": None, "step": None, "scorer": None, "value": None, "metrics": {},
+            "reason": f"{out}: no checkpoint that may be best is there", "passed_over": [gone(out)], "link": None,
+        }  # fmt: skip
 
 
 def test_a_link(command, out, tmp_path):
@@ -71,7 +81,7 @@ def test_as_json(printed_json, out):
 
     assert told == {
         "version": 1, "run": str(out), "path": str(out / "checkpoint-20"), "step": 20, "scorer": "eval-loss", "value": 1.0,
-        "metrics": {"eval_loss": 1.0}, "passed_over": [], "link": None,
+        "metrics": {"eval_loss": 1.0}, "reason": None, "passed_over": [], "link": None,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def run(supervise, tmp_path):
             run.evaluate(step, eval_loss=eval_loss)
         folder = saved_in or tmp_path / "out"
         (tmp_path / "out" / "checkpoint-30").mkdir()
+        (tmp_path / "out" / "checkpoint-30" / "weights").write_text("w")
         run.supervisor.saved(30, str(folder / "checkpoint-30"))
         run.train(35, loss=0.2)
         if ends:
@@ -104,8 +106,8 @@ def test_a_best_that_was_never_saved(story, run):
 def test_a_checkpoint_that_is_gone(story, run):
     """A checkpoint that was saved and deleted since does not count as kept."""
     out = run()
-    (out / "checkpoint-30").rmdir()
-    assert "no evaluated checkpoint is left on this disk" in story(out)
+    shutil.rmtree(out / "checkpoint-30")
+    assert "no checkpoint that may be best is left on this disk" in story(out)
 
 
 def test_a_run_that_was_moved(story, run, tmp_path):
@@ -211,3 +213,33 @@ BEGIN = {
     "preflight": ["no evaluation can be kept"],
 }
 """What the integration writes when a run begins."""
+
+
+def test_a_copy_whose_checkpoint_was_deleted(command, run, tmp_path, monkeypatch):
+    """The journal says out/checkpoint-30, which from here is the original's: of the copy it is gone, to `best` too."""
+    monkeypatch.chdir(tmp_path)
+    run(saved_in=Path("out"))
+    shutil.copytree("out", "copy")
+    shutil.rmtree("copy/checkpoint-30")
+    whole, step, original = (
+        " ".join(command("explain", *words).stdout.split())
+        for words in (("copy",), ("copy", "--step", "30"), ("out", "--step", "30"))
+    )
+    chosen = command("best", "copy", "--scorer", "eval-loss")
+
+    assert "It was saved in out/checkpoint-30 and is gone." in step
+    assert "no checkpoint that may be best is left on this disk" in whole
+    assert (chosen.exit_code, "was saved in out/checkpoint-30 and is gone." in chosen.stderr) == (1, True)
+    assert "It was saved in out/checkpoint-30." in original
+
+
+def test_options_are_told_in_words(command, tmp_path):
+    """A table or a list among the options of a strategy is no Python literal."""
+    journal = Journal(tmp_path / "steersman" / "journal.jsonl")
+    journal.open()
+    options = {"metrics": {"eval_loss": 1.0, "f1": {"weight": 0.5, "direction": "higher"}}, "names": ["a", "b"]}
+    journal.write("run", 0, mode="advise", strategies=[{"name": "score", "origin": "steersman", "options": options}])
+    journal.close()
+    said = " ".join(command("explain", tmp_path).stdout.split())
+
+    assert "score (steersman; metrics: eval_loss 1.0 and f1 (weight 0.5 and direction higher), names: a and b)" in said

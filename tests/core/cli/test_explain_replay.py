@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import steersman
 from steersman.journal import Journal
 
 LOGS = (
@@ -93,3 +94,48 @@ def test_a_step_that_is_none(command, trainer_state, step):
     result = command("explain", trainer_state(*LOGS), "--step", step)
     assert result.exit_code == 2
     assert "--step" in result.stderr
+
+
+def test_what_came_late_to_a_run_that_was_never_supervised(command, printed_json, tmp_path):
+    """Its recorded scores are told, with who found them, of the run and of the step; no check could hear them."""
+    state = {"log_history": LOGS, "max_steps": 20}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    steersman.record(tmp_path, 20, safety=0.5, by="red team")
+    whole, step = command("explain", tmp_path).stdout, command("explain", tmp_path, "--step", "20").stdout
+    one = {"step": 20, "metrics": {"safety": 0.5}, "by": "red team"}
+
+    for said in (whole, step):
+        assert "What came late\n  Step 20: safety 0.5 by red team.\n" in said
+    assert printed_json("explain", tmp_path)["late_scores"] == [one]
+    assert printed_json("explain", tmp_path, "--step", "20")["late_scores"] == [one]
+    assert printed_json("explain", tmp_path, "--step", "10")["late_scores"] == []
+
+
+@pytest.mark.parametrize(
+    ("metrics", "rejected", "waits"),
+    [
+        ({}, None, "waiting for safety"),
+        ({"safety": 0.5}, "safety 0.5 is not >= 0.9", None),
+        ({"safety": 1}, None, None),
+    ],
+)
+def test_json_tells_why_a_step_may_not_be_best(supervise, printed_json, tmp_path, metrics, rejected, waits):
+    """`rejected` where what is required is not met, `waits` where it is not there yet, else neither."""
+    journal = Journal(tmp_path / "out" / "steersman" / "journal.jsonl")
+    journal.open()
+    config = {"score": {"require": {"safety": ">= 0.9"}}}
+    run = supervise("eval-loss", journal=journal, begin=False, config=config)
+    journal.write("run", 0, mode="advise", strategies=[{"name": "eval-loss"}], config=config)
+    run.supervisor.begin()
+    run.evaluate(20, eval_loss=0.8)
+    run.supervisor.end()
+    journal.close()
+    if metrics:
+        steersman.record(tmp_path / "out", 20, **metrics)
+
+    [score] = printed_json("explain", tmp_path / "out", "--step", "20")["scores"]
+    assert (score["rejected"], score["waits"], score["place"]) == (
+        rejected,
+        waits,
+        1 if metrics == {"safety": 1} else None,
+    )

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+import steersman
 from steersman import Record
 from steersman.cli.terminal import with_bar
 
@@ -252,3 +253,31 @@ def test_what_acts_outside_is_named_as_left_out(command, printed_json, runs, wri
     assert "Left out, because they act outside the run: posts; --effects asks them." in said
     assert printed_json("replay", log, "--config", config)["left_out"] == ["posts"]
     assert printed_json("replay", log, "--config", config, "--effects")["left_out"] == []
+
+
+def test_a_rejected_checkpoint_in_the_table(command, trainer_state, write):
+    """Its score is no figure: the word stands there."""
+    write(
+        "careful.py",
+        "from steersman import Score, hookimpl\n"
+        "class Careful:\n"
+        "    @hookimpl\n"
+        "    def score_checkpoint(self, checkpoint):\n"
+        "        loss = checkpoint.metrics['eval_loss']\n"
+        "        return Score.reject('too good') if loss < 1 else Score(loss)\n",
+    )
+    path = trainer_state({"step": 10, "eval_loss": 0.5}, {"step": 20, "eval_loss": 2.0})
+    config = write("careful.yaml", "use: [./careful.py:Careful]\n")
+    said = command("replay", path, "--config", config).stdout
+
+    assert [line.split()[3:5] for line in said.splitlines() if "lowest eval loss  " in line] == [["10", "rejected"]]
+    assert " inf" not in said
+
+
+def test_a_required_metric_that_never_came(command, printed_json, trainer_state, write):
+    """A misspelt name is told as never come, with the nearest; one that came late only is not."""
+    config = write("steersman.yaml", "score: {require: {eval_acuracy: '> 0', safety: '> 0'}}\nuse: [eval-loss]\n")
+    path = trainer_state({"step": 10, "eval_loss": 0.5, "eval_accuracy": 0.5})
+    steersman.record(path.parent, 10, safety=1.0)
+
+    assert printed_json("replay", path.parent, "--config", config)["never_came"] == {"eval_acuracy": "eval_accuracy"}

@@ -76,7 +76,8 @@ class TrainerSession(Session):
             listener=self._heard,
         )
         super().__init__(config, strategies, begin)
-        self.keeper = Keeper(output / KEPT) if config.keep_both_bests and self.ranks.is_main else None
+        keeps = config.keep_both_bests and self.ranks.is_main
+        self.keeper = Keeper(output / KEPT, resumed=state.global_step > 0) if keeps else None
         resumed_from = output / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.global_step > 0 and resumed_from.is_dir():  # it was written before it could be told of
             self.supervisor.ranking.mark_saved(state.global_step, str(resumed_from))

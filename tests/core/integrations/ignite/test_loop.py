@@ -300,3 +300,23 @@ def test_a_faulty_config_is_refused(tmp_path):
     """A fault of the config is told when it is attached."""
     with pytest.raises(steersman.ConfigError, match="unknown key 'moode'"):
         Training(tmp_path, {"moode": "act"})
+
+
+def test_what_is_required_holds_for_ignites_best_too(tmp_path, act):
+    """The lowest loss does not meet what is required, so Ignite keeps the next: 1.0 fails, 2.0 and 3.0 pass."""
+    config = act() | {"use": ["eval-loss"], "score": {"require": {"eval_quality": ">= 1"}}}
+    training = Training(tmp_path, config)
+    keeper = _checkpoint(
+        training,
+        tmp_path / "kept",
+        n_saved=1,
+        score_function=training.loop.score_function,
+        global_step_transform=lambda *_: training.trainer.state.iteration,
+    )
+    training.evaluator.add_event_handler(Events.COMPLETED, keeper)
+    told = iter([{"loss": 3.0, "quality": 1.0}, {"loss": 1.0, "quality": 0.5}, {"loss": 2.0, "quality": 1.0}])
+    training.evaluator.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: engine.state.metrics.update(next(told)))
+
+    training.run()
+
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["checkpoint_12_-2.0000.pt"]

@@ -558,3 +558,20 @@ def test_the_journal_lies_in_the_log_dir(fit, act, tmp_path):
 
     assert callback.summary["journal"] == f"{logger.log_dir}/steersman/journal.jsonl"
     assert math.isfinite(callback.summary["best"]["score"])
+
+
+def test_what_is_required_holds_for_lightnings_best_too(fit, entries, act, module):
+    """Only the second of three evaluations meets what is required: its checkpoint is kept, whatever the losses are."""
+
+    class Judged(module):
+        def on_validation_epoch_end(self):
+            self.log("val_quality", 1.0 if self.trainer.current_epoch == 1 else 0.0)
+
+    keeper = ModelCheckpoint(monitor="steersman_score", mode="min", save_top_k=1)
+    callback = SteersmanCallback(act(score={"require": {"eval_quality": ">= 1"}}))
+
+    fit(callback, keeper, module=Judged(), num_sanity_val_steps=0)
+
+    scores = {e.step: e.data["value"] for e in entries("score") if e.data["decides"]}
+    assert keeper.best_model_score.item() == scores[8]
+    assert "step=8" in keeper.best_model_path

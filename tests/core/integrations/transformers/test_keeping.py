@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,17 @@ def test_a_disk_that_refuses_is_said_and_the_run_goes_on(make_trainer, capsys):
 
     assert trainer.state.global_step == 12
     assert "could not be kept in" in capsys.readouterr().out
+
+
+def test_what_another_run_left_there_stands_for_no_step_of_this_one(make_trainer):
+    """A second run in the same folder, whose best is step 4 too: its own weights are kept, not those of the first."""
+    scores = {4: 1.0, 8: 2.0, 12: 3.0}
+    settings = {"config": BOTH | {"console": False}, "save_total_limit": 1}
+    first, _ = _run(make_trainer, scores, scores, **settings)
+    path = Path(first.args.output_dir) / "steersman" / "kept" / "best" / "checkpoint-4" / "model.safetensors"
+    before = path.read_bytes()
+    shutil.rmtree(Path(first.args.output_dir) / "checkpoint-12")
+    _, summary = _run(make_trainer, scores, scores, learning_rate=1e-2, **settings)
+
+    assert path.read_bytes() != before
+    assert summary["best"]["path"] == str(path.parent)
