@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, TypeGuard, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from attrs import evolve, field, frozen
 
@@ -32,16 +32,13 @@ def _is_a_bound(_: object, attribute: Any, value: float | None) -> None:
         raise ValueError(f"`{attribute.name}` must be a number, got NaN")
 
 
-def _are_floats(given: dict[object, object]) -> TypeGuard[dict[str, float]]:
-    for name, term in given.items():
-        if type(name) is not str or type(term) is not float:
-            return False
-    return True
-
-
 def _terms(value: object) -> Mapping[str, float]:
-    if type(value) is dict and _are_floats(given := cast("dict[object, object]", value)):
-        return given.copy()
+    if type(value) is dict:
+        for name, term in (given := cast("dict[str, float]", value)).items():
+            if type(name) is not str or type(term) is not float:
+                break
+        else:
+            return given.copy()
     if not isinstance(value, Mapping):
         raise TypeError(f"`terms` must be a table of numbers, got {type(value).__name__}")
     terms = cast("Mapping[object, object]", value)

@@ -267,13 +267,15 @@ def _figures(check: Check) -> dict[str, Any]:
     back = 2 if check.reason == "scheduled" else 1
     before = check.windows[-back] if len(check.windows) >= back else None
     loss, reward = window.mean("loss"), window.mean("reward")
+    loss_before = before.mean("loss") if before is not None and loss is not None else None
+    reward_before = before.mean("reward") if before is not None and reward is not None else None
     return {
         "first_step": window.first_step,
         "last_step": window.last_step,
         "loss": loss,
-        "loss_change": _change(before.mean("loss"), loss) if before else None,
+        "loss_change": _change(loss_before, loss),
         "reward": reward,
-        "reward_change": _change(before.mean("reward"), reward) if before else None,
+        "reward_change": _change(reward_before, reward),
         "reward_variance": None if reward is None else window.reward_variance,
         "nonfinite": dict(window.nonfinite) if window.nonfinite else {},
     }

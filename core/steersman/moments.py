@@ -38,16 +38,27 @@ def mean_of(values: Sequence[float], weights: Sequence[int]) -> float:
 
     It is never outside of them: the mean of equal values is their value, however it is rounded.
     """
+    if _are_alike(weights):
+        return plain_mean_of(values)
+    return _inside(_sum(map(operator.mul, values, weights)) / sum(weights), values, weights)
+
+
+def plain_mean_of(values: Sequence[float]) -> float:
+    """Return the mean of one or more finite values that weigh the same."""
     if len(values) == 1:
         return values[0] + 0.0  # a sum knows no negative zero
-    if _are_alike(weights):
-        mean = _sum(values) / len(values)
-    else:
-        mean = _sum(map(operator.mul, values, weights)) / sum(weights)
+    return _inside(_sum(values) / len(values), values, None)
+
+
+def _inside(mean: float, values: Sequence[float], weights: Sequence[int] | None) -> float:
+    first, last = values[0], values[-1]
+    if first < mean < last or last < mean < first:
+        return mean
     if math.isfinite(mean):
         return min(max(mean, min(values)), max(values))
     largest = max(map(abs, values))  # the sum is no float, though the mean is one
-    return largest * mean_of([value / largest for value in values], weights)
+    shares = [value / largest for value in values]
+    return largest * (plain_mean_of(shares) if weights is None else mean_of(shares, weights))
 
 
 def moments_of(values: Sequence[float], weights: Sequence[int]) -> Moments:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from steersman.figures import Figures
-from steersman.moments import Moments, mean_of, moments_of
+from steersman.moments import Moments, mean_of, moments_of, plain_mean_of
 from steersman.tables import Table, are_finite
 
 
@@ -29,6 +29,9 @@ class Rows:
     def grows(self) -> bool:
         """Whether it has not been closed."""
         return self._columns is None
+
+    is_even = False
+    """Whether each row is known to cover as many steps as any other."""
 
     @property
     def size(self) -> int:
@@ -63,6 +66,11 @@ class Slice:
         self._table, self._start, self._stop, self._first = table, start, stop, first
         self._weights: array[int] | None = None
 
+    @property
+    def is_even(self) -> bool:
+        """Whether each row is known to cover as many steps as any other."""
+        return self._stop - self._start == 1 or self._first == self._table.steady
+
     size = 0
     """How many values it holds itself: none."""
 
@@ -73,11 +81,8 @@ class Slice:
     def weights(self) -> Sequence[int]:
         """How many steps each row covers."""
         if self._weights is None:
-            if self._stop - self._start == 1:
-                self._weights = array("q", (self._first,))
-            else:
-                self._weights = self._table.covers[self._start : self._stop]
-                self._weights[0] = self._first
+            self._weights = self._table.covers[self._start : self._stop]
+            self._weights[0] = self._first
         return self._weights
 
     def values(self, name: str) -> Sequence[float]:
@@ -168,7 +173,9 @@ class Contents:
                     break
                 only = piece
         else:
-            return None if only is None else mean_of(only.values(name), only.weights)
+            if only is None:
+                return None
+            return plain_mean_of(only.values(name)) if only.is_even else mean_of(only.values(name), only.weights)
         values, weights = self._finite(name)
         return mean_of(values, weights) if values else None
 

@@ -26,6 +26,7 @@ from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
 from steersman.records import Record
 from steersman.registry import Registry
+from steersman.restarting import Restarts
 from steersman.run import Progress, WritableRun
 from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
@@ -72,7 +73,7 @@ class Supervisor:
         self.ranking = Ranking(tuple(loaded.name for loaded in strategies), config.require)
         self.alarms, self.due = Alarms(), Due(cadence(config.check_every, self.plan))
         self.fingerprint = fingerprint.of(facts or {}, strategies)
-        self.failures = Failures(self.journal, self.progress, is_told=config.console or replaying)
+        failures = self.failures = Failures(self.journal, self.progress, is_told=config.console or replaying)
         self._may_stop = any(loaded.on_error == "stop" for loaded in strategies)
         asked = strategies if self.ranks.is_main else ()
         self.dispatch = Dispatch(
@@ -87,10 +88,11 @@ class Supervisor:
         self.recovery = recovery or Recovery(config.recovery)
         self.decider = Decider(
             config, self.run, self.dispatch, self.registry, self.plan, control or Nobody(), self.recovery,
-            lambda: self.failures.stop_because or "",
+            lambda: failures.stop_because or "",
         )  # fmt: skip
+        self._restarts = Restarts(self.windows, self.ranking, self.progress, self.journal)
         self.actions = Actions(
-            self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self._restart
+            self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self._restarts.begin_anew
         )
         self.scoring = Scoring(
             self.run, self.history, self.ranking, self.dispatch, self.ranks, self.journal,
@@ -98,12 +100,9 @@ class Supervisor:
         )  # fmt: skip
         self.late = LateHearing(self.scoring, late)
         if self.dispatch.has("on_journaled") and (not replaying or effects):
-            self.journal.subscribers.append(lambda entry: self.dispatch.tell_journaled(self.run, entry))
+            dispatch, run = self.dispatch, self.run
+            self.journal.subscribers.append(lambda entry: dispatch.tell_journaled(run, entry))
         self.at, self._not_comparable = Position(), ""
-        self._skimming = Skimming(
-            self.at, self.history, self.windows, self.progress, self.due, self.alarms, self.registry, self.settle,
-            self.feed,
-        )  # fmt: skip
         self._judging, self._journals_records = True, not replaying
 
     def begin(
@@ -144,7 +143,7 @@ class Supervisor:
             self.run.note_adjustment(adjustment)
         if changed:
             self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
-            self._forget_before(self.progress.step)
+            self._restarts.forget_before(self.progress.step)
         return problems
 
     def go_on(self, step: int, rollbacks: int) -> None:
@@ -160,24 +159,14 @@ class Supervisor:
         for record in past:
             if 0 <= restarted < record.step:
                 self.settle()
-                self._forget_before(restarted)
+                self._restarts.forget_before(restarted)
                 restarted = -1
             self.feed(record)
         if self.at.open is not None and settled >= self.at.open:
             self.settle()  # it was saved in the middle of the step after
         if restarted >= 0:
-            self._forget_before(restarted)
+            self._restarts.forget_before(restarted)
         self._judging = True
-
-    def _forget_before(self, step: int) -> None:
-        self.windows.restart(step)
-        self.ranking.restart(step)
-        self.progress.restarted_at = step
-
-    def _restart(self, because: str) -> None:
-        """Begin baselines and ranking anew: what comes cannot be compared with what was."""
-        self._forget_before(self.progress.step)
-        self.journal.write("restart", self.progress.step, because=because)
 
     def feed(self, record: Record, row: Block | None = None) -> Checkpoint | None:
         """Hear one record, perhaps a `row` of a table; return the scored checkpoint if it closed an evaluation."""
@@ -209,7 +198,10 @@ class Supervisor:
         """Hear every record in order, as `feed` would; train logs of which nothing follows are taken together."""
         hears_each = self._journals_records or self.dispatch.hears_every_log or self.alarms.has_undone
         if isinstance(records, Records) and self._judging and not hears_each:
-            self._skimming.feed(records)
+            Skimming(
+                self.at, self.history, self.windows, self.progress, self.due, self.alarms, self.registry, self.settle,
+                self.feed,
+            ).feed(records)  # fmt: skip
         else:
             for record in records:
                 self.feed(record)

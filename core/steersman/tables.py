@@ -24,6 +24,7 @@ class Table:
     __slots__ = (
         "_covers",
         "_is_sorted",
+        "_steady",
         "columns",
         "dropped",
         "epochs",
@@ -47,6 +48,7 @@ class Table:
         self.names, self.metrics = tuple(columns), frozenset(columns)
         self.nonfinite = frozenset(name for name, column in columns.items() if not are_finite(column))
         self._covers: array[int] | None = None
+        self._steady: int | None = None
         self._is_sorted: bool | None = None
 
     def record(self, row: int) -> Record:
@@ -65,6 +67,14 @@ class Table:
                 covered = [max(steps_covered, 1) for steps_covered in covered]
             self._covers = array("q", (1, *covered))
         return self._covers
+
+    @property
+    def steady(self) -> int:
+        """How many steps each row covers, but for the first, where all cover as many; else 0."""
+        if self._steady is None:
+            covered = self.covers[1:]
+            self._steady = covered[0] if covered and covered.count(covered[0]) == len(covered) else 0
+        return self._steady
 
     @property
     def is_sorted(self) -> bool:

@@ -113,7 +113,11 @@ class OpenWindow:
 def anomalies(record: Record) -> tuple[str, ...]:
     """Return the watched metrics of `record` that are NaN or infinite."""
     metrics = record.metrics
-    return tuple([name for name in WATCHED if name in metrics and not math.isfinite(metrics[name])])
+    found: tuple[str, ...] = ()
+    for name in WATCHED:
+        if name in metrics and not math.isfinite(metrics[name]):
+            found += (name,)
+    return found
 
 
 def _the_check_window(windows: Windows) -> OpenWindow:

@@ -64,9 +64,12 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
             (_cut(r, "divergence"),),
             "critical",
         )
-    kl, old = window.mean("kl"), before.mean("kl") if before else None
-    jump = kl - old if kl is not None and old is not None else 0.0
-    if kl is not None and "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
+    kl = window.mean("kl")
+    if kl is None:
+        return
+    old = before.mean("kl") if before else None
+    jump = kl - old if old is not None else 0.0
+    if "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
         message = f"KL is {kl:.4g}" + (f", {jump:+.4g} since the last check" if old is not None else "")
         raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="kl-runaway")
         yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (_cut(r, "divergence"), raised), "critical")

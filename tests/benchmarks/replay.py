@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -29,17 +27,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from steersman.config import read as read_config
-from steersman.control import Recorded
-from steersman.history import WritableHistory
-from steersman.journal import Journal, JournalEntry
-from steersman.planned import Planned, plan
-from steersman.readers import Recording
+from steersman.asking import Asking
 from steersman.readers import read as read_run
-from steersman.replaying import on_paper, replay
-from steersman.run import Progress
-from steersman.snapshots import Recovery
-from steersman.supervisor import Supervisor
+from steersman.replaying import replay, replay_with
+from steersman.scale.local import over_cores
+from steersman.scale.work import Work
 
 RUNS = Path(__file__).parents[1] / "runs"
 LOGS = RUNS / "trainer_state"
@@ -79,39 +71,14 @@ class Times:
     whole: float
 
 
-def planned_default() -> Planned:
-    """Return the default config with its four strategies, planned once."""
-    problems: list[str] = []
-    made = plan(read_config(None), problems, effects=False)
-    assert made is not None, problems
-    return made
-
-
-def replayed(recording: Recording, planned: Planned) -> Sequence[JournalEntry]:
-    """Return what the planned strategies say of a recording: what `replay` does for each of many runs."""
-    entries: list[JournalEntry] = []
-    journal = Journal(None)
-    journal.subscribers.append(entries.append)
-    config, progress, history = planned.config, Progress(), WritableHistory()
-    supervisor = Supervisor(
-        config, planned.fresh(), plan=recording.plan, journal=journal, history=history, progress=progress,
-        registry=on_paper(recording.values, recording, config, history, progress), control=Recorded({}),
-        recovery=Recovery(config.recovery), facts=recording.facts, replaying=True, hooks=planned.hooks,
-    )  # fmt: skip
-    supervisor.begin()
-    supervisor.feed_all(recording.records)
-    supervisor.end()
-    return entries
-
-
-def times(path: Path, planned: Planned, rounds: int) -> Times:
+def times(path: Path, asking: Asking, rounds: int) -> Times:
     """Return the fastest times on one file, each contender in turn in every round."""
     content = path.read_bytes()
     contenders: dict[str, Callable[[], object]] = {
         "standard": lambda: json.loads(content),
         "orjson": lambda: _orjson(content),
         "parse": lambda: read_run(path),
-        "planned": lambda: replayed(read_run(path), planned),
+        "planned": lambda: replay_with(asking, path),
         "whole": lambda: replay(path),
     }
     best = dict.fromkeys(contenders, math.inf)
@@ -169,30 +136,24 @@ def peak_memory(path: Path) -> float:
 
 def peak_of(path: Path) -> int:
     """Return by how many bytes this process grows at most while it replays a file; it can be asked once."""
-    planned = planned_default()
-    replayed(read_run(LOGS / "llama-factory-01.json"), planned)
+    asking = Asking()
+    replay_with(asking, LOGS / "llama-factory-01.json")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    replayed(read_run(path), planned)
+    replay_with(asking, path)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
 
 
-def one_run(path: Path) -> int:
-    """Return how many entries one run comes to, with a plan that each process makes once."""
-    global _planned
-    _planned = _planned or planned_default()
-    return len(replayed(read_run(path), _planned))
-
-
-_planned: Planned | None = None
-
-
 def seconds_of_many(paths: Sequence[Path], processes: int) -> float:
-    """Return how long many runs take in so many processes, without the time in which these start."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        list(pool.map(one_run, paths[: 4 * processes], chunksize=1))  # each process has made its plan
-        begin = perf_counter()
-        list(pool.map(one_run, paths, chunksize=8))
-        return perf_counter() - begin
+    """Return how long many runs take in so many processes, from when these have started and have made their plan."""
+    first = 4 * processes
+    pieces = [(str(path),) for path in (*paths[:first], *paths)]
+    done = over_cores(Work(Asking()), pieces, processes)
+    for _ in range(first):
+        next(done)
+    begin = perf_counter()
+    for [run] in done:
+        assert run.error is None, run.error
+    return perf_counter() - begin
 
 
 def _row(table: Table, name: str, told: Sequence[Times], aim: str) -> None:
@@ -217,7 +178,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=RUNS)
     parser.add_argument("--quick", action="store_true", help="a largest file of 50 MB in place of 500 MB")
     asked = parser.parse_args(None if arguments is None else list(arguments))
-    planned, console = planned_default(), Console(width=130)
+    asking, console = Asking(), Console(width=130)
     table = Table(
         "file", "MB", "records", "records/s", "read/\norjson", "read/\njson", "replay/\njson", "unplanned/\njson", "aim",
         title="Replay through four strategies; ratios to orjson and to json.loads of the same bytes",
@@ -225,10 +186,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for what, source in track(SOURCES.items(), "large files", transient=True):
-            told = times(grown(source, folder / f"{what}.json"), planned, ROUNDS)
+            told = times(grown(source, folder / f"{what}.json"), asking, ROUNDS)
             _row(table, what, [told], "3, -, 1")
         small = states(asked.folder)
-        all_told = [times(path, planned, SMALL_ROUNDS) for path in track(small, "small files", transient=True)]
+        all_told = [times(path, asking, SMALL_ROUNDS) for path in track(small, "small files", transient=True)]
         _row(table, f"{len(small)} runs of {asked.folder.name}", all_told, "3, -, 1.5")
         console.print(table)
         median = statistics.median(t.planned / t.standard for t in all_told)
