@@ -12,6 +12,7 @@ import orjson
 from attrs import frozen
 
 from steersman.readers import content, names
+from steersman.readers.steps import step_told
 from steersman.records import number
 
 Format = Literal[
@@ -87,7 +88,8 @@ def _of_row(row: Mapping[str, Any], shape: Shape) -> Recognised | None:
         return Recognised("trainer_log", shape)
     if "_step" in row and ("_timestamp" in row or "_runtime" in row):
         return Recognised("wandb", shape)
-    if not any(number(row.get(name)) is not None for name in (*names.STEPS, *names.EPOCHS)):
+    has_step = any(step_told(row.get(name)) is not None for name in names.STEPS)
+    if not has_step and not any(number(row.get(name)) is not None for name in names.EPOCHS):
         return None
     others = {name: value for name, value in row.items() if names.is_metric(name) and value is not None}
     numbers = [name for name, value in others.items() if number(value) is not None]
