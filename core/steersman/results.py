@@ -114,6 +114,8 @@ class ReplayedRun:
     left_out: tuple[str, ...] = ()
     unknown_direction: tuple[str, ...] = ()
     """Metrics of the evaluations that may be of the task, and nobody said which way they are better."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the reading: what was passed over because it is damaged, and what was left out."""
 
     @property
     def alarms(self) -> int:

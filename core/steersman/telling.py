@@ -65,6 +65,7 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
         never_came=replay.summary["never_came"],
         left_out=replay.left_out,
         unknown_direction=of_unknown_direction(names, task_metrics),
+        notes=recording.notes,
     )
 
 

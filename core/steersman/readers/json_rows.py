@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
+from attrs import evolve
 
 from steersman.readers import content
 from steersman.readers.assembling import Assembly
 from steersman.readers.layouts import layout_of
+from steersman.readers.left_out import lines_left_out
 from steersman.readers.padding import Padded, Padding
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
@@ -27,7 +29,9 @@ def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
 
     Raises UnreadableRun for a line that is longer than any log's.
     """
-    return _recording(path, log, lambda: _lines(path), own)
+    torn: dict[int, None] = {}
+    made = _recording(path, log, lambda: _lines(path, torn), own)
+    return evolve(made, notes=lines_left_out(tuple(torn), "no JSON")) if torn else made
 
 
 def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
@@ -70,7 +74,8 @@ def _assembled(path: Path, log: Format, rows: Rows, own: Mapping[str, str] | Non
     return Recording(path, log, records, plan_of(records, int(number(total) or 0) or None))
 
 
-def _lines(path: Path) -> Rows:
+def _lines(path: Path, torn: dict[int, None]) -> Rows:
+    """Yield the object of each line; `torn` gets the numbers of those that hold none."""
     with content.opened(path) as file:
         for at, line in enumerate(iter(lambda: file.readline(content.LONGEST_LINE), b""), 1):
             if len(line) >= content.LONGEST_LINE and not line.endswith(b"\n"):
@@ -79,8 +84,9 @@ def _lines(path: Path) -> Rows:
                 continue
             try:
                 row = parsed(line)
-            except ValueError:
-                continue  # torn, by a kill or because it is still being written
+            except ValueError:  # torn, by a kill or because it is still being written
+                torn[at] = None
+                continue
             if isinstance(row, dict):
                 yield cast("dict[str, object]", row), b"NaN" in line
 

@@ -48,8 +48,10 @@ def recognised(start: bytes, size: int = content.HEAD) -> Recognised | None:
     if b"brain.Event:" in start[:64]:
         return Recognised("tensorboard", "events")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text or b"\0" in text[:1024] or text.startswith(content.LFS):
+    if not text or b"\0" in text[:1024].partition(b"\n")[0] or text.startswith(content.LFS):
         return None
+    if b"\0" in text:  # a power loss leaves zeros where lines were
+        text = b"\n".join(line for line in text.split(b"\n") if b"\0" not in line)
     whole = len(start) < size
     if text.startswith(b"{"):
         return _of_objects(text, whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -16,6 +16,7 @@ from steersman.readers.layouts import Layout, layout_of
 from steersman.readers.padding import Padded, Padding, has_nan
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.readers.table_lines import TableLines
 from steersman.records import Record
 
 _LAYOUTS: dict[Format, Callable[..., Layout]] = {
@@ -41,7 +42,8 @@ def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Paddi
     is_padded = padding.is_known
     layouts: dict[tuple[bool, ...], tuple[Layout, list[bool], tuple[str, ...]]] = {}
     with content.opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
-        rows = csv.reader(_whole_lines(path, text))
+        lines = TableLines(path, text)
+        rows = csv.reader(iter(lines))
         try:
             header = [name.strip() for name in next(rows, ())]
             for row in rows:
@@ -68,15 +70,7 @@ def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Paddi
         except csv.Error as error:
             raise UnreadableRun(path, f"line {rows.line_num} is no row of a table: {error}") from None
     records = _FINISH.get(log, tuple)(assembly.records())
-    return Recording(path, log, records, plan_of(records, None))
-
-
-def _whole_lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
-    for line in iter(lambda: text.readline(content.LONGEST_LINE), ""):
-        if line.endswith("\n"):
-            yield line
-        elif len(line) >= content.LONGEST_LINE:
-            raise UnreadableRun(path, "it has a line of more than 64 MB, which no line of a log is")
+    return Recording(path, log, records, plan_of(records, None), notes=lines.notes)
 
 
 def _value(cell: str) -> float | str | None:
