@@ -52,7 +52,7 @@ def number(value: object) -> float | None:
     """Return `value` as a float, or None where it is no plain number (None, True, text, a list, a tensor)."""
     if type(value) is float:
         return value
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if type(value) is not bool and isinstance(value, numbers.Real):
         try:
             return float(value)
         except OverflowError:

@@ -22,7 +22,7 @@ _TURNED = re.compile(
     r"|(in|non|un|dis|anti|mis)(acc|rewards?|f1|correct|valid|consisten).*|miss(ed)?|fail(ed|s|ures?)?|false|disparity|distance"
     r"|costs?|uncertainty|variation|shift|baseline|violations?"
 )
-"""A word that turns the meaning of a name or qualifies it, as in `accuracy_drop`: which way it is better is not known."""
+"""A word that turns the meaning of a name or qualifies it, as in `accuracy_drop`: no direction is guessed."""
 _COMPLEMENT = re.compile(r"(?:^|[_/ ])1 ?[-_] ?(?=[a-zA-Z])")
 """One minus something, as in `1-accuracy`."""
 _PAIRS = frozenset({"exact match", "win rate", "success rate", "pass rate", "solve rate", "hit rate"})

@@ -95,7 +95,15 @@ def test_overlapping_paths_are_one_run(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path / "tree" / "a")
     monkeypatch.chdir(tmp_path)
     inner = "tree/a/checkpoint-10"
-    paths = ["tree", "tree/a", inner, tmp_path / "tree" / "a", f"{inner}/trainer_state.json", "link", "link/../a/checkpoint-10"]
+    paths = [
+        "tree",
+        "tree/a",
+        inner,
+        tmp_path / "tree" / "a",
+        f"{inner}/trainer_state.json",
+        "link",
+        "link/../a/checkpoint-10",
+    ]
     assert list(found(paths)) == ["tree/a", "tree/b"]
     assert list(found([inner, "tree/a"])) == ["tree/a"]
     assert list(found([f"{inner}/trainer_state.json", "link", "tree/a"])) == ["link"]

@@ -20,6 +20,7 @@ from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
 
+_LONGEST_ARRAY = 256 * 2**20
 Rows = Iterator[tuple[Mapping[str, object], bool]]
 """Rows, each with whether it may hold a bare NaN."""
 
@@ -37,7 +38,13 @@ def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
 def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a log that is one JSON array of objects. Raises UnreadableRun where it is none."""
     with content.opened(path) as file:
-        text = file.read()
+        text = file.read(_LONGEST_ARRAY + 1)
+    if len(text) > _LONGEST_ARRAY:
+        raise UnreadableRun(
+            path,
+            f"it is one JSON array of more than {_LONGEST_ARRAY >> 20} MB, which would have to be in memory whole; "
+            "write one object a line, as `jq -c '.[]'` does",
+        )
     try:
         rows = parsed(text)
     except ValueError as error:

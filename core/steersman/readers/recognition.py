@@ -12,6 +12,7 @@ import orjson
 from attrs import frozen
 
 from steersman.readers import content, names
+from steersman.readers.headers import header_of, is_empty
 from steersman.readers.steps import step_told
 from steersman.records import number
 
@@ -68,7 +69,7 @@ def _of_objects(text: bytes, whole: bool) -> Recognised | None:
     lines = [line for line in text.split(b"\n")[: None if whole else -1] if line.strip()][:_LINES_LOOKED_AT]
     if not lines or _object(lines[0]) is None:
         return Recognised("trainer_state", "object") if b'"log_history"' in text else None
-    if whole and len(lines) == 1 and not text.endswith(b"\n"):
+    if whole and len(lines) == 1 and (not text.endswith(b"\n") or b'"_wandb"' in text):
         return None  # one object, such as the summary of a W&B run
     return _of_rows([row for line in lines if (row := _object(line)) is not None], "lines")
 
@@ -106,16 +107,21 @@ def _of_table(text: bytes, whole: bool) -> Recognised | None:
     rows = _cells(lines if whole else lines[:-1])
     if len(rows) < 1 or len(rows[0]) < 2:
         return None
-    header = [name.strip() for name in rows[0]]
+    told_by = header_of(rows[0])
+    header = told_by.names
+    if len(told_by.runs) > 1:
+        return Recognised("wandb", "table")
     filled = [dict(zip(header, map(_value, row), strict=False)) for row in rows[1 : 1 + _LINES_LOOKED_AT]]
     if "epoch" in header and all(any(n.startswith(of) for n in header) for of in ("train/", "metrics/")):
         return Recognised("ultralytics", "table")
     told = _of_rows(filled, "table")
     if told is None:
         return None
-    if told.format == "wandb":
-        return told
-    is_lightning = {"epoch", "step"} <= set(header) and (header == sorted(header) or header[-2:] == ["epoch", "step"])
+    if told.format == "wandb" or told_by.runs:
+        return Recognised("wandb", "table", told.is_sure)
+    is_lightning = {"epoch", "step"} <= set(header) and (
+        list(header) == sorted(header) or header[-2:] == ("epoch", "step")
+    )
     return Recognised("lightning" if is_lightning else "csv", "table", told.is_sure)
 
 
@@ -130,7 +136,7 @@ def _cells(lines: Sequence[bytes]) -> list[list[str]]:
 
 
 def _value(cell: str) -> float | str | None:
-    if not cell.strip():
+    if is_empty(cell):
         return None
     try:
         return float(cell)

@@ -56,6 +56,8 @@ def _readers(directory: Path, found: Sources, own: Mapping[str, str] | None) -> 
         yield partial(files.read, log, own)
     if found.events:
         yield partial(events.read, directory, found.events, own)
+    if found.staged:
+        yield partial(events.read_staged, directory, found.staged, own)
 
 
 def _passed_over(error: UnreadableRun) -> str:

@@ -45,7 +45,9 @@ def read(path: Path, take: Take, begin_anew: Callable[[], None]) -> Mapping[str,
             text = file.read()
     try:
         whole = loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UnreadableRun(path, "it is no log: lists or objects are nested in it too deep") from None
+    except ValueError as error:
         raise UnreadableRun(path, f"it is no JSON: {error}") from None
     if not isinstance(whole.value, dict):
         raise UnreadableRun(path, f"expected a JSON object, got {type(whole.value).__name__}")

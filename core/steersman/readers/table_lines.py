@@ -60,7 +60,9 @@ class TableLines:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out."""
-        return lines_left_out(self._torn, "torn: cut short, with bytes that are zero, or with a quote that is not closed")
+        return lines_left_out(
+            self._torn, "torn: cut short, with bytes that are zero, or with a quote that is not closed"
+        )
 
 
 def _cells(row: str) -> int:

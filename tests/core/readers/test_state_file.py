@@ -87,7 +87,7 @@ def test_what_may_mislead(tmp_path, entry):
         ('{"log_history": [' + '{"loss": 1.0, "step": 1},' * 200 + '{"loss": 1}]', "it is no JSON"),
         ('["log_history", [' + '{"loss": 1.0, "step": 1},' * 200 + '{"loss": 1}]]', "expected a JSON object, got list"),
         ('{"log_history": {"a": [' + '{"loss": 1.0, "step": 1},' * 200 + '{"loss": 1}]}}', "it has no `log_history`"),
-        ("[" * 3000, "it is no JSON"),
+        ("[" * 3000, "nested in it too deep"),
         ("version https://git-lfs.github.com/spec/v1\n" + "x" * 3000, "Git LFS pointer"),
     ],
 )

@@ -83,7 +83,13 @@ def test_an_entry_without_a_step_is_of_the_step_before(tmp_path, odd):
         {"step": "20", "loss": 1.0}, {**step, "eval_loss": 0.5}, {"step": 30.0, "loss": 0.75},
     ]  # fmt: skip
     records = read(state(tmp_path / "trainer_state.json", log)).records
-    assert [(r.step, r.kind) for r in records] == [(10, "train"), (10, "eval"), (20, "train"), (20, "eval"), (30, "train")]
+    assert [(r.step, r.kind) for r in records] == [
+        (10, "train"),
+        (10, "eval"),
+        (20, "train"),
+        (20, "eval"),
+        (30, "train"),
+    ]
     assert [dict(r.metrics) for r in records if r.kind == "eval"] == [{"eval_loss": 1.5}, {"eval_loss": 0.5}]
 
 
