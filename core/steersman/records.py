@@ -49,10 +49,10 @@ class Record:
 
 
 def number(value: object) -> float | None:
-    """Return `value` as a float, or None where it is no plain number (None, text, a list, a tensor)."""
+    """Return `value` as a float, or None where it is no plain number (None, True, text, a list, a tensor)."""
     if type(value) is float:
         return value
-    if isinstance(value, numbers.Real):
+    if type(value) is not bool and isinstance(value, numbers.Real):
         try:
             return float(value)
         except OverflowError:

@@ -13,6 +13,7 @@ from steersman.asking import Asking, one_or_several
 from steersman.comparing import Accumulator, Total
 from steersman.config.reading import Source
 from steersman.readers import UnreadableRun, find
+from steersman.readers.identity import each_once
 from steersman.readers.locating import located
 from steersman.results import ReplayedRun
 from steersman.scale.cluster import over_dask, over_ray
@@ -138,14 +139,14 @@ def stream(
 
 def found(paths: str | Path | Iterable[str | Path]) -> Iterator[str]:
     """Yield every run in `paths`, each once; a path that holds none is yielded itself, and cannot be read."""
-    seen: set[str] = set()
+    return each_once(_named(paths))
+
+
+def _named(paths: str | Path | Iterable[str | Path]) -> Iterator[str]:
     for path in [paths] if isinstance(paths, str | Path) else paths:
         try:
             here = (str(run) for run in find(located(path)))
-            for run in itertools.chain([next(here, str(path))], here):
-                if run not in seen:
-                    seen.add(run)
-                    yield run
+            yield from itertools.chain([next(here, str(path))], here)
         except UnreadableRun:
             yield str(path)
 

@@ -119,6 +119,8 @@ class ReplayedRun:
     as_of: str = field(default="", eq=False)
     unknown_direction: tuple[str, ...] = ()
     """Metrics of the evaluations that may be of the task, and nobody said which way they are better."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the reading: what was passed over because it is damaged, and what was left out."""
 
     @property
     def alarms(self) -> int:

@@ -16,6 +16,15 @@ _HIGHER = re.compile(
 """A word of a name that says: higher is better."""
 _LOWER = re.compile(r"wer|cer|ter|mae|mse|rmse|rmsle|s?mape|err|error|errors|errorrate|fid|fad|hamming|brier|ece")
 """A word of a name that says: lower is better. It is stronger than one that says higher, as in `top1_error`."""
+_TURNED = re.compile(
+    r"drop(ped|s)?|gaps?|penalt(y|ies)|hack(ing|ed|s)?|neg|negatives?|negated|inv|inverse|inverted|rank(s|ed)?|lost|non?|not"
+    r"|diff|differences?|deltas?|changes?|decreased?|declines?|reduction|degradation|forgetting|forgotten|minus|un|mis"
+    r"|(in|non|un|dis|anti|mis)(acc|rewards?|f1|correct|valid|consisten).*|miss(ed)?|fail(ed|s|ures?)?|false|disparity|distance"
+    r"|costs?|uncertainty|variation|shift|baseline|violations?"
+)
+"""A word that turns the meaning of a name or qualifies it, as in `accuracy_drop`: no direction is guessed."""
+_COMPLEMENT = re.compile(r"(?:^|[_/ ])1 ?[-_] ?(?=[a-zA-Z])")
+"""One minus something, as in `1-accuracy`."""
 _PAIRS = frozenset({"exact match", "win rate", "success rate", "pass rate", "solve rate", "hit rate"})
 _PASS_AT = re.compile(r"pass (k|\d+)\b")
 _LOSS = frozenset({"loss", "losses", "perplexity", "ppl", "nll", "bpb", "bpc", "bits", "logloss"})
@@ -36,10 +45,13 @@ def is_higher_better(name: str) -> bool | None:
     """Return whether a higher value of this metric is better; None where it is no task metric or it is not known.
 
     Names are read in the spelling of any trainer: `eval_macro-avg-f1score`, `eval_math_accuracy`,
-    `metrics/mAP50(B)`, `val-core/openai/gsm8k/acc/mean@1`. Perplexity is the loss in another unit, so it is none.
+    `metrics/mAP50(B)`, `val-core/openai/gsm8k/acc/mean@1`. One with a word that turns its meaning, such as
+    `eval_accuracy_drop` and `eval_reward_penalty`, is not known. Perplexity is the loss in another unit, so it is none.
     """
     words = _words(name)
     if _is_beside_the_task(words):
+        return None
+    if _is_turned(name, words):
         return None
     if any(_LOWER.fullmatch(word) for word in words):
         return False
@@ -93,6 +105,10 @@ def parsed(text: str) -> tuple[str, bool]:
 
 def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.split(name) if word]
+
+
+def _is_turned(name: str, words: list[str]) -> bool:
+    return any(_TURNED.fullmatch(word) for word in words) or _COMPLEMENT.search(name) is not None
 
 
 def _is_beside_the_task(words: list[str]) -> bool:

@@ -66,6 +66,7 @@ def told(replay: Replay, task_metrics: Mapping[str, bool] | None = None, tree_pa
         left_out=replay.left_out,
         source=str(recording.path),
         unknown_direction=of_unknown_direction(names, task_metrics),
+        notes=recording.notes,
     )
 
 

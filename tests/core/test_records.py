@@ -31,7 +31,6 @@ def test_kind(names, kind):
     [
         (1, 1.0),
         (-0.5, -0.5),
-        (True, 1.0),
         (Fraction(1, 2), 0.5),
         (numpy.float32(0.5), 0.5),
         (numpy.int64(3), 3.0),
@@ -45,7 +44,7 @@ def test_number_of_plain_numbers(value, as_number):
     assert number(value) == as_number
 
 
-@pytest.mark.parametrize("value", [None, "1.0", [1.0], {"a": 1.0}, torch.tensor(1.0), torch.ones(2), 1j])
+@pytest.mark.parametrize("value", [None, True, "1.0", [1.0], {"a": 1.0}, torch.tensor(1.0), torch.ones(2), 1j])
 def test_number_of_anything_else(value):
     """What is no plain number is None, a tensor of one element included."""
     assert number(value) is None

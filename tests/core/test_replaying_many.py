@@ -102,3 +102,34 @@ def test_what_cannot_be_meant(three, wrong):
 def test_a_name_alone(three):
     """`use` may be the name of one strategy."""
     assert list(replay_many(three, use="eval-loss").runs[0].choices) == ["eval-loss"]
+
+
+def test_overlapping_paths_are_one_run(tmp_path, monkeypatch):
+    """A run that is named by its tree, itself, a checkpoint, its state, in full and through a link is read once."""
+    state = '{"log_history": [{"step": 10, "loss": 1.0}]}'
+    for folder in ("tree/a/checkpoint-10", "tree/b"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "trainer_state.json").write_text(state)
+    (tmp_path / "link").symlink_to(tmp_path / "tree" / "a")
+    monkeypatch.chdir(tmp_path)
+    inner = "tree/a/checkpoint-10"
+    paths = [
+        "tree",
+        "tree/a",
+        inner,
+        tmp_path / "tree" / "a",
+        f"{inner}/trainer_state.json",
+        "link",
+        "link/../a/checkpoint-10",
+    ]
+    assert list(found(paths)) == ["tree/a", "tree/b"]
+    assert list(found([inner, "tree/a"])) == ["tree/a"]
+    assert list(found([f"{inner}/trainer_state.json", "link", "tree/a"])) == ["link"]
+    assert list(found([inner])) == [inner]
+    assert list(found([inner, f"{inner}/trainer_state.json"])) == [inner]
+    assert len(replay_many(paths).runs) == 2
+
+
+def test_urls_are_told_apart_by_their_text():
+    """Where a URL lies is not known here, so it is as it is written, also where nothing can read it."""
+    assert list(found(["nosuch://a/b", "nosuch://a/b", "nosuch://a/c"])) == ["nosuch://a/b", "nosuch://a/c"]

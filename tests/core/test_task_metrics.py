@@ -26,6 +26,19 @@ NONE = (
     "eval_max_reward", "eval_sampling/sampling_logp_difference/mean", "eval_exact_match_stderr",
     "eval_clip_ratio/low_mean", "learning_rate", "comparison/tp", "val-aux/num_turns/mean",
 )  # fmt: skip
+TURNED = (
+    "eval_inaccuracy", "eval_nonaccuracy", "eval_accuracy_drop", "eval_accuracyDrop", "eval_1-accuracy", "eval_1 - f1",
+    "eval_one_minus_f1", "eval_reward_penalty", "eval_reward_hacking", "eval_neg_reward", "eval_negative_reward",
+    "eval_f1_rank", "eval_accuracy_gap", "eval_non_accuracy", "eval_inverse_f1", "eval_accuracy_diff", "eval_bleu_delta",
+    "eval_accuracy_decrease", "eval_accuracy_forgetting", "eval_error_drop", "eval_neg_mse", "eval_false_positive_recall",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_a_word_that_turns_the_meaning(name):
+    """A drop of the accuracy is no accuracy: the direction is unknown, so it is asked for and never guessed."""
+    assert is_higher_better(name) is None
+    assert might_be(name)
 
 
 @pytest.mark.parametrize("name", HIGHER)

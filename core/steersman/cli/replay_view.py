@@ -65,6 +65,7 @@ def what_was_read(view: View) -> tuple[str, ...]:
         f"{count(len(records), 'record')} ({recording.format}) up to step {last}: {trained} and {evaluated}.",
         f"Config: {source}; mode {settings.mode}. Asked in this order: {asked}.",
         _values(view),
+        *recording.notes,
     ]
     if replay.left_out:
         names = listed(list(replay.left_out))

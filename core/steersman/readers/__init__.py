@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from attrs import evolve
+
 from steersman.readers import files, run_directory, trainer_state
 from steersman.readers.finding import find
+from steersman.readers.left_out import values_left_out
 from steersman.readers.listing import is_local, remote
 from steersman.readers.recording import Recording, UnreadableRun
 
@@ -20,6 +23,12 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     a trainer state and a journal are already in the one spelling, so there it is left to the caller.
     Raises UnreadableRun with a sentence that says what is wrong and what would be read.
     """
+    recording = _read(path, own)
+    left_out = values_left_out(recording.records)
+    return evolve(recording, notes=(*recording.notes, *left_out)) if left_out else recording
+
+
+def _read(path: Path, own: Mapping[str, str] | None) -> Recording:
     try:
         with remote(path):
             is_folder, is_file = path.is_dir(), path.is_file()

@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from steersman.readers.layouts import ORDER, Layout, by_place, layout_of
 from steersman.readers.names import Stage
+from steersman.readers.steps import step_told
 from steersman.records import Kind, Record, number
 
 _AS_TEXT = {"nan": math.nan, "infinity": math.inf, "-infinity": -math.inf, "inf": math.inf, "-inf": -math.inf}
@@ -57,7 +58,7 @@ class Assembly:
             epoch = number(epoch)
             epoch = epoch if epoch is not None and math.isfinite(epoch) else None
         told = None if layout.step is None or (layout.counts_rows and self._has_steps) else row[layout.step]
-        step = told if type(told) is int else self._step_of(number(told), epoch, layout)
+        step = told if type(told) is int else self._step_of(step_told(told), epoch, layout)
         step += self._shift + layout.from_zero
         if step < self._highest:
             step = self._gone_back(step, epoch, layout)
@@ -101,10 +102,10 @@ class Assembly:
         leaves_out = "eval" in self._stages or len(tested) < 2
         return tuple(record for stage, record in both if not (leaves_out and stage == "test"))
 
-    def _step_of(self, told: float | None, epoch: float | None, layout: Layout) -> int:
+    def _step_of(self, told: int | None, epoch: float | None, layout: Layout) -> int:
         """Return the step that a row tells: as a number, else that of the row before it, else by its epoch."""
-        if told is not None and math.isfinite(told):
-            return int(told)
+        if told is not None:
+            return told
         if self._highest >= 0 and (self._first_epoch is None or epoch is None):
             return self._step - self._shift - layout.from_zero
         if epoch is None:

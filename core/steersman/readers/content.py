@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,8 +25,8 @@ def opened(path: Path) -> Generator[BinaryIO]:
     try:
         with remote(path):
             file = cast("BinaryIO", path.open("rb"))
-        with file if is_local(path) else _buffered(file, path) as readable:
-            yield readable
+        with file if is_local(path) else _buffered(_Remote(file, path)) as readable:
+            yield _as_utf8(readable)
     except OSError as error:
         raise UnreadableRun(path, f"it cannot be read: {error.strerror or error}") from None
 
@@ -56,5 +57,31 @@ class _Remote(io.RawIOBase):
         super().close()
 
 
-def _buffered(file: BinaryIO, path: Path) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_Remote(file, path), HEAD))
+class _Utf16(io.RawIOBase):
+    """A text in UTF-16, such as PowerShell writes where output is redirected, as UTF-8."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, b""
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._left:
+            read = self._file.read(HEAD)
+            self._left = self._decoder.decode(read, final=not read).encode()
+            if not read:
+                break
+        given, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(given)] = given
+        return len(given)
+
+
+def _as_utf8(file: BinaryIO) -> BinaryIO:
+    is_utf16 = cast("io.BufferedReader", file).peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return _buffered(_Utf16(file)) if is_utf16 else file
+
+
+def _buffered(file: io.RawIOBase) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(file, HEAD))

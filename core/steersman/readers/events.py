@@ -1,30 +1,22 @@
-"""TensorBoard event files, read with TensorBoard's own reader; TensorFlow is not needed and not imported.
-
-The files of one folder are one run: a later one goes on where a restart began, and what the restart did again is
-superseded. Scalars are read; text, histograms, images and hyperparameters are left out.
-"""
+"""TensorBoard event files: the files of one folder are one run, and so are folders named after their stages."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
-from steersman.readers import content, lightning
+from steersman.readers import lightning, scalars
 from steersman.readers.assembling import Assembly
-from steersman.readers.layouts import layout_of
-from steersman.readers.listing import is_local
-from steersman.readers.names import STEPS
-from steersman.readers.recognition import recognised
-from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.readers.layouts import Layout, layout_of
+from steersman.readers.recording import Recording, plan_of
+from steersman.readers.scalars import WALL
+from steersman.readers.sources import STAGED
+from steersman.records import Record
+from steersman.stages import stage_of
 
-MISSING = "TensorBoard event files are read with TensorBoard: pip install 'steersman[tensorboard]'"
-_WALL = "_runtime"
 _LIGHTNING = "hparams.yaml"
+_KERAS = "epoch_"
 
 
 def read(path: Path, files: Sequence[Path], own: Mapping[str, str] | None = None) -> Recording:
@@ -32,99 +24,40 @@ def read(path: Path, files: Sequence[Path], own: Mapping[str, str] | None = None
 
     Raises UnreadableRun where none of them can be read.
     """
+    found = scalars.read(path, files)
+    is_lightning = "epoch" in found.tags and (files[0].parent / _LIGHTNING).exists()
+    records = _assembled(found.steps, lightning.layout_of if is_lightning else layout_of, own)
+    records = lightning.with_epochs(records) if is_lightning else records
+    return Recording(path, "tensorboard", records, plan_of(records, None), notes=found.notes)
+
+
+def read_staged(path: Path, folders: Mapping[str, Sequence[Path]], own: Mapping[str, str] | None = None) -> Recording:
+    """Return the recording of a run with a folder of event files for each stage, such as `train` and `validation`.
+
+    A tag without a stage is of that of its folder. Where Keras logged epochs, an epoch is the step and what was
+    logged by batches is left out.
+    Raises UnreadableRun where a folder cannot be read.
+    """
+    read = {name: scalars.read(path, files) for name, files in folders.items()}
+    by_epoch = any(tag.startswith(_KERAS) for found in read.values() for tag in found.tags)
     steps: dict[int, dict[str, float]] = {}
-    latest: dict[str, int] = {}
-    failures: list[UnreadableRun] = []
-    before = 0.0
-    for file in files:
-        try:
-            before = _add(file, steps, latest, before)
-        except UnreadableRun as error:
-            failures.append(error)
-    if failures and len(failures) == len(files):
-        raise UnreadableRun.of(path, failures)
-    is_lightning = "epoch" in latest and (files[0].parent / _LIGHTNING).exists()
-    assembly = Assembly(partial(lightning.layout_of if is_lightning else layout_of, own=own))
+    for name, found in read.items():
+        for step, row in found.steps.items():
+            whole = steps.setdefault(step + by_epoch, {})
+            for tag, value in row.items():
+                if tag.startswith(_KERAS) or not by_epoch or tag == WALL:
+                    plain = tag.removeprefix(_KERAS)
+                    whole.setdefault(plain if tag == WALL or stage_of(plain) else f"{STAGED[name]}/{plain}", value)
+    records = _assembled(steps, layout_of, own)
+    notes = tuple(note for found in read.values() for note in found.notes)
+    return Recording(path, "tensorboard", records, plan_of(records, None), notes=notes)
+
+
+def _assembled(
+    steps: Mapping[int, Mapping[str, float]], layout: Callable[..., Layout], own: Mapping[str, str] | None
+) -> tuple[Record, ...]:
+    assembly = Assembly(partial(layout, own=own))
     for step in sorted(steps):
         row: dict[str, object] = {**steps[step], "step": step}
         assembly.add(row, assembly.layout(tuple(row)))
-    records = assembly.records()
-    records = lightning.with_epochs(records) if is_lightning else records
-    return Recording(path, "tensorboard", records, plan_of(records, None))
-
-
-def _add(file: Path, steps: dict[int, dict[str, float]], latest: dict[str, int], before: float) -> float:
-    """Add the scalars of one file to those before it, and return the seconds of training at its end."""
-    start: float | None = None
-    elapsed = before
-    for event in _events(file):
-        start = event.wall_time if start is None else start
-        step = int(event.step)
-        for value in event.summary.value:
-            scalar = _scalar(value)
-            if scalar is None or value.tag in STEPS:
-                continue
-            if step < latest.get(value.tag, -1):
-                for later in [known for known in steps if known >= step]:
-                    del steps[later]
-                latest.update({tag: -1 for tag, at in latest.items() if at > step})
-            elapsed = before + event.wall_time - start
-            latest[value.tag] = step
-            row = steps.setdefault(step, {})
-            row[value.tag], row[_WALL] = scalar, elapsed
-    return elapsed
-
-
-def _events(file: Path) -> Iterator[Any]:
-    """Yield the events of a file, up to where it is cut short."""
-    with _here(file) as local:
-        try:
-            from google.protobuf.message import DecodeError
-            from tensorboard.compat.proto import event_pb2
-            from tensorboard.compat.tensorflow_stub import errors
-            from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
-        except ImportError:
-            raise UnreadableRun(file, MISSING) from None
-        parsed: Any = cast("Any", event_pb2).Event.FromString
-        reader: Any = PyRecordReader_New(str(local))
-        try:
-            while True:
-                reader.GetNext()
-                yield parsed(reader.record())
-        except errors.OutOfRangeError:
-            return
-        except (errors.DataLossError, DecodeError):
-            return  # cut short: a run that was killed, or one that is still being written
-        finally:
-            reader.file_handle.close()
-
-
-@contextmanager
-def _here(file: Path) -> Generator[Path]:
-    """Give the file as one of this machine's disks. Raises UnreadableRun where it is no event file."""
-    start = content.head(file, 64)
-    if start.startswith(content.LFS):
-        raise UnreadableRun(file, content.IS_LFS)
-    if start and not recognised(start):
-        raise UnreadableRun(file, "it is no TensorBoard event file: it does not begin with a version of events")
-    if is_local(file):
-        yield file
-        return
-    with tempfile.NamedTemporaryFile() as copy:
-        with content.opened(file) as source:
-            shutil.copyfileobj(source, copy)
-        copy.flush()
-        yield Path(copy.name)
-
-
-def _scalar(value: Any) -> float | None:
-    if value.HasField("simple_value"):
-        return float(value.simple_value)
-    if not value.HasField("tensor") or value.metadata.plugin_data.plugin_name not in ("scalars", ""):
-        return None
-    if len(value.tensor.float_val) == 1:
-        return float(value.tensor.float_val[0])
-    from tensorboard.util import tensor_util
-
-    array = cast("Any", tensor_util).make_ndarray(value.tensor)
-    return float(array.item()) if array.size == 1 and array.dtype.kind in "fiu" else None
+    return assembly.records()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steersman.readers import content, events, journal, json_rows, tables, trainer_state
+from steersman.readers.no_log import why_no_log
 from steersman.readers.recognition import recognised
 from steersman.readers.recording import Recording, UnreadableRun
-from steersman.readers.sources import JOURNAL, STATE
+from steersman.readers.sources import JOURNAL, STATE, WANDB_SUMMARY
 
 _LOOKED_AT = 2**20
 NO_LOG = (
@@ -25,6 +26,10 @@ def read(path: Path, own: Mapping[str, str] | None = None) -> Recording:
     found = recognised(start)
     if found is None and len(start) == content.HEAD:
         found = recognised(content.head(path, _LOOKED_AT), _LOOKED_AT)
+    if path.name == WANDB_SUMMARY or (found is None and start.lstrip()[:1] == b"{"):
+        reason = why_no_log(content.head(path, _LOOKED_AT))
+        if reason is not None:
+            raise UnreadableRun(path, reason)
     if found is None and (path.name == STATE or _is_short_json(path, start)):
         return trainer_state.read(path)  # which says what is wrong with it
     if found is None and path.name == JOURNAL.name:

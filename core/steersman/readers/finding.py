@@ -2,7 +2,7 @@
 
 A folder with a journal, a trainer state, a log or event files is one run. A log of another name is a run of its own
 where its content is that of one. Hidden folders, caches and installed packages are passed over, and so are the
-checkpoints of a run and the event files under its `runs`. No folder is walked twice, however many links lead to it.
+checkpoints of a run and what is under its `runs` and `wandb`. No folder is walked twice, however many links lead to it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steersman.readers.listing import Listed, is_local, listed
-from steersman.readers.sources import CHECKPOINT, EVENTS, JOURNAL, LOGS, STATE, Sources, is_log, sources
+from steersman.readers.sources import (
+    CHECKPOINT,
+    EVENTS,
+    JOURNAL,
+    LOGS,
+    STATE,
+    WANDB_SUMMARY,
+    Sources,
+    is_log,
+    sources,
+)
 
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages"})
+_COPIES = frozenset({"runs", "wandb"})
+"""Folders beside a run's own log, in which other tools logged the same run."""
 _LOOKED_INTO = (".json", ".jsonl", ".ndjson", ".csv", ".log", ".txt")
 
 
@@ -74,11 +86,13 @@ def _is_passed_over(name: str, own: Sources) -> bool:
         return True
     if name == JOURNAL.parent.name:
         return own.journal is not None
-    return name == "runs" and (own.journal is not None or bool(own.states))
+    if name in _COPIES and (own.journal is not None or bool(own.states)):
+        return True
+    return (name == "wandb" and own.is_run) or name in own.staged
 
 
 def _is_run_of_its_own(entry: Listed) -> bool:
     name = entry.name
-    if name.startswith(".") or name == STATE or name in LOGS or EVENTS in name:
+    if name.startswith(".") or name in (STATE, WANDB_SUMMARY) or name in LOGS or EVENTS in name:
         return False  # a run by itself makes its folder one
     return name.endswith(_LOOKED_INTO) and is_log(entry.path, named=False)

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
+from attrs import evolve
 
 from steersman.readers import content
 from steersman.readers.assembling import Assembly
 from steersman.readers.layouts import layout_of
+from steersman.readers.left_out import lines_left_out
 from steersman.readers.padding import Padded, Padding
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
 
+_LONGEST_ARRAY = 256 * 2**20
 Rows = Iterator[tuple[Mapping[str, object], bool]]
 """Rows, each with whether it may hold a bare NaN."""
 
@@ -27,13 +30,21 @@ def read_lines(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
 
     Raises UnreadableRun for a line that is longer than any log's.
     """
-    return _recording(path, log, lambda: _lines(path), own)
+    torn: dict[int, None] = {}
+    made = _recording(path, log, lambda: _lines(path, torn), own)
+    return evolve(made, notes=lines_left_out(tuple(torn), "no JSON")) if torn else made
 
 
 def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a log that is one JSON array of objects. Raises UnreadableRun where it is none."""
     with content.opened(path) as file:
-        text = file.read()
+        text = file.read(_LONGEST_ARRAY + 1)
+    if len(text) > _LONGEST_ARRAY:
+        raise UnreadableRun(
+            path,
+            f"it is one JSON array of more than {_LONGEST_ARRAY >> 20} MB, which would have to be in memory whole; "
+            "write one object a line, as `jq -c '.[]'` does",
+        )
     try:
         rows = parsed(text)
     except ValueError as error:
@@ -70,7 +81,8 @@ def _assembled(path: Path, log: Format, rows: Rows, own: Mapping[str, str] | Non
     return Recording(path, log, records, plan_of(records, int(number(total) or 0) or None))
 
 
-def _lines(path: Path) -> Rows:
+def _lines(path: Path, torn: dict[int, None]) -> Rows:
+    """Yield the object of each line; `torn` gets the numbers of those that hold none."""
     with content.opened(path) as file:
         for at, line in enumerate(iter(lambda: file.readline(content.LONGEST_LINE), b""), 1):
             if len(line) >= content.LONGEST_LINE and not line.endswith(b"\n"):
@@ -79,8 +91,9 @@ def _lines(path: Path) -> Rows:
                 continue
             try:
                 row = parsed(line)
-            except ValueError:
-                continue  # torn, by a kill or because it is still being written
+            except ValueError:  # torn, by a kill or because it is still being written
+                torn[at] = None
+                continue
             if isinstance(row, dict):
                 yield cast("dict[str, object]", row), b"NaN" in line
 

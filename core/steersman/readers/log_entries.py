@@ -12,13 +12,14 @@ from typing import TypeVar, cast
 from attrs import frozen
 
 from steersman.readers.json_numbers import Parsed, unmarked_text, unmarked_values
+from steersman.readers.steps import step_told
 from steersman.records import NOT_METRICS, Kind, is_other_evaluation, is_own, kind_of, number
 from steersman.tables import Block, Records, Table
 
 Entry = dict[str, object]
 Keys = tuple[str, ...]
 K = TypeVar("K", Keys, "tuple[Keys, tuple[bool, ...]]")
-_NUMBERS = frozenset((int, float, bool))
+_NUMBERS = frozenset((int, float))
 _LARGEST = 2**63 - 1
 _MARKS = 2**62
 
@@ -41,20 +42,30 @@ class LogEntries:
         self._layouts: dict[Keys, _Layout] = {}
         self._blocks: list[Block] = []
         self._ended_at: int | None = None
+        self._step = 0
 
     def forget(self) -> None:
         """Begin anew."""
-        self._blocks, self._ended_at = [], None
+        self._blocks, self._ended_at, self._step = [], None, 0
 
     def records(self, *, inside_the_run: bool = False) -> Records:
         """Return what was read; with `inside_the_run` up to the final summary, if there is one."""
         return Records(self._blocks[: self._ended_at] if inside_the_run else self._blocks)
 
     def add(self, portion: Parsed) -> None:
-        """Add a portion of the log: a list whose entries are objects; what is none is left out."""
+        """Add a portion of the log: a list whose entries are objects; what is none is left out.
+
+        An entry without a step is of the step before it.
+        """
         entries = cast("list[Entry]", portion.value)
         if not {dict}.issuperset(map(type, entries)):
             entries = [entry for entry in entries if type(entry) is dict]
+        steps = [entry.get("step") for entry in entries]
+        if not {int}.issuperset(map(type, steps)) or (
+            portion.is_marked and entries and max(cast("list[int]", steps)) >= _MARKS
+        ):
+            entries = _with_steps(entries, self._step, marked=portion.is_marked)
+        self._step = cast("int", entries[-1]["step"]) if entries else self._step
         order, rows = _grouped(entries, cast("Callable[[Entry], Keys]", tuple))
         tables = {keys: self._table(keys, mine, marked=portion.is_marked) for keys, mine in rows.items()}
         mixed = {keys: _mixed(rows[keys]) for keys, table in tables.items() if table is None}
@@ -98,7 +109,7 @@ class LogEntries:
         epochs = _column(rows, "epoch", marked=marked) if "epoch" in keys else array("d")
         if epochs is None:
             return None
-        return Table(layout.kind, _steps(rows, marked=marked), columns, epochs or None, tuple(dropped))
+        return Table(layout.kind, _steps(rows), columns, epochs or None, tuple(dropped))
 
 
 @functools.lru_cache(maxsize=1024)  # runs of one kind have the same few layouts
@@ -128,9 +139,25 @@ def _grouped(
     return order, rows
 
 
+def _with_steps(entries: Sequence[Entry], step: int, *, marked: bool) -> list[Entry]:
+    """Return entries that all tell their step: that of the one before where it is missing, from `step` on."""
+    found: list[Entry] = []
+    for entry in entries:
+        told = _step_told(entry.get("step"), marked=marked)
+        step = step if told is None else told
+        found.append({**entry, "step": step})
+    return found
+
+
+def _step_told(value: object, *, marked: bool) -> int | None:
+    return step_told(unmarked_values([value])[0] if marked else value)
+
+
 def _column(rows: Sequence[Entry], key: str, *, marked: bool) -> array[float] | None:
     """Return what a key holds as numbers: nothing where none is a number, None where some are."""
     values = list(map(itemgetter(key), rows))
+    if bool in set(map(type, values)):  # which an array takes for numbers
+        return None if any(type(value) in _NUMBERS for value in values) else array("d")
     try:
         column = array("d", cast("list[float]", values))
         if not marked or (column and max(column) < _MARKS and min(column) > -_MARKS):
@@ -148,18 +175,12 @@ def _mixed(rows: Sequence[Entry]) -> Keys:
     return tuple(key for key in rows[0] if len({type(row[key]) in _NUMBERS for row in rows}) > 1)
 
 
-def _steps(rows: Sequence[Entry], *, marked: bool) -> array[int]:
-    if "step" not in rows[0]:
-        return array("q", bytes(8 * len(rows)))
-    values = list(map(itemgetter("step"), rows))
-    if {int}.issuperset(map(type, values)):
-        try:
-            steps = array("q", cast("list[int]", values))
-            if not marked or max(steps) < _MARKS:
-                return steps
-        except OverflowError:
-            pass
-    return array("q", [whole(value) for value in (unmarked_values(values) if marked else values)])
+def _steps(rows: Sequence[Entry]) -> array[int]:
+    values = cast("list[int]", list(map(itemgetter("step"), rows)))
+    try:
+        return array("q", values)
+    except OverflowError:
+        return array("q", map(whole, values))
 
 
 def whole(value: object) -> int:

@@ -1,8 +1,8 @@
 """Tables whose empty cells are NaN, as pandas writes them: a W&B history, `to_csv(na_rep="NaN")`.
 
-There every row has every name, and what was not logged with it is NaN. Such a table shows itself: all metrics of a stage
-are NaN beside others that are not, and have values again later. A loss that is NaN beside a finite learning rate of
-the same stage was logged, and stays.
+There every row has every name, and what was not logged with it is NaN. Such a table shows itself: all metrics of a
+stage are NaN beside others that are not, and have values again later. A loss that is NaN beside a finite learning rate
+of the same stage was logged, and stays.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import orjson
 from attrs import frozen
 
 from steersman.readers import content, names
+from steersman.readers.headers import header_of, is_empty
+from steersman.readers.steps import step_told
 from steersman.records import number
 
 Format = Literal[
@@ -47,8 +49,10 @@ def recognised(start: bytes, size: int = content.HEAD) -> Recognised | None:
     if b"brain.Event:" in start[:64]:
         return Recognised("tensorboard", "events")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text or b"\0" in text[:1024] or text.startswith(content.LFS):
+    if not text or b"\0" in text[:1024].partition(b"\n")[0] or text.startswith(content.LFS):
         return None
+    if b"\0" in text:  # a power loss leaves zeros where lines were
+        text = b"\n".join(line for line in text.split(b"\n") if b"\0" not in line)
     whole = len(start) < size
     if text.startswith(b"{"):
         return _of_objects(text, whole)
@@ -65,7 +69,7 @@ def _of_objects(text: bytes, whole: bool) -> Recognised | None:
     lines = [line for line in text.split(b"\n")[: None if whole else -1] if line.strip()][:_LINES_LOOKED_AT]
     if not lines or _object(lines[0]) is None:
         return Recognised("trainer_state", "object") if b'"log_history"' in text else None
-    if whole and len(lines) == 1 and not text.endswith(b"\n"):
+    if whole and len(lines) == 1 and (not text.endswith(b"\n") or b'"_wandb"' in text):
         return None  # one object, such as the summary of a W&B run
     return _of_rows([row for line in lines if (row := _object(line)) is not None], "lines")
 
@@ -87,7 +91,8 @@ def _of_row(row: Mapping[str, Any], shape: Shape) -> Recognised | None:
         return Recognised("trainer_log", shape)
     if "_step" in row and ("_timestamp" in row or "_runtime" in row):
         return Recognised("wandb", shape)
-    if not any(number(row.get(name)) is not None for name in (*names.STEPS, *names.EPOCHS)):
+    has_step = any(step_told(row.get(name)) is not None for name in names.STEPS)
+    if not has_step and not any(number(row.get(name)) is not None for name in names.EPOCHS):
         return None
     others = {name: value for name, value in row.items() if names.is_metric(name) and value is not None}
     numbers = [name for name, value in others.items() if number(value) is not None]
@@ -102,16 +107,21 @@ def _of_table(text: bytes, whole: bool) -> Recognised | None:
     rows = _cells(lines if whole else lines[:-1])
     if len(rows) < 1 or len(rows[0]) < 2:
         return None
-    header = [name.strip() for name in rows[0]]
+    told_by = header_of(rows[0])
+    header = told_by.names
+    if len(told_by.runs) > 1:
+        return Recognised("wandb", "table")
     filled = [dict(zip(header, map(_value, row), strict=False)) for row in rows[1 : 1 + _LINES_LOOKED_AT]]
     if "epoch" in header and all(any(n.startswith(of) for n in header) for of in ("train/", "metrics/")):
         return Recognised("ultralytics", "table")
     told = _of_rows(filled, "table")
     if told is None:
         return None
-    if told.format == "wandb":
-        return told
-    is_lightning = {"epoch", "step"} <= set(header) and (header == sorted(header) or header[-2:] == ["epoch", "step"])
+    if told.format == "wandb" or told_by.runs:
+        return Recognised("wandb", "table", told.is_sure)
+    is_lightning = {"epoch", "step"} <= set(header) and (
+        list(header) == sorted(header) or header[-2:] == ("epoch", "step")
+    )
     return Recognised("lightning" if is_lightning else "csv", "table", told.is_sure)
 
 
@@ -126,7 +136,7 @@ def _cells(lines: Sequence[bytes]) -> list[list[str]]:
 
 
 def _value(cell: str) -> float | str | None:
-    if not cell.strip():
+    if is_empty(cell):
         return None
     try:
         return float(cell)

@@ -53,7 +53,8 @@ class Recording:
     and `effects` the steps at which a changed value that had to wait came into force. `facts` are what its scores
     depend on besides the model. `decisions` are its journal's own lines, where there is one; `safer` tells
     which way a hyperparameter is, `failed` at which step one could not be written. `resumes` are the times it was
-    resumed. `was_cut` is whether a supervised run has no end: it was killed, or goes on.
+    resumed. `was_cut` is whether a supervised run has no end: it was killed, or goes on. `notes` are sentences about
+    the reading: what could not be read and was passed over, lines and values that were left out.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class Recording:
     failed: Mapping[str, int] = field(factory=dict[str, int])
     resumes: tuple[Resumed, ...] = ()
     was_cut: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def plan_of(records: Sequence[Record], total_steps: int | None) -> RunPlan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def read(directory: Path, own: Mapping[str, str] | None = None) -> Recording:
     failures: list[UnreadableRun] = []
     for reader in _readers(directory, found, own):
         try:
-            made = evolve(reader(), saved=checkpoints(directory))
+            made = reader()
+            notes = (*map(_passed_over, failures), *_damaged_later(made.path, found.states), *made.notes)
+            made = evolve(made, saved=checkpoints(directory), notes=notes)
             return made if made.format == "journal" else evolve(made, late_left=_late_of(any_journal(directory)))
         except UnreadableRun as error:
             failures.append(error)
@@ -53,6 +56,33 @@ def _readers(directory: Path, found: Sources, own: Mapping[str, str] | None) -> 
         yield partial(files.read, log, own)
     if found.events:
         yield partial(events.read, directory, found.events, own)
+    if found.staged:
+        yield partial(events.read_staged, directory, found.staged, own)
+
+
+def _passed_over(error: UnreadableRun) -> str:
+    return f"Passed over: {error}."
+
+
+def _damaged_later(read: Path, states: Sequence[Path]) -> Iterator[str]:
+    """Yield a sentence for each state that was saved later than the one that was `read` and is damaged.
+
+    A later state is a larger one, so one that is smaller and was not tried is looked at.
+    """
+    if read not in states:
+        return
+    for state in states:
+        if _saved_at(state) > _saved_at(read) and _size(state) < _size(read):
+            try:
+                trainer_state.read(state)
+            except UnreadableRun as error:
+                yield _passed_over(error)
+
+
+def _saved_at(state: Path) -> float:
+    """Return the step of a checkpoint's state; that of the run itself is saved last."""
+    match = CHECKPOINT.fullmatch(state.parent.name)
+    return int(match[1]) if match else math.inf
 
 
 def _size(path: Path) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from steersman.readers import content
-from steersman.readers.listing import Listed
+from steersman.readers.listing import Listed, listed
+from steersman.readers.names import Stage
 from steersman.readers.recognition import recognised
 from steersman.readers.recording import UnreadableRun
 
@@ -23,21 +24,27 @@ LOGS = (
 """Names of logs that are of the folder they lie in; others are runs of their own."""
 
 EVENTS = "tfevents"
+WANDB_SUMMARY = "wandb-summary.json"
+STAGED: Mapping[str, Stage] = {
+    "train": "train", "validation": "eval", "valid": "eval", "val": "eval", "eval": "eval", "test": "test",
+}  # fmt: skip
+"""Folders of event files beside each other that are the stages of one run, as Keras writes them."""
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 @frozen
 class Sources:
-    """What a folder has, each kind in the order in which it is tried."""
+    """What a folder has, each kind in the order in which it is tried; `staged` are event files by their folder."""
 
     journal: Path | None = None
     states: tuple[Path, ...] = ()
     logs: tuple[Path, ...] = ()
     events: tuple[Path, ...] = ()
+    staged: Mapping[str, tuple[Path, ...]] = field(factory=dict[str, "tuple[Path, ...]"])
 
     @property
     def is_run(self) -> bool:
-        return bool(self.journal or self.states or self.logs or self.events)
+        return bool(self.journal or self.states or self.logs or self.events or self.staged)
 
 
 def sources(entries: Sequence[Listed], *, every_state: bool = True) -> Sources:
@@ -47,7 +54,8 @@ def sources(entries: Sequence[Listed], *, every_state: bool = True) -> Sources:
         _journal(by_name.get(JOURNAL.parent.name)),
         tuple(_states(entries, every_state=every_state)),
         tuple(entry.path for name in LOGS if (entry := by_name.get(name)) and entry.is_file and is_log(entry.path)),
-        tuple(entry.path for entry in entries if EVENTS in entry.name and entry.is_file),
+        _events(entries),
+        _staged(by_name),
     )
 
 
@@ -78,6 +86,22 @@ def _states(entries: Sequence[Listed], *, every_state: bool) -> list[Path]:
         if found and not every_state:
             break
     return found
+
+
+def _events(entries: Sequence[Listed]) -> tuple[Path, ...]:
+    return tuple(entry.path for entry in entries if EVENTS in entry.name and entry.is_file)
+
+
+def _staged(by_name: Mapping[str, Listed]) -> dict[str, tuple[Path, ...]]:
+    """Return the event files of each stage, where there is a folder for the training and for another stage."""
+    folders = [entry for name in STAGED if (entry := by_name.get(name)) is not None and entry.is_folder]
+    if len(folders) < 2 or folders[0].name != "train":
+        return {}
+    try:
+        found = {folder.name: files for folder in folders if (files := _events(listed(folder.path)))}
+    except OSError:
+        return {}
+    return found if len(found) > 1 and "train" in found else {}
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from steersman.readers import content
 from steersman.readers.json_numbers import Parsed, loads, unmarked
 from steersman.readers.recording import UnreadableRun
 
@@ -28,24 +29,25 @@ def read(path: Path, take: Take, begin_anew: Callable[[], None]) -> Mapping[str,
     `begin_anew` is called where what was taken must be forgotten. Raises UnreadableRun where the file cannot be read or
     holds no object. Bare NaN and Infinity are read, as the Trainer writes them.
     """
+    with content.opened(path) as file:
+        text = file.read(_SMALL)
+        if text.startswith(content.LFS):
+            raise UnreadableRun(path, content.IS_LFS)
+        is_long = len(text) == _SMALL and len(text := text + file.read(2 * PORTION - _SMALL)) == 2 * PORTION
+        state = _in_portions(text, file, take) if is_long else None
+        if state is not None:
+            return state
+        if not is_long:
+            text += file.read()
+    if is_long:
+        begin_anew()
+        with content.opened(path) as file:
+            text = file.read()
     try:
-        with path.open("rb") as file:
-            first = file.read(_SMALL)
-            if first.startswith(b"version https://git-lfs"):
-                raise UnreadableRun(path, "it is a Git LFS pointer, not the file itself; run `git lfs pull`")
-            if len(first) == _SMALL and len(first := first + file.read(2 * PORTION - _SMALL)) == 2 * PORTION:
-                state = _in_portions(first, file, take)
-                if state is not None:
-                    return state
-                begin_anew()
-                file.seek(0)
-                first = b""
-            content = first + file.read()
-    except OSError as error:
-        raise UnreadableRun(path, f"it cannot be read: {error.strerror}") from None
-    try:
-        whole = loads(content)
-    except (ValueError, RecursionError) as error:
+        whole = loads(text)
+    except RecursionError:
+        raise UnreadableRun(path, "it is no log: lists or objects are nested in it too deep") from None
+    except ValueError as error:
         raise UnreadableRun(path, f"it is no JSON: {error}") from None
     if not isinstance(whole.value, dict):
         raise UnreadableRun(path, f"expected a JSON object, got {type(whole.value).__name__}")

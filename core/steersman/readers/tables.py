@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import cast
 
+from steersman.hindsight import listed
 from steersman.readers import content, lightning, ultralytics
 from steersman.readers.assembling import Assembly
+from steersman.readers.headers import header_of, is_empty
 from steersman.readers.layouts import Layout, layout_of
 from steersman.readers.padding import Padded, Padding, has_nan
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
+from steersman.readers.table_lines import TableLines
 from steersman.records import Record
 
 _LAYOUTS: dict[Format, Callable[..., Layout]] = {
     "lightning": lightning.layout_of,
     "ultralytics": ultralytics.layout_of,
 }
+_ONE = "export the chart of one run alone, or the history of each"
 _FINISH: dict[Format, Callable[[tuple[Record, ...]], tuple[Record, ...]]] = {
     "lightning": lightning.with_epochs,
     "ultralytics": ultralytics.with_losses,
@@ -41,9 +45,13 @@ def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Paddi
     is_padded = padding.is_known
     layouts: dict[tuple[bool, ...], tuple[Layout, list[bool], tuple[str, ...]]] = {}
     with content.opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
-        rows = csv.reader(_whole_lines(path, text))
+        lines = TableLines(path, text)
+        rows = csv.reader(iter(lines))
         try:
-            header = [name.strip() for name in next(rows, ())]
+            told = header_of(next(rows, ()), own or ())
+            if len(told.runs) > 1:
+                raise UnreadableRun(path, f"it is a W&B chart of {len(told.runs)} runs, {_named(told.runs)}; {_ONE}")
+            header = told.names
             for row in rows:
                 filled = tuple(map(bool, row))
                 known = layouts.get(filled)
@@ -54,7 +62,7 @@ def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Paddi
                 layout, columns, keys = known
                 cells = compress(row, columns)
                 try:
-                    values: list[object] = list(map(float, cells))
+                    values: Sequence[object] = list(map(float, cells))
                     may_have_nan = has_nan(cast("list[float]", values))
                 except ValueError:
                     values, may_have_nan = list(map(_value, compress(row, columns))), True
@@ -68,19 +76,15 @@ def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Paddi
         except csv.Error as error:
             raise UnreadableRun(path, f"line {rows.line_num} is no row of a table: {error}") from None
     records = _FINISH.get(log, tuple)(assembly.records())
-    return Recording(path, log, records, plan_of(records, None))
-
-
-def _whole_lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
-    for line in iter(lambda: text.readline(content.LONGEST_LINE), ""):
-        if line.endswith("\n"):
-            yield line
-        elif len(line) >= content.LONGEST_LINE:
-            raise UnreadableRun(path, "it has a line of more than 64 MB, which no line of a log is")
+    return Recording(path, log, records, plan_of(records, None), notes=lines.notes)
 
 
 def _value(cell: str) -> float | str | None:
     try:
         return float(cell)
     except ValueError:
-        return cell if cell.strip() else None
+        return None if is_empty(cell) else cell
+
+
+def _named(runs: Sequence[str]) -> str:
+    return listed([*runs[:3], *([f"{len(runs) - 3} more"] if len(runs) > 3 else [])])

@@ -83,3 +83,20 @@ def test_a_log_that_is_damaged(reads, data):
     if data.draw(st.booleans()):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     reads(bytes(content[: data.draw(st.integers(0, len(content)))]), path.name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"step": 1, "loss": 2.0}\r\n{"step": 2, "loss": 1.0}\r\n',
+        '[{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]',
+        '{"log_history": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]}',
+        "step,loss\r\n1,2.0\r\n2,1.0\r\n",
+    ],
+)
+def test_a_text_as_powershell_writes_it(tmp_path, told, encoding, text):
+    """UTF-16 and UTF-8 with a byte order mark are read like UTF-8."""
+    path = tmp_path / "log.json"
+    path.write_bytes((b"\xfe\xff" if encoding == "utf-16-be" else b"") + text.encode(encoding))
+    assert told(read(path)) == [(1, "train", {"loss": 2.0}), (2, "train", {"loss": 1.0})]

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import steersman
-from steersman.readers import UnreadableRun, events, read
+from steersman.readers import UnreadableRun, find, read, scalars
 from steersman.schedule import RunPlan
 
 
@@ -226,4 +226,47 @@ def test_files_of_a_url(runs):
     [source] = (runs / "tfevents" / "torchtitan-01").iterdir()
     (folder / source.name).write_bytes(source.read_bytes())
     assert [r.step for r in read(folder).records] == list(range(1, 11))
-    assert events.MISSING.startswith("TensorBoard event files are read with TensorBoard")
+    assert scalars.MISSING.startswith("TensorBoard event files are read with TensorBoard")
+
+
+def test_a_folder_for_each_stage_is_one_run(tmp_path, write_events, told):
+    """Keras writes `train` and `validation`: one run, whose steps are the epochs finished, without what batches logged."""
+    run = tmp_path / "run1"
+    train = (({"epoch_loss": 2.0, "epoch_learning_rate": 0.5}), {"epoch_loss": 1.0, "epoch_learning_rate": 0.25})
+    write_events(run / "train" / "events.out.tfevents.1.v2", *enumerate(train), (500, {"batch_loss": 9.0}))
+    valid = ({"epoch_loss": 1.5, "epoch_accuracy": 0.5}, {"epoch_loss": 1.25, "epoch_accuracy": 0.75})
+    late = (938, {"evaluation_loss_vs_iterations": 1.25})
+    write_events(run / "validation" / "events.out.tfevents.1.v2", *enumerate(valid), late)
+    assert list(find(tmp_path)) == [run]
+    assert told(read(run)) == [
+        (1, "train", {"loss": 2.0, "learning_rate": 0.5}), (1, "eval", {"eval_loss": 1.5, "eval_accuracy": 0.5}),
+        (2, "train", {"loss": 1.0, "learning_rate": 0.25}), (2, "eval", {"eval_loss": 1.25, "eval_accuracy": 0.75}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "eval"])
+def test_the_name_of_a_folder_is_the_stage(tmp_path, write_events, told, name):
+    """A writer for each stage, with the same tags; a tag that has a stage keeps it, and a restart goes back in both."""
+    write_events(tmp_path / "train" / "a.tfevents.1", (10, {"loss": 2.0}), (20, {"loss": 1.0, "eval/acc": 0.5}))
+    write_events(tmp_path / name / "a.tfevents.1", (10, {"loss": 1.5}), (20, {"loss": 1.25}))
+    write_events(tmp_path / name / "a.tfevents.2", (20, {"loss": 1.0}))
+    assert told(read(tmp_path)) == [
+        (10, "train", {"loss": 2.0}), (10, "eval", {"eval_loss": 1.5}),
+        (20, "train", {"loss": 1.0}), (20, "eval", {"eval_acc": 0.5, "eval_loss": 1.0}),
+    ]  # fmt: skip
+
+
+def test_two_runs_are_no_stages(tmp_path, write_events):
+    """Folders of other names beside each other are runs; so is a folder called train that is alone."""
+    for name in ("train", "second", "sub/train"):
+        write_events(tmp_path / name / "a.tfevents.1", (10, {"loss": 2.0}))
+    assert list(find(tmp_path)) == [tmp_path / "second", tmp_path / "sub" / "train", tmp_path / "train"]
+
+
+def test_an_event_file_that_is_cut_short_is_named(tmp_path, write_events):
+    """It was read up to there, and a note says so."""
+    path = write_events(tmp_path / "a.tfevents.1", (10, {"loss": 2.0}), (20, {"loss": 1.0}))
+    path.write_bytes(path.read_bytes()[:-5])
+    recording = read(tmp_path)
+    assert [record.step for record in recording.records] == [10]
+    assert recording.notes == (f"{path} is cut short or damaged, so it was read up to there.",)

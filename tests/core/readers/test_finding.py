@@ -257,3 +257,14 @@ def test_runs_of_a_url(runs):
     [gone] = find(top / "gone")
     with pytest.raises(UnreadableRun, match="there is no such file or directory"):
         read(gone)
+
+
+def test_the_folder_of_wandb_is_no_run_of_its_own(tmp_path):
+    """What W&B keeps beside a run's own log is that run; its summary is never one, also far from any run."""
+    summary = '{"eval/loss": 0.7, "train/global_step": 20, "_step": 4, "_runtime": 5.0, "_timestamp": 1.7}'
+    for folder in ("out/wandb/run-1/files", "alone/wandb/run-2/files"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "wandb-summary.json").write_text(summary + "\n" + summary + "\n")
+        (tmp_path / folder / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
+    (tmp_path / "out" / "trainer_state.json").write_text('{"log_history": []}')
+    assert list(find(tmp_path)) == [tmp_path / "alone/wandb/run-2/files/log.jsonl", tmp_path / "out"]

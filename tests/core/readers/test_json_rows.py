@@ -196,3 +196,12 @@ def test_a_line_of_a_gigabyte(write_lines, monkeypatch):
     path = write_lines({"step": 1, "loss": 1.0}, {"step": 2, "loss": 1.0, "text": "x" * 2000})
     with pytest.raises(UnreadableRun, match="line 2 is longer than 64 MB"):
         read(path)
+
+
+def test_a_step_as_text_or_missing(write_lines, told):
+    """`"20"` is the step 20; True and null are none, so the row is of the step before it."""
+    rows = ({"step": "10", "loss": 2.0}, {"step": True, "eval_loss": 1.5}, {"step": "20", "loss": 1.0})
+    assert told(read(write_lines(*rows, {"step": None, "eval_loss": 0.5}))) == [
+        (10, "train", {"loss": 2.0}), (10, "eval", {"eval_loss": 1.5}),
+        (20, "train", {"loss": 1.0}), (20, "eval", {"eval_loss": 0.5}),
+    ]  # fmt: skip

@@ -149,3 +149,32 @@ def test_every_source_that_cannot_be_read_is_told(tmp_path):
         UnreadableRun, match=r"trainer_state\.json: it is no JSON.*metrics\.csv: it is a Git LFS pointer"
     ):
         read(tmp_path)
+
+
+DAMAGED = {
+    "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "cut": b'{"log_history": [{"step": 10, "loss": 1.0}, {"st',
+    "cut late": b'{"log_history": [{"step": 10, "loss": 1.0}, {"step": 20, "loss": 1.0}, {"step": 30, "loss": 1.0}, {"st',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_newest_checkpoint_is_named(tmp_path, damage):
+    """The run is told of from the checkpoint before, and a note says which was passed over and why."""
+    good = json.dumps({"log_history": [{"step": 50, "loss": 2.0}, {"step": 100, "loss": 1.0}]})
+    for name, content in (("checkpoint-100", good.encode()), ("checkpoint-200", DAMAGED[damage])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_bytes(content)
+    recording = read(tmp_path)
+    assert [record.step for record in recording.records] == [50, 100]
+    (note,) = recording.notes
+    assert note.startswith(f"Passed over: {tmp_path}/checkpoint-200/trainer_state.json: it is ")
+
+
+def test_an_older_damaged_checkpoint_is_no_news(tmp_path):
+    """What the newer one holds too was not lost."""
+    good = json.dumps({"log_history": [{"step": 50, "loss": 2.0}, {"step": 200, "loss": 1.0}]})
+    for name, content in (("checkpoint-100", DAMAGED["a pointer"]), ("checkpoint-200", good.encode())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_bytes(content)
+    assert read(tmp_path).notes == ()

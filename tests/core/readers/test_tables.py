@@ -130,3 +130,30 @@ def test_a_row_of_a_gigabyte(write_table, monkeypatch):
     monkeypatch.setattr(content, "LONGEST_LINE", 1000)
     with pytest.raises(UnreadableRun, match="it has a line of more than 64 MB"):
         read(write_table("step,loss,note", "1,2.0,a", "2,1.0," + "x" * 2000))
+
+
+def test_a_block_of_zero_bytes_is_left_out(tmp_path, told):
+    """A power loss leaves zeros where lines were; the lines around them are read, and it is said."""
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"step,loss\n1,2.0\n" + b"\0" * 500 + b"7,0.5\n4,1.0\n")
+    recording = read(path)
+    assert told(recording) == [(1, "train", {"loss": 2.0}), (4, "train", {"loss": 1.0})]
+    assert recording.notes == (
+        "Line 3 is torn: cut short, with bytes that are zero, or with a quote that is not closed, and left out.",
+    )
+
+
+def test_an_unclosed_quote_costs_its_line_alone(write_table, told):
+    """What comes after it is read, and a cell of several lines is still one."""
+    rows = ("step,loss,note", '1,2.0,"two', 'lines"', '2,1.5,"torn', "3,1.0,", "4,0.5,")
+    recording = read(write_table(*rows))
+    losses = [(step, metrics.get("loss")) for step, _, metrics in told(recording)]
+    assert losses == [(1, 2.0), (3, 1.0), (4, 0.5)]
+    assert recording.notes[0].startswith("Line 4 is torn")
+
+
+def test_a_row_without_its_end_is_named(tmp_path):
+    """The last row may be cut in the middle of a number, so it is left out, and it is said."""
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n1,2.0\n2,1.2")
+    assert read(path).notes[0].startswith("Line 3 is torn")

@@ -71,7 +71,34 @@ def test_bad_metrics(tmp_path):
     log = [{"step": 10, "loss": None, "note": "x", "shape": [1, 2], "lr": 0.1}, 3, None, {"loss": 1.0}]
     first, second = read(state(tmp_path / "trainer_state.json", log)).records
     assert (first.metrics, first.dropped) == ({"lr": 0.1}, ("loss", "note", "shape"))
-    assert (second.step, second.metrics) == (0, {"loss": 1.0})
+    assert (second.step, second.metrics) == (10, {"loss": 1.0})
+
+
+@pytest.mark.parametrize("odd", [None, True, math.nan, "late", [1], "absent"])
+def test_an_entry_without_a_step_is_of_the_step_before(tmp_path, odd):
+    """Evaluations that a script appended without their step are kept, each at the step before it."""
+    step = {} if odd == "absent" else {"step": odd}
+    log = [
+        {"step": 10, "loss": 2.0}, {**step, "eval_loss": 1.5},
+        {"step": "20", "loss": 1.0}, {**step, "eval_loss": 0.5}, {"step": 30.0, "loss": 0.75},
+    ]  # fmt: skip
+    records = read(state(tmp_path / "trainer_state.json", log)).records
+    assert [(r.step, r.kind) for r in records] == [
+        (10, "train"),
+        (10, "eval"),
+        (20, "train"),
+        (20, "eval"),
+        (30, "train"),
+    ]
+    assert [dict(r.metrics) for r in records if r.kind == "eval"] == [{"eval_loss": 1.5}, {"eval_loss": 0.5}]
+
+
+def test_a_bool_is_no_metric(tmp_path):
+    """True is dropped by name, alone and among numbers, as live."""
+    log = [{"step": 1, "loss": 1.0, "eval_ok": True}, {"step": 2, "loss": True}, {"step": 3, "loss": 0.5}]
+    records = read(state(tmp_path / "trainer_state.json", log)).records
+    assert [dict(r.metrics) for r in records] == [{"loss": 1.0}, {}, {"loss": 0.5}]
+    assert [r.dropped for r in records] == [("eval_ok",), ("loss",), ()]
 
 
 def test_evaluations_under_another_prefix(tmp_path):
