@@ -17,13 +17,13 @@ _HIGHER = re.compile(
 _LOWER = re.compile(r"wer|cer|ter|mae|mse|rmse|rmsle|s?mape|err|error|errors|errorrate|fid|fad|hamming|brier|ece")
 """A word of a name that says: lower is better. It is stronger than one that says higher, as in `top1_error`."""
 _TURNED = re.compile(
-    r"drop(ped|s)?|gaps?|penalt(y|ies)|hack(ing|ed|s)?|neg|negatives?|negated|inv|inverse|inverted|rank(s|ed)?|lost|non?|not"
+    r"drop(ped|s)?|gaps?|penalt(y|ies)|hack(ing|ed|s)?|neg|negatives?|negated|inv|inverse|inverted|rank(s|ed)?|lost|non|not"
     r"|diff|differences?|deltas?|changes?|decreased?|declines?|reduction|degradation|forgetting|forgotten|minus|un|mis"
     r"|(in|non|un|dis|anti|mis)(acc|rewards?|f1|correct|valid|consisten).*|miss(ed)?|fail(ed|s|ures?)?|false|disparity|distance"
     r"|costs?|uncertainty|variation|shift|baseline|violations?"
 )
 """A word that turns the meaning of a name or qualifies it, as in `accuracy_drop`: no direction is guessed."""
-_COMPLEMENT = re.compile(r"(?:^|[_/ ])1 ?[-_] ?(?=[a-zA-Z])")
+_COMPLEMENT = re.compile(r"(?:^|[_/ ])1 ?- ?(?=[a-zA-Z])")
 """One minus something, as in `1-accuracy`."""
 _PAIRS = frozenset({"exact match", "win rate", "success rate", "pass rate", "solve rate", "hit rate"})
 _PASS_AT = re.compile(r"pass (k|\d+)\b")

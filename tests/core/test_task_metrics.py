@@ -16,6 +16,7 @@ HIGHER = (
     "val-core/openai/gsm8k/acc/mean@1", "val-aux/openai/gsm8k/reward/mean@1", "pl/valid_acc", "val_MulticlassAccuracy",
     "eval/mean_reward", "eval_cosine_ndcg@10", "eval_r2", "eval_acc_norm", "eval_mean_token_accuracy",
     "eval_cosine_max_f1", "eval_hits@10", "eval_zh-en_sacrebleu",
+    "eval_NoAns_f1", "eval_dataloader_1_acc", "eval_rouge-1-f1", "eval_rouge_1", "eval_ranking_ndcg",
 )  # fmt: skip
 LOWER = ("eval_wer", "test_cer", "eval_mae", "eval_mse", "eval_rmse", "eval_error_rate", "eval_top1_error", "val_ece")
 NONE = (

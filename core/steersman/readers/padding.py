@@ -1,8 +1,8 @@
 """Tables whose empty cells are NaN, as pandas writes them: a W&B history, `to_csv(na_rep="NaN")`.
 
 There every row has every name, and what was not logged with it is NaN. Such a table shows itself: all metrics of a
-stage are NaN beside others that are not, and have values again later. A loss that is NaN beside a finite learning rate
-of the same stage was logged, and stays.
+stage are NaN beside others that are not, and have values again later; or a learning rate is NaN, which none ever is. A
+loss that is NaN beside a finite learning rate of the same stage was logged, and stays.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ class Padding:
         return bool(self._absent)
 
     def look(self, row: Mapping[str, object]) -> None:
-        """Look at a row. Raises Padded where a stage that was absent has values again."""
+        """Look at a row. Raises Padded where it, or one before, is shown to be padded."""
         empty, has_values = self._stages(row)
+        if "train" in empty and self._has_rate(row):
+            raise Padded
         told = {stage for stage in has_values if stage is not None}
         if not self._absent.isdisjoint(told):
             raise Padded
@@ -46,11 +48,18 @@ class Padding:
     def filled(self, row: Mapping[str, object]) -> Mapping[str, object]:
         """Return a row without the stages that are absent from it; of a row that is all NaN the training stays."""
         empty, has_values = self._stages(row)
-        absent = set(empty) if has_values else set(empty) - {"train"} if "train" in empty else set[Stage | None]()
+        absent = set(empty)
+        if not has_values and not self._has_rate(row):
+            absent = absent - {"train"} if "train" in absent else set[Stage | None]()
         if not absent:
             return row
         left_out = {key for stage, keys in self._groups_of(tuple(row)) if stage in absent for key in keys}
         return {key: value for key, value in row.items() if key not in left_out}
+
+    def _has_rate(self, row: Mapping[str, object]) -> bool:
+        """Whether the training of a row has a learning rate."""
+        keys = tuple(row)
+        return any(_is_rate(key) for stage, of in self._groups_of(keys) if stage == "train" for key in of)
 
     def _stages(self, row: Mapping[str, object]) -> tuple[list[Stage | None], list[Stage | None]]:
         """Return the stages that are all NaN in a row, and those that have a value."""
@@ -78,6 +87,10 @@ def has_nan(values: Sequence[float]) -> bool:
     """Whether one of these numbers is NaN."""
     total = sum(values)
     return total != total and any(map(_is_nan, values))
+
+
+def _is_rate(key: str) -> bool:
+    return names.ours(key, "train") == "learning_rate"
 
 
 def _is_nan(value: object) -> bool:

@@ -119,3 +119,14 @@ def test_nan_takes_no_values_place(write_lines):
     """Of two rows of one step and stage the finite value stays."""
     records = read(write_lines({"step": 1, "loss": 2.0, "lr": 1.0}, {"step": 1, "loss": NAN, "lr": 1.0})).records
     assert [dict(record.metrics) for record in records] == [{"loss": 2.0, "learning_rate": 1.0}]
+
+
+@pytest.mark.parametrize("shape", ["json", "jsonl", "csv"])
+def test_a_learning_rate_is_never_nan(write, told, shape):
+    """A row in which it is, with all of the training, is empty: here the last one, which only told the progress."""
+    columns = ("current_steps", "total_steps", "loss", "lr", "percentage")
+    rows = [(5, 11, 2.0, 0.5, 45.0), (10, 11, 1.0, 0.25, 90.0), (11, 11, NAN, NAN, 100.0)]
+    assert told(read(write(shape, rows, columns))) == [
+        (5, "train", {"loss": 2.0, "learning_rate": 0.5}),
+        (10, "train", {"loss": 1.0, "learning_rate": 0.25}),
+    ]
