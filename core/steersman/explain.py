@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from steersman import recurring
-from steersman.hindsight import listed, ranking_of, saved_told, why_best
+from steersman.hindsight import figure, listed, ranking_of, saved_told, why_best
 from steersman.journal import JournalEntry
 from steersman.late_entries import AFTER_THE_END, heard_in, recorded_in
 from steersman.lifetime import begin_of, how_it_went
@@ -109,7 +109,7 @@ def _kept(ranking: Ranking, there: Whereabouts | None) -> tuple[str, ...]:
         return (f"Step {best.step} {fate}; no checkpoint that may be best is left on this disk.",)
     number = next(i for i, c in enumerate(ranking.ranked(), 1) if c.step == kept.step)
     score = kept.scores[ranking.leader or ""].value
-    rank = f"number {number} with {score:.4f}"
+    rank = f"number {number} with {figure(score)}"
     return (f"Step {best.step} {fate}. The best that was kept is step {kept.step}, {rank}, in {where}.",)
 
 

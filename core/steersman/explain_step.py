@@ -8,7 +8,7 @@ from attrs import frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.explain import Chapter, explain, late_told
-from steersman.hindsight import compare, count, listed, sentence, why_best
+from steersman.hindsight import compare, count, figure, listed, sentence, why_best
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
 from steersman.recurring import asked_for
@@ -164,8 +164,8 @@ def _how_it_was_scored(checkpoint: Checkpoint, ranking: Ranking) -> Iterator[str
             yield f"{standing.scorer} rejected it: {score.rejected}."
             continue
         place = f", number {standing.place} of {standing.ranked}{among}" if standing.place else ""
-        yield f"{standing.scorer} gave it {score.value:.4f} (lower is better){place}."
-        terms = [f"{name} {value:.4f}" for name, value in score.terms.items()]
+        yield f"{standing.scorer} gave it {figure(score.value)} (lower is better){place}."
+        terms = [f"{name} {figure(value)}" for name, value in score.terms.items()]
         if terms:
             yield f"Its terms: {listed(terms[:_MOST])}."
         if score.because:

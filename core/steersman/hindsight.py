@@ -158,7 +158,7 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
     best = ranked[0]
     score = best.scores[leader]
     scored = f"{len(ranking.ranked(barred=True))} of {count(len(evaluations), 'evaluation')}"
-    best_told = f"step {best.step}, with {score.value:.4f} (lower is better)"
+    best_told = f"step {best.step}, with {figure(score.value)} (lower is better)"
     said = [f"{leader} decides: its best is {best_told}. It scored {scored}."]
     if score.because:
         said.append(score.because)
@@ -166,11 +166,13 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
     if lowest is None:
         said.append("No evaluation has a finite eval loss.")
     elif lowest.step == best.step:
-        said.append(f"It has the lowest eval loss too, {lowest.metrics['eval_loss']:.4f}.")
+        said.append(f"It has the lowest eval loss too, {figure(lowest.metrics['eval_loss'])}.")
     else:
         theirs = _scored(lowest, leader)
-        own = f" (at step {best.step}: {best.metrics['eval_loss']:.4f})" if "eval_loss" in best.metrics else ""
-        said.append(f"The lowest eval loss, {lowest.metrics['eval_loss']:.4f}{own}, is at step {lowest.step}{theirs}.")
+        own = f" (at step {best.step}: {figure(best.metrics['eval_loss'])})" if "eval_loss" in best.metrics else ""
+        said.append(
+            f"The lowest eval loss, {figure(lowest.metrics['eval_loss'])}{own}, is at step {lowest.step}{theirs}."
+        )
     if rival is not None:
         said.append(sentence(compare(leader, best, rival)))
     return (*said, *may_not, *rejected_told(ranking, leader))
@@ -183,7 +185,9 @@ def _scored(checkpoint: Checkpoint, scorer: str) -> str:
     if score.rejected is not None:
         return f", which {scorer} rejected"
     return (
-        f", which {scorer} scores {score.value:.4f}" if math.isfinite(score.value) else f", which {scorer} never ranks"
+        f", which {scorer} scores {figure(score.value)}"
+        if math.isfinite(score.value)
+        else f", which {scorer} never ranks"
     )
 
 
@@ -191,7 +195,7 @@ def barred_told(ranking: Ranking, scorer: str | None = None) -> tuple[str, ...]:
     """Return a sentence for each checkpoint that a scorer finds better than its best and that may not be best."""
     name = scorer or ranking.leader or ""
     over = ranking.passed_over(scorer)
-    said = [f"Step {c.step} scores {c.scores[name].value:.4f} and {barred(why)}." for c, why in over[:_TOLD]]
+    said = [f"Step {c.step} scores {figure(c.scores[name].value)} and {barred(why)}." for c, why in over[:_TOLD]]
     more = len(over) - _TOLD
     return (*said, *([f"{more} more {'is' if more == 1 else 'are'} passed over too."] if more > 0 else []))
 
@@ -221,14 +225,14 @@ def sentence(c: Comparison) -> str:
     """Return what the better of two checkpoints gains and loses against the other."""
     against = f"Against step {c.worse.step}, step {c.better.step}"
     if not c.is_sum:
-        each = ", ".join(f"{name} {ours:.4f} against {theirs:.4f}" for name, ours, theirs in c.terms)
-        return f"{against} is better by {c.lead:.4f}" + (f": {each}." if each else ".")
-    gains = [f"{theirs - ours:.4f} by {name}" for name, ours, theirs in c.terms if theirs - ours > 1e-9]
-    losses = [f"{ours - theirs:.4f} by {name}" for name, ours, theirs in c.terms if ours - theirs > 1e-9]
+        each = ", ".join(f"{name} {figure(ours)} against {figure(theirs)}" for name, ours, theirs in c.terms)
+        return f"{against} is better by {figure(c.lead)}" + (f": {each}." if each else ".")
+    gains = [f"{figure(theirs - ours)} by {name}" for name, ours, theirs in c.terms if theirs - ours > 1e-9]
+    losses = [f"{figure(ours - theirs)} by {name}" for name, ours, theirs in c.terms if ours - theirs > 1e-9]
     if not gains and not losses:
         return f"{against} scores the same; the earlier is kept."
     parts = [f"gains {listed(gains)}" if gains else "", f"loses {listed(losses)}" if losses else ""]
-    return f"{against} {' and '.join(part for part in parts if part)}: better by {c.lead:.4f} in all."
+    return f"{against} {' and '.join(part for part in parts if part)}: better by {figure(c.lead)} in all."
 
 
 def listed(parts: list[str]) -> str:
@@ -239,3 +243,8 @@ def listed(parts: list[str]) -> str:
 def count(number: int, noun: str) -> str:
     """Return `1 evaluation` or `2 evaluations`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def figure(value: float) -> str:
+    """Return a figure with four decimals, or four digits where it is large."""
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"

@@ -8,7 +8,7 @@ from steersman import recurring
 from steersman.cli import replay_view as told
 from steersman.cli.replay_view import View
 from steersman.cli.terminal import filled, printable, show_section, show_title, table_of
-from steersman.hindsight import Comparison, why_best
+from steersman.hindsight import Comparison, figure, why_best
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +66,7 @@ def terms_table(c: Comparison) -> Table:
         f"{printable(c.scorer)} (lower is better)", f">step {c.better.step}", f">step {c.worse.step}", ">gain"
     )
     for name, ours, theirs in c.terms:
-        table.add_row(printable(name), f"{ours:.4f}", f"{theirs:.4f}", f"{theirs - ours:+.4f}")
+        table.add_row(printable(name), f"{figure(ours)}", f"{figure(theirs)}", f"{theirs - ours:+.4f}")
     ours, theirs = c.better.scores[c.scorer].value, c.worse.scores[c.scorer].value
-    table.add_row("score", f"{ours:.4f}", f"{theirs:.4f}", f"{theirs - ours:+.4f}", style="bold")
+    table.add_row("score", f"{figure(ours)}", f"{figure(theirs)}", f"{theirs - ours:+.4f}", style="bold")
     return table

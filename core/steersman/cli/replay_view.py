@@ -12,7 +12,7 @@ from steersman import recurring
 from steersman.arbiter import Ruling
 from steersman.checkpoints import Checkpoint, TrainLoss, first_eval_loss
 from steersman.decisions import Score
-from steersman.hindsight import Comparison, compare, count, listed, rival_of
+from steersman.hindsight import Comparison, compare, count, figure, listed, rival_of
 from steersman.ranking import Ranking
 from steersman.replaying import Replay
 from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun
@@ -118,14 +118,14 @@ def _row(who: str, scorer: str, checkpoint: Checkpoint) -> Row:
         who,
         checkpoint.step,
         _told(score) if score is not None else "none",
-        f"{loss:.4f}" if loss is not None else "none",
+        f"{figure(loss)}" if loss is not None else "none",
         train_loss_told(checkpoint.train_loss),
         Path(checkpoint.path).name if checkpoint.path else "not on disk",
     )
 
 
 def _told(score: Score) -> str:
-    return "rejected" if score.rejected is not None else f"{score.value:.4f}"
+    return "rejected" if score.rejected is not None else f"{figure(score.value)}"
 
 
 def train_loss_told(loss: TrainLoss | None) -> str:
@@ -133,8 +133,8 @@ def train_loss_told(loss: TrainLoss | None) -> str:
     if loss is None:
         return "not logged yet"
     if loss.source == "same event":
-        return f"{loss.value:.4f}, with the evaluation"
-    return f"{loss.value:.4f}, " + (f"{count(loss.age_steps, 'step')} old" if loss.age_steps else "same step")
+        return f"{figure(loss.value)}, with the evaluation"
+    return f"{figure(loss.value)}, " + (f"{count(loss.age_steps, 'step')} old" if loss.age_steps else "same step")
 
 
 def disagreement(view: View) -> Comparison | None:
@@ -151,8 +151,8 @@ def on_the_task(view: View) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             f"{metric.name} ({'higher' if metric.higher_is_better else 'lower'} is better)",
-            *(f"{metric.at[who]:.4f}" if who in metric.at else "none" for who in choosers(view)),
-            f"{metric.best:.4f}",
+            *(f"{figure(metric.at[who])}" if who in metric.at else "none" for who in choosers(view)),
+            f"{figure(metric.best)}",
         )
         for metric in view.run.task_metrics[:_METRICS]
     )
