@@ -1,4 +1,5 @@
 import math
+from array import array
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from steersman import Record
 from steersman.history import KEPT, WritableHistory
+from steersman.tables import Table
 
 values = st.lists(st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf]), max_size=60)
 
@@ -100,3 +102,36 @@ def test_no_minimum_of_nothing_finite(worthless):
     series = series_of([worthless])
     assert (series.count, series.min, series.argmin) == (1, None, None)
     assert series.finite().latest is None
+
+
+def table_of(rows):
+    return Table("train", array("q", range(rows)), {"loss": array("d", [10.0 * i for i in range(rows)])})
+
+
+@pytest.mark.parametrize("others", [0, 1, 3, 4, 5, 20])
+def test_the_newest_of_many_spans(others):
+    """The newest value is that of the newest row, however many rows of other metrics have come since; looking at it
+    changes nothing."""
+    losses, other = table_of(6), Table("eval", array("q", range(20)), {"eval_loss": array("d", [1.0] * 20)})
+    history = WritableHistory()
+    for start in (0, 2, 4):
+        history.extend(losses, start, start + 2)
+        for row in reversed(range(others)):  # each a span of its own
+            history.extend(other, row, row + 1)
+        assert (history["loss"].latest_step, history["loss"].latest) == (start + 1, 10.0 * (start + 1))
+        assert history["loss"].newest_finite() == (start + 1, 10.0 * (start + 1))
+    assert history["loss"].last() == (0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
+
+
+def test_the_newest_of_rows_and_single_values():
+    """A single value after some rows is newer than they are, and rows after it are newer still."""
+    table = table_of(4)
+    history = WritableHistory()
+    history.extend(table, 0, 2)
+    history.append_value("loss", 7, 0.5)
+    assert (history["loss"].latest_step, history["loss"].latest) == (7, 0.5)
+    history.extend(table, 2, 3)
+    assert (history["loss"].latest_step, history["loss"].latest) == (2, 20.0)
+    history.append_value("loss", 9, math.nan)
+    assert history["loss"].newest_finite() == (2, 20.0)
+    assert history["loss"].steps() == (0, 1, 7, 2, 9)

@@ -1,3 +1,4 @@
+import gc
 import json
 import math
 import shutil
@@ -8,8 +9,11 @@ import pytest
 from attrs import asdict, define, field
 
 from steersman import Adjust, ConfigError, JournalEntry, Record, Run, RunPlan, Score, hookimpl, replay
+from steersman.history import WritableHistory
 from steersman.journal import Journal, to_json
 from steersman.readers import UnreadableRun
+from steersman.supervisor import Supervisor
+from steersman.windows import Window
 
 
 class ByLoss:
@@ -239,3 +243,23 @@ def test_effects_are_left_out_unless_asked_for(runs: Path) -> None:
     with_effects = replay(path, {"use": [tells, "eval-loss"]}, effects=True)
     assert {replaying for _, replaying in tells.told} == {True}
     assert [kind for kind, _ in tells.told] == [entry.kind for entry in with_effects.entries]
+
+
+def test_a_run_that_was_replayed_is_free_at_once(runs):
+    """Nothing of a replayed run waits for the garbage collector: no object of it refers to itself by way of others."""
+    path = runs / "trainer_state" / "llama-factory-01.json"
+    changing = {"extends": "no-rails", "mode": "act", "hyperparameters": {"learning_rate": {"min": 1e-7}}}
+    replay(path)
+    before = _kept()
+    gc.disable()
+    try:
+        replay(path)
+        replay(path, changing)
+        left = [kept for kept in _kept() if not any(kept is known for known in before)]
+    finally:
+        gc.enable()
+    assert left == []
+
+
+def _kept():
+    return [found for found in gc.get_objects() if isinstance(found, Supervisor | WritableHistory | Window)]

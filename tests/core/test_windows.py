@@ -149,3 +149,30 @@ def test_a_reward_deviation_beyond_all_measure():
     """A deviation whose square is no float makes an infinite variance, not an error in the training loop."""
     window = windows_of((1, {"reward": 0.0, "reward_std": 1e200})).close_check(1)
     assert window.reward_variance == math.inf
+
+
+def test_one_window_for_check_and_epoch():
+    """Where an epoch ends at the very step of a check, and the one before did too, both are told of one window."""
+    windows = windows_of((10, {"loss": 1.0}), (20, {"loss": 3.0}))
+    epoch = windows.close_epoch(20)
+    assert windows.close_check(20) is epoch
+    windows.add(Record(30, "train", {"loss": 5.0}))
+    assert windows.close_check(30).mean("loss") == 5.0
+    windows.add(Record(40, "train", {"loss": 7.0}))
+    epoch, check = windows.close_epoch(40), windows.close_check(40)
+    assert (epoch.first_step, epoch.mean("loss"), check.first_step, check.mean("loss")) == (20, 6.0, 30, 7.0)
+    windows.add(Record(50, "train", {"loss": 9.0}))
+    assert windows.close_epoch(50) is windows.close_check(50)
+
+
+def test_a_check_window_goes_on_after_the_epoch_it_held():
+    """An epoch that ends before the check leaves the check its logs; a rollback after it takes these away."""
+    windows = windows_of((10, {"loss": 1.0}))
+    assert windows.close_epoch(10).mean("loss") == 1.0
+    windows.add(Record(20, "train", {"loss": 3.0}))
+    check, epoch = windows.close_check(20), windows.close_epoch(20)
+    assert (check.logs, check.mean("loss"), epoch.logs, epoch.mean("loss")) == (2, 2.0, 1, 3.0)
+    windows.add(Record(30, "train", {"loss": 4.0}))
+    assert windows.close_epoch(30).logs == 1
+    windows.drop_open(30)
+    assert windows.close_check(30).logs == 0
