@@ -15,7 +15,7 @@ from steersman.readers import content
 from steersman.readers.assembling import Assembly
 from steersman.readers.layouts import layout_of
 from steersman.readers.left_out import lines_left_out
-from steersman.readers.padding import Padded, Padding
+from steersman.readers.padding import Padding
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.records import number
@@ -57,10 +57,9 @@ def read_array(path: Path, log: Format, own: Mapping[str, str] | None = None) ->
 
 
 def _recording(path: Path, log: Format, rows: Callable[[], Rows], own: Mapping[str, str] | None) -> Recording:
-    try:
-        return _assembled(path, log, rows(), own, Padding())
-    except Padded:
-        return _assembled(path, log, rows(), own, Padding(is_known=True))
+    padding = Padding()
+    made = _assembled(path, log, rows(), own, padding)
+    return _assembled(path, log, rows(), own, padding.known) if padding.is_found else made
 
 
 def _assembled(path: Path, log: Format, rows: Rows, own: Mapping[str, str] | None, padding: Padding) -> Recording:

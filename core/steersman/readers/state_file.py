@@ -40,6 +40,8 @@ def read(path: Path, take: Take, begin_anew: Callable[[], None]) -> Mapping[str,
         if not is_long:
             text += file.read()
     if is_long:
+        if not path.is_file():
+            raise UnreadableRun(path, "it is no trainer state that can be read from a pipe, once and in order")
         begin_anew()
         with content.opened(path) as file:
             text = file.read()

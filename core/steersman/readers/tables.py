@@ -15,7 +15,7 @@ from steersman.readers import content, lightning, ultralytics
 from steersman.readers.assembling import Assembly
 from steersman.readers.headers import header_of, is_empty
 from steersman.readers.layouts import Layout, layout_of
-from steersman.readers.padding import Padded, Padding, has_nan
+from steersman.readers.padding import Padding, has_nan
 from steersman.readers.recognition import Format
 from steersman.readers.recording import Recording, UnreadableRun, plan_of
 from steersman.readers.table_lines import TableLines
@@ -34,10 +34,9 @@ _FINISH: dict[Format, Callable[[tuple[Record, ...]], tuple[Record, ...]]] = {
 
 def read(path: Path, log: Format, own: Mapping[str, str] | None = None) -> Recording:
     """Return the recording of a table; an empty cell is no value, and a last row that is cut is left out."""
-    try:
-        return _read(path, log, own, Padding())
-    except Padded:
-        return _read(path, log, own, Padding(is_known=True))
+    padding = Padding()
+    made = _read(path, log, own, padding)
+    return _read(path, log, own, padding.known) if padding.is_found else made
 
 
 def _read(path: Path, log: Format, own: Mapping[str, str] | None, padding: Padding) -> Recording:

@@ -130,3 +130,27 @@ def test_a_learning_rate_is_never_nan(write, told, shape):
         (5, "train", {"loss": 2.0, "learning_rate": 0.5}),
         (10, "train", {"loss": 1.0, "learning_rate": 0.25}),
     ]
+
+
+@pytest.mark.parametrize("shape", ["json", "jsonl", "csv"])
+def test_what_is_logged_apart_is_absent(write, told, shape):
+    """The loss and the use of the GPU are of one stage and never in one row; the loss is NaN where it was logged so."""
+    columns = ("step", "train/loss", "train/norm", "train/gpu", "eval/loss")
+    rows = [
+        (1, 2.0, 0.5, NAN, NAN), (2, NAN, NAN, 0.75, NAN), (3, NAN, NAN, NAN, 1.5), (4, NAN, 0.25, NAN, NAN),
+    ]  # fmt: skip
+    found = told(read(write(shape, rows, columns)))
+    assert found[:3] == [
+        (1, "train", {"loss": 2.0, "norm": 0.5}), (2, "train", {"gpu": 0.75}), (3, "eval", {"eval_loss": 1.5}),
+    ]  # fmt: skip
+    assert [(step, kind, list(metrics)) for step, kind, metrics in found[3:]] == [(4, "train", ["loss", "norm"])]
+    assert math.isnan(found[3][2]["loss"])
+
+
+def test_a_loss_that_was_nan_from_the_first_step_stays(write):
+    """It never had a value, so nothing tells that it is logged apart."""
+    columns = ("_step", "_runtime", "train/loss", "train/learning_rate", "eval/loss")
+    rows = [(1, 1.0, NAN, 0.5, NAN), (2, 1.5, NAN, NAN, 1.0), (3, 2.0, NAN, 0.5, NAN)]
+    records = read(write("json", rows, columns)).records
+    assert [(r.step, r.kind) for r in records] == [(1, "train"), (2, "eval"), (3, "train")]
+    assert all(math.isnan(r.metrics["loss"]) for r in records if r.kind == "train")

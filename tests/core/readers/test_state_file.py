@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import threading
 
 import pytest
 
@@ -119,3 +121,15 @@ def test_values_of_many_kinds(tmp_path):
         {"a": 1.0}, {"b": 2.5}, {}, {"a": math.inf}, {"a": -float(2**70)},
     ]  # fmt: skip
     assert [r.dropped for r in records] == [("b",), ("a",), ("a", "b"), ("b",), ("b",)]
+
+
+def test_a_pipe_is_not_opened_twice(tmp_path):
+    """What cannot be read in order would have to be read again, which a pipe cannot: a sentence, and no waiting."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = b'{"other": [' + b"1," * 2000 + b'1], "log_history": []}'
+    writer = threading.Thread(target=pipe.write_bytes, args=(text,))
+    writer.start()
+    with pytest.raises(UnreadableRun, match="from a pipe, once and in order"):
+        read(pipe)
+    writer.join()
