@@ -154,7 +154,7 @@ def replay_with(asking: Asking, path: str | Path) -> Replay:
     else:
         supervisor.feed_all(recording.records)
     supervisor.ranking.lie_at(recording.saved)
-    summary = supervisor.end(checks=not recording.was_cut)
+    summary = supervisor.end_unchecked() if recording.was_cut else supervisor.end()
     summary |= supervisor.late.hear_after((*late.left(), *recording.late_left), summary["never_came"])
     return Replay(recording, settings, tuple(entries), summary, without, supervisor.ranking)
 

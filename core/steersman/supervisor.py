@@ -242,16 +242,17 @@ class Supervisor:
         self.journal.write("checkpoint_saved", step, path=path, evaluated=known is not None)
         self.dispatch.notify("on_checkpoint_saved", self.run, checkpoint)
 
-    def end(self, *, checks: bool = True, **facts: Any) -> dict[str, Any]:
-        """Run the last check, put back the user's values, journal the summary and return it.
-
-        Without `checks` there is no last check: a run that was killed had none.
-        """
+    def end(self, **facts: Any) -> dict[str, Any]:
+        """Run the last check, put back the user's values, journal the summary and return it."""
         self.settle()
         enabled = self.config.logging.epoch_health_check_enabled
         partial = self.windows.check.close(is_partial=True) if enabled and self.windows.check.logs else None
-        if checks:
-            self._check("end", partial)
+        self._check("end", partial)
+        return self.end_unchecked(**facts)
+
+    def end_unchecked(self, **facts: Any) -> dict[str, Any]:
+        """End without a last check: a run that was killed had none."""
+        self.settle()
         self.dispatch.notify("on_train_end", self.run)
         for problem in self.registry.release():
             self.note(problem)

@@ -262,4 +262,4 @@ def test_a_run_that_was_replayed_is_free_at_once(runs):
 
 
 def _kept():
-    return [found for found in gc.get_objects() if isinstance(found, Supervisor | WritableHistory | Window)]
+    return [found for found in gc.get_objects() if type(found) in (Supervisor, WritableHistory, Window)]
