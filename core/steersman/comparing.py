@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from steersman.bootstrap import interval_of_mean
+from steersman.readers.left_out import NO_NUMBERS
 from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun, TaskMetric
 from steersman.totals import Agreement, AlarmRate, Comparison, Failed, Proposals, Stops, Total
 
@@ -42,6 +43,7 @@ class Accumulator:
     _failures: dict[tuple[str, str], tuple[int, str]] = field(
         factory=dict[tuple[str, str], tuple[int, str]], init=False
     )
+    _first_note: str = field(default="", init=False)
     _unknown: Counter[str] = field(factory=Counter[str], init=False)
 
     def add(self, run: ReplayedRun) -> None:
@@ -60,6 +62,9 @@ class Accumulator:
             self._compare(metric, (*run.choices,))
         self._agree(run)
         self._hear_alarms(run)
+        notes = [note for note in run.notes if not note.startswith(NO_NUMBERS)]  # a null is in many a log
+        self._counts["runs_with_notes"] += bool(notes)
+        self._first_note = self._first_note or (f"{run.path}: {notes[0]}" if notes else "")
         for strategy, hook in {(error["strategy"], error["hook"]): None for error in run.errors}:
             said = next(e["error"] for e in run.errors if (e["strategy"], e["hook"]) == (strategy, hook))
             runs, first = self._failures.get((strategy, hook), (0, said))
@@ -76,6 +81,7 @@ class Accumulator:
         """Return what the runs heard so far tell together."""
         return Total(
             **self._counts,
+            first_note=self._first_note,
             comparisons=tuple(self._compared()),
             agreements=tuple(Agreement(who, n["runs"], n["same"]) for who, n in self._agreements.items()),
             alarms=tuple(self._rates()),

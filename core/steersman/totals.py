@@ -102,7 +102,9 @@ class Total:
     """What all replayed runs tell together. `failed` of the `runs` could not be read; the rest is over the others.
 
     `runs_with_alarm` are those with any finding that something is wrong, `strategy_errors` how often strategies failed
-    and `failures` which did, `unknown_direction` the metrics nobody said the direction of, by how many runs have them.
+    and `failures` which did. Of `runs_with_notes` a source or some lines could not be read, `first_note` is what was
+    said of the first. `unknown_direction` are the metrics nobody said the direction of, by how many runs
+    have them.
     """
 
     runs: int = 0
@@ -119,6 +121,8 @@ class Total:
     stops: tuple[Stops, ...] = ()
     strategy_errors: int = 0
     failures: tuple[Failed, ...] = ()
+    runs_with_notes: int = 0
+    first_note: str = ""
     unknown_direction: Mapping[str, int] = field(factory=dict[str, int])
 
     @property

@@ -48,6 +48,11 @@ class MultiMetric:
     improvement: Literal["previous", "best"] = "previous"
     """What must be beaten for that bonus: the `previous` evaluation, as in the origin, or the `best` so far."""
 
+    def __attrs_post_init__(self) -> None:
+        for name in ("eval_loss_weight", "gap_weight", "perplexity_weight", "improvement_weight"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name}: a weight must be a finite number, got {getattr(self, name)}")
+
     @hookimpl
     def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
         loss = checkpoint.metrics.get("eval_loss", math.nan)

@@ -152,7 +152,7 @@ def test_a_total_as_an_object():
     told = json.loads(json.dumps(total_of(run_with(0.7, 0.5, 0.6)).as_object()))
     assert set(told) == {
         "runs", "failed", "records", "evaluations", "steps", "runs_with_task_metric", "comparisons", "agreements",
-        "alarms", "runs_with_alarm", "share_with_alarm", "proposals", "stops", "strategy_errors", "failures", "unknown_direction",
+        "alarms", "runs_with_alarm", "share_with_alarm", "proposals", "stops", "strategy_errors", "failures", "runs_with_notes", "first_note", "unknown_direction",
     }  # fmt: skip
     assert told["comparisons"][0]["interval"] is None
     assert told["comparisons"][0]["why_no_interval"] == "1 run has this metric; an interval over runs takes 2"

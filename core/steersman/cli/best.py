@@ -9,10 +9,17 @@ import click
 from steersman.choosing import Chosen, NoCheckpoint, best_of, link_to
 from steersman.cli import Problem, as_json
 from steersman.cli.terminal import print_json, printable
+from steersman.readers.locating import is_url
+
+
+def _on_this_machine(_: click.Context, __: click.Parameter, path: str) -> Path:
+    if is_url(path):
+        raise click.BadParameter(f"a checkpoint to use lies on this machine, and {path} does not; copy the run here")
+    return Path(path)
 
 
 @click.command(short_help="Print only the path of the checkpoint to use.")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", callback=_on_this_machine)
 @click.option("--link", type=click.Path(path_type=Path), metavar="DIR", help="Make DIR a symbolic link to it.")
 @click.option("--scorer", metavar="NAME", help="Whose best; without it, the first scorer in config order.")
 @click.option("--config", type=click.Path(path_type=Path), help="Replay the run with this config instead.")

@@ -27,6 +27,7 @@ def page(picked: Picked, total: Total, named: Sequence[str], out: Console, *, co
     choosers = told.choosers_of(named, runs, total)
     show_title(out, f"Comparison of {listed([*named]) or 'nothing'}")
     show_section(out, "What was read", told.what_was_read(total, named, choosers, config=config))
+    show_section(out, "", told.notes(total))
     if runs:
         many = f"The {OF_MANY} of {picked.seen} runs whose choices differ most"
         title = many if picked.of_many else "Which checkpoint each keeps"

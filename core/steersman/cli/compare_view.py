@@ -155,6 +155,14 @@ def proposals(total: Total) -> tuple[str, ...]:
     return tuple(said) or (("Nothing.",) if total.read else ())
 
 
+def notes(total: Total) -> tuple[str, ...]:
+    """Return in how many runs a source or a line was passed over, with the first."""
+    if not total.runs_with_notes:
+        return ()
+    of = count(total.runs_with_notes, "run")
+    return (f"Of {of} something could not be read; `replay --json` tells it. The first: {total.first_note}",)
+
+
 def failures(total: Total) -> tuple[str, ...]:
     """Return which strategies failed where, with what they said first."""
     return tuple(f"{f.strategy} failed in {f.hook}, in {count(f.runs, 'run')}: {f.error}." for f in total.failures)

@@ -16,15 +16,16 @@ from steersman.journal import JournalEntry
 from steersman.lifetime import begin_of, has_ended
 from steersman.readers import UnreadableRun
 from steersman.readers.journal import current
+from steersman.readers.locating import is_url, located
 from steersman.readers.run_directory import find_journal
 from steersman.whereabouts import Whereabouts, folder_of
 
 
 @click.command(short_help="Tell why the best checkpoint is the best and why each value changed.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.option("--step", type=click.IntRange(0), help="Tell of this step alone: its scores, findings and proposals.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
-def explain(run: Path, step: int | None, as_object: bool) -> None:
+def explain(run: str, step: int | None, as_object: bool) -> None:
     """Tell from the journal of RUN, a run directory or a journal.jsonl, why the best checkpoint is the best, why
     each value changed, what was refused, and how the run ended. A run that was killed has a journal too. Of a run
     that Steersman never supervised, what the default strategies would have said is told, from a replay of its log.
@@ -35,16 +36,17 @@ def explain(run: Path, step: int | None, as_object: bool) -> None:
       steersman explain out --step 500
       steersman explain out/steersman/journal.jsonl --json
     """
-    if run.exists() and not is_told_by_a_journal(run):
-        explain_from_a_replay(run, step, as_object=as_object)
+    place = located(run)
+    if is_url(run) or (place.exists() and not is_told_by_a_journal(place)):
+        explain_from_a_replay(place, step, as_object=as_object)
         return
-    journal = journal_of(run)
+    journal = journal_of(place)
     entries = current(journal)
     if not entries:
         raise UnreadableRun(journal, "it holds no entry of Steersman's journal")
-    there = Whereabouts.of(folder_of(run, journal), entries)
+    there = Whereabouts.of(folder_of(place, journal), entries)
     if step is not None:
-        show_step(run, entries, ranking_told(entries), step, supervised=True, as_object=as_object, there=there)
+        show_step(place, entries, ranking_told(entries), step, supervised=True, as_object=as_object, there=there)
         return
     chapters = told(entries, there)
     if as_object:

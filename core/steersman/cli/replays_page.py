@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from steersman.cli.compare_view import notes
 from steersman.cli.terminal import show_section, show_title
 from steersman.cli.totals_page import show_totals
 from steersman.hindsight import count, listed
@@ -35,6 +36,7 @@ def _what_was_read(total: Total, asking: Asking, output: Path | None) -> Iterato
     yield f"{read}: {records} and {evaluations} in {count(total.steps, 'step')}."
     own = "" if asking.is_given else ", or a supervised run's own"
     yield f"Config: {asking.source}{own}. Asked in this order: {listed([*asking.names()]) or 'no strategy'}."
+    yield from notes(total)
     if output is not None:
         yield f"The results are in {output}, an object a line."
 

@@ -8,6 +8,7 @@ from steersman.hindsight import count, listed
 from steersman.records import Record
 from steersman.tables import Records
 
+NO_NUMBERS = "Left out, because they are no numbers"
 _NAMED = 5
 
 
@@ -23,7 +24,7 @@ def values_left_out(records: Sequence[Record]) -> tuple[str, ...]:
         return ()
     told = [f"{name} ({count(n, 'value')}, first at step {first[name]})" for name, n in list(times.items())[:_NAMED]]
     more = [f"{len(times) - _NAMED} more"] if len(times) > _NAMED else []
-    return (f"Left out, because they are no numbers: {listed([*told, *more])}.",)
+    return (f"{NO_NUMBERS}: {listed([*told, *more])}.",)
 
 
 def lines_left_out(lines: Sequence[int], why: str) -> tuple[str, ...]:

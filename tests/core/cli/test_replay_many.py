@@ -221,3 +221,24 @@ def test_names_that_are_no_unicode(command, tmp_path):
     [run] = json.loads(made.stdout)["runs"]
     assert run["path"] == str(path.parent)
     assert [metric["name"] for metric in run["task_metrics"]] == ["eval_\ud800_accuracy"]
+
+
+def test_what_was_passed_over_is_said(command, tree):
+    """A checkpoint that cannot be read beside a good one is named in the totals of many runs."""
+    run = tree / "llama-factory-01"
+    damaged = run / "checkpoint-2000"
+    damaged.mkdir()
+    (run / "checkpoint-1000").mkdir()
+    (run / "trainer_state.json").rename(run / "checkpoint-1000" / "trainer_state.json")
+    (damaged / "trainer_state.json").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for line in (("replay", tree), ("compare", tree, "--use", "eval-loss")):
+        said = " ".join(command(*line).stdout.split())
+        assert "Of 1 run something could not be read" in said
+        assert "Git LFS pointer" in said
+
+
+def test_urls_of_other_commands(command):
+    """`explain` tells of a URL as of a folder, `best` says that a checkpoint to use lies on this machine."""
+    assert "memory://nowhere: there is no such file or directory" in command("explain", "memory://nowhere").stderr
+    made = command("best", "memory://nowhere")
+    assert (made.exit_code, "copy the run here" in made.stderr) == (2, True)
