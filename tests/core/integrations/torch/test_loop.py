@@ -375,7 +375,7 @@ def test_a_state_that_comes_too_late_is_refused(tmp_path, halves):
         (torch.tensor([[2]]), 2.0),
         (numpy.float32(0.25), 0.25),
         (numpy.array([1.5]), 1.5),
-        (True, 1.0),
+        (True, None),
         (torch.tensor(math.nan), math.nan),
         (torch.ones(3), None),
         (numpy.ones(3), None),
