@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl
+from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl, state
 from steersman.config import read
 from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.journal import Journal, JournalEntry
@@ -122,6 +122,24 @@ def write(tmp_path: Path):
         return path
 
     return build
+
+
+@define(eq=False)
+class Counting:
+    """Scores a checkpoint by how many it has seen, itself included."""
+
+    seen: int = state(0)
+
+    @hookimpl
+    def score_checkpoint(self, run, checkpoint):
+        self.seen += 1
+        return Score(self.seen)
+
+
+@pytest.fixture
+def counting() -> type[Counting]:
+    """Return the class of a strategy that counts the checkpoints it scored."""
+    return Counting
 
 
 @define(eq=False)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from attrs import define
 
-from steersman import ConfigError, Score, hookimpl, replay, state
+from steersman import ConfigError, replay
 from steersman.asking import Asking
 from steersman.readers import read
 
@@ -23,18 +22,6 @@ class Mine:
     def on_log(self, run, log):
         pass
 """
-
-
-@define(eq=False)
-class Counting:
-    """Scores a checkpoint by how many it has seen, itself included."""
-
-    seen: int = state(0)
-
-    @hookimpl
-    def score_checkpoint(self, run, checkpoint):
-        self.seen += 1
-        return Score(self.seen)
 
 
 @pytest.fixture
@@ -71,9 +58,9 @@ def test_every_fault_is_told_before_a_run_is_read():
     assert len(caught.value.problems) == 2
 
 
-def test_runs_share_no_memory(one_evaluation):
+def test_runs_share_no_memory(one_evaluation, counting):
     """A strategy given as an object is copied for each run where many are replayed."""
-    asking, recording = Asking(None, (Counting(),), afresh=True), read(one_evaluation)
+    asking, recording = Asking(None, (counting(),), afresh=True), read(one_evaluation)
     made = [asking.of(recording).fresh()[0].strategy for _ in range(2)]
     made[0].seen = 7
     assert made[1].seen == 0
@@ -98,9 +85,9 @@ def test_the_mark_differs_where_an_answer_may(write):
     assert Asking(None, asked).mark() != marks[0]
 
 
-def test_replay_with_use(one_evaluation):
+def test_replay_with_use(one_evaluation, counting):
     """`steersman.replay` takes strategies by name and as objects, and tells plain values."""
-    told = replay(one_evaluation, use=["eval-loss", Counting()])
+    told = replay(one_evaluation, use=["eval-loss", counting()])
     assert {name: choice.value for name, choice in told.choices.items()} == {"eval-loss": 1.0, "counting": 1.0}
     assert [(score.strategy, score.step) for score in told.scores] == [("eval-loss", 1), ("counting", 1)]
     assert told.findings == () and told.proposals == ()

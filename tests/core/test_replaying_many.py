@@ -6,22 +6,9 @@ import json
 import math
 
 import pytest
-from attrs import define
 
-from steersman import ConfigError, Score, hookimpl, replay, replay_many, state
+from steersman import ConfigError, replay, replay_many
 from steersman.replaying_many import found
-
-
-@define(eq=False)
-class Counting:
-    """Scores a checkpoint by how many it has seen, itself included."""
-
-    seen: int = state(0)
-
-    @hookimpl
-    def score_checkpoint(self, run, checkpoint):
-        self.seen += 1
-        return Score(self.seen)
 
 
 @pytest.fixture
@@ -52,9 +39,9 @@ def test_a_run_told_alone_and_among_others_is_the_same(three):
     assert among[2].scores == replay(three / "run-2", use=["eval-loss"]).scores
 
 
-def test_an_object_remembers_no_other_run(three):
+def test_an_object_remembers_no_other_run(three, counting):
     """A strategy given as an object begins each run as it was given, and is itself left alone."""
-    given = Counting()
+    given = counting()
     told = replay_many(three, use=[given])
     assert [run.choices["counting"].value for run in told.runs if run.error is None] == [1.0, 1.0]
     assert given.seen == 0

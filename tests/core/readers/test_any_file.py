@@ -27,25 +27,32 @@ VALUES = st.one_of(
 
 @pytest.fixture
 def reads(tmp_path):
-    """Return a function that writes bytes, and finds and reads them under a name; every step is a whole number."""
+    """Return a function that writes bytes, finds and reads them under a name, and returns what is wrong with that."""
 
     def check(content, name):
         path = tmp_path / name
         path.write_bytes(content)
-        for found in (path, *find(tmp_path)):
-            try:
-                recording = read(found)
-            except UnreadableRun as error:
-                assert str(error).startswith(str(tmp_path))
-                continue
-            assert isinstance(recording, Recording)
-            for record in recording.records:
-                assert type(record.step) is int
-                assert all(type(value) is float for value in record.metrics.values())
-                assert record.epoch is None or isinstance(record.epoch, float)
+        faults = [fault for found in (path, *find(tmp_path)) for fault in _faults(found, tmp_path)]
         path.unlink()
+        return faults
 
     return check
+
+
+def _faults(path, folder):
+    """Yield what is wrong: a sentence without its path, a step that is no whole number, a metric that is no number."""
+    try:
+        recording = read(path)
+    except UnreadableRun as error:
+        if not str(error).startswith(str(folder)):
+            yield f"{error} names no path"
+        return
+    if not isinstance(recording, Recording):
+        yield f"{recording!r} is no recording"
+    for record in recording.records:
+        is_sound = type(record.step) is int and all(type(value) is float for value in record.metrics.values())
+        if not is_sound or not (record.epoch is None or isinstance(record.epoch, float)):
+            yield f"{record!r} is no sound record"
 
 
 @QUICK
@@ -55,7 +62,7 @@ def reads(tmp_path):
 )
 def test_any_bytes(reads, content, name):
     """Bytes of any kind, under any name."""
-    reads(content, name)
+    assert reads(content, name) == []
 
 
 @QUICK
@@ -63,7 +70,7 @@ def test_any_bytes(reads, content, name):
 def test_any_rows(reads, rows, as_array):
     """Rows with every odd value, as lines and as an array."""
     text = json.dumps(rows) if as_array else "".join(json.dumps(row) + "\n" for row in rows)
-    reads(text.encode(), "log.json" if as_array else "log.jsonl")
+    assert reads(text.encode(), "log.json" if as_array else "log.jsonl") == []
 
 
 @QUICK
@@ -71,7 +78,7 @@ def test_any_rows(reads, rows, as_array):
 def test_any_table(reads, header, rows):
     """Tables with repeated columns, ragged rows and every odd cell."""
     lines = [",".join(map(str, row)) for row in ([*header], *rows)]
-    reads("\n".join([*lines, ""]).encode(errors="replace"), "metrics.csv")
+    assert reads("\n".join([*lines, ""]).encode(errors="replace"), "metrics.csv") == []
 
 
 @QUICK
@@ -82,7 +89,7 @@ def test_a_log_that_is_damaged(reads, data):
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    reads(bytes(content[: data.draw(st.integers(0, len(content)))]), path.name)
+    assert reads(bytes(content[: data.draw(st.integers(0, len(content)))]), path.name) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])

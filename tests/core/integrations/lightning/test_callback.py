@@ -360,6 +360,7 @@ def test_testing_a_checkpoint_changes_nothing(fit, act, module, batches):
 
     class Tested(module):
         def test_step(self, batch, batch_idx):
+            assert not self.training
             self.log("test_loss", self.loss(batch))
 
     trainer = fit(callback, keeper, module=Tested())
