@@ -12,12 +12,12 @@ from attrs import asdict
 from steersman.asking import Asking
 from steersman.checking import Checked, FailOn, checked, checked_live
 from steersman.cli import as_json
-from steersman.cli.replay_options import asking_of, where_it_is_done, who_is_asked
+from steersman.cli.replay_options import where_it_is_done, who_is_asked
 from steersman.cli.runs import found, told_of
 from steersman.cli.terminal import print_json, printable
 from steersman.hindsight import count
 from steersman.readers.locating import is_url
-from steersman.replaying_many import Engine, Where
+from steersman.replaying_many import Where
 
 
 @click.command(short_help="Exit with 1 where a run shows ill health: for CI pipelines.")
@@ -35,14 +35,9 @@ from steersman.replaying_many import Engine, Where
 def check(
     paths: tuple[str, ...],
     fail_on: FailOn,
-    uses: tuple[str, ...],
-    config: Path | None,
-    settings: tuple[str, ...],
-    workers: int | None,
-    engine: Engine,
-    address: str | None,
     *,
-    effects: bool,
+    asking: Asking,
+    where: Where,
     as_object: bool,
 ) -> None:
     """Look for findings in finished runs. Each PATH is a log, a run directory or a tree. A run that Steersman
@@ -61,9 +56,8 @@ def check(
       steersman check runs --fail-on warning --json
       steersman check out --use trend-health:preset=seed
     """
-    asking = asking_of(uses, config, settings, effects=effects)
     runs = list[Checked]()
-    for run in _checked(found(paths), asking, fail_on, Where(engine, workers, address)):
+    for run in _checked(found(paths), asking, fail_on, where):
         runs.append(run)
         for problem in (run.error,) if run.error else (f"{run.path}: {failure}" for failure in run.failures):
             click.echo(f"Error: {printable(problem)}", err=True)

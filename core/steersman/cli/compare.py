@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from steersman.asking import Asking
 from steersman.cli import as_json
 from steersman.cli.compare_page import page
 from steersman.cli.compare_view import object_of
-from steersman.cli.replay_options import asking_of, metrics_of, on_the_task, where_it_is_done, who_is_asked
+from steersman.cli.replay_options import metrics_of, on_the_task, where_it_is_done, who_is_asked
 from steersman.cli.runs import found, told_of
 from steersman.cli.terminal import console, print_json
 from steersman.comparing import Accumulator
 from steersman.picking import Picked
-from steersman.replaying_many import Engine, Where
+from steersman.replaying_many import Where
 
 
 @click.command(short_help="Show side by side which checkpoints strategies keep in finished runs, and how those did.")
@@ -27,15 +27,10 @@ from steersman.replaying_many import Engine, Where
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def compare(
     paths: tuple[str, ...],
-    uses: tuple[str, ...],
-    config: Path | None,
-    settings: tuple[str, ...],
     metrics: tuple[str, ...],
-    workers: int | None,
-    engine: Engine,
-    address: str | None,
     *,
-    effects: bool,
+    asking: Asking,
+    where: Where,
     as_object: bool,
 ) -> None:
     """Feed the logs of finished runs through the strategies named with --use and show, run by run, which checkpoint
@@ -49,10 +44,10 @@ def compare(
       steersman compare runs --use eval-loss --use ./hooks/median.py:Median:window=5
       steersman compare runs --use multi-metric --task-metric eval_quality:higher --json
     """
-    asking, given = asking_of(uses, config, settings, effects=effects), metrics_of(metrics)
+    given = metrics_of(metrics)
     named = asking.names()
     total, picked, objects = Accumulator(), Picked(), list[Mapping[str, Any]]()
-    for run in told_of(found(paths), asking, given, Where(engine, workers, address)):
+    for run in told_of(found(paths), asking, given, where):
         total.add(run)
         picked.add(run)
         if as_object:

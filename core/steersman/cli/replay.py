@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from steersman.cli import Problem
-from steersman.cli.replay_options import asking_of, metrics_of, on_the_task, where_it_is_done, who_is_asked
+from steersman.cli.replay_options import metrics_of, on_the_task, where_it_is_done, who_is_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,15 +33,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def replay(
     paths: tuple[str, ...],
-    uses: tuple[str, ...],
-    config: Path | None,
-    settings: tuple[str, ...],
-    effects: bool,
     metrics: tuple[str, ...],
     output: Path | None,
-    workers: int | None,
-    engine: Any,
-    address: str | None,
+    *,
+    asking: Asking,
+    where: Where,
     verify: bool,
     as_object: bool,
 ) -> None:
@@ -61,21 +57,18 @@ def replay(
       steersman replay out --verify
     """
     from steersman.cli.runs import found
-    from steersman.replaying_many import Where
 
-    if address is not None and engine == "local":
-        raise click.UsageError("--address is where an engine's cluster is; name it: --engine dask or --engine ray")
+    if verify and (asking.is_given or asking.values or output):
+        raise click.UsageError("--verify uses the run's own config and values; leave out --config, --use and --set")
     runs = found(paths)
     if verify:
-        if config is not None or settings or uses or output:
-            raise click.UsageError("--verify uses the run's own config and values; leave out --config, --use and --set")
-        _verify(runs, effects=effects, as_object=as_object)
+        _verify(runs, effects=asking.effects, as_object=as_object)
         return
-    asking, named = asking_of(uses, config, settings, effects=effects), metrics_of(metrics)
-    if len(runs) == 1 and output is None and engine == "local":
+    named = metrics_of(metrics)
+    if len(runs) == 1 and output is None and where.engine == "local":
         _one(runs[0], asking, named, as_object=as_object)
     else:
-        _several(runs, asking, named, Where(engine, workers, address), output, as_object=as_object)
+        _several(runs, asking, named, where, output, as_object=as_object)
 
 
 def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_object: bool) -> None:

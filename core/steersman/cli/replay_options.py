@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steersman.asking import Asking
+    from steersman.replaying_many import Engine
 
 Command = Callable[..., Any]
 
@@ -26,7 +28,7 @@ def _stacked(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
-who_is_asked = _stacked(
+_WHO = _stacked(
     click.option(
         "--use",
         "uses",
@@ -53,7 +55,7 @@ on_the_task = click.option(
     metavar="NAME[:higher|lower]",
     help="A metric of the task, and which way it is better. May be repeated.",
 )
-where_it_is_done = _stacked(
+_WHERE = _stacked(
     click.option(
         "--workers", type=click.IntRange(1), help="Processes of this machine; one for each core where runs are many."
     ),
@@ -68,7 +70,33 @@ where_it_is_done = _stacked(
 )
 
 
-def asking_of(uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], *, effects: bool) -> Asking:
+def who_is_asked(command: Command) -> Command:
+    """Add the options that say who is asked; the command receives them as `asking`, an Asking that is prepared."""
+
+    @functools.wraps(command)
+    def with_asking(
+        *args: Any, uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], effects: bool, **others: Any
+    ) -> Any:
+        return command(*args, asking=_asking(uses, config, settings, effects=effects), **others)
+
+    return _WHO(with_asking)
+
+
+def where_it_is_done(command: Command) -> Command:
+    """Add the options that say where the work is done; the command receives them as `where`."""
+
+    @functools.wraps(command)
+    def with_where(*args: Any, workers: int | None, engine: Engine, address: str | None, **others: Any) -> Any:
+        from steersman.replaying_many import Where
+
+        if address is not None and engine == "local":
+            raise click.UsageError("--address is where an engine's cluster is; name it: --engine dask or --engine ray")
+        return command(*args, where=Where(engine, workers, address), **others)
+
+    return _WHERE(with_where)
+
+
+def _asking(uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...], *, effects: bool) -> Asking:
     """Return who is asked. Raises click.BadParameter for what cannot be read, ConfigError for a faulty config."""
     from steersman.asking import Asking
     from steersman.config.use_text import parsed as use_parsed

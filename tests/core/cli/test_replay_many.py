@@ -205,9 +205,10 @@ def test_a_full_disk_behind_standard_output(tree):
 )
 def test_what_cannot_be_meant(command, line, says):
     """An empty path, an address without an engine and two values of one name are refused."""
-    made = command("replay", *line)
-    assert made.exit_code == 2
-    assert says in made.stderr
+    for name in ("replay", "compare", "check"):
+        made = command(name, *line)
+        assert made.exit_code == 2
+        assert says in made.stderr
 
 
 def test_names_that_are_no_unicode(command, tmp_path):
