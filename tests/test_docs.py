@@ -33,8 +33,8 @@ from steersman.control import Recorded, Said
 from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
-from steersman.late_entries import LateScore
-from steersman.late_hearing import RecordedLate
+from steersman.late.entries import LateScore
+from steersman.late.hearing import RecordedLate
 from steersman.loading import installed, load
 from steersman.outcomes import Label
 from steersman.outcomes import Settings as OutcomeSettings

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from steersman.integrations.transformers.supervise import supervise
     from steersman.integrations.trl.reward_gate import RewardGate, reward_gate
     from steersman.journal import JournalEntry
-    from steersman.late_entries import LateScore
-    from steersman.late_scores import record
+    from steersman.late.entries import LateScore
+    from steersman.late.recording import record
     from steersman.records import Record, Usage
     from steersman.replaying import Replay, replay
     from steersman.replaying_many import Replays, replay_many
-    from steersman.results import ReplayedRun
+    from steersman.results.run import ReplayedRun
     from steersman.run import Adjustment, Run
     from steersman.schedule import RunPlan
     from steersman.secrets import Secret
@@ -103,12 +103,12 @@ _MODULES = {
     "integrations.transformers.supervise": ("supervise",),
     "integrations.trl.reward_gate": ("RewardGate", "reward_gate"),
     "journal": ("JournalEntry",),
-    "late_entries": ("LateScore",),
-    "late_scores": ("record",),
+    "late.entries": ("LateScore",),
+    "late.recording": ("record",),
     "records": ("Record", "Usage"),
     "replaying": ("Replay", "replay"),
     "replaying_many": ("Replays", "replay_many"),
-    "results": ("ReplayedRun",),
+    "results.run": ("ReplayedRun",),
     "run": ("Adjustment", "Run"),
     "schedule": ("RunPlan",),
     "secrets": ("Secret",),

@@ -17,7 +17,7 @@ from steersman.config.reading import Source
 from steersman.journal import to_json
 from steersman.planned import Planned, plan
 from steersman.readers.recording import Recording
-from steersman.results import LAST, LOWEST_EVAL_LOSS
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS
 
 
 def one_or_several(use: str | Sequence[object]) -> tuple[object, ...]:

@@ -15,8 +15,8 @@ from steersman.lifetime import begin_of
 from steersman.readers import UnreadableRun
 from steersman.readers.journal import current
 from steersman.readers.run_directory import find_journal
-from steersman.results import FindingMade, ReplayedRun
-from steersman.telling import error_of, finding_of
+from steersman.results.run import FindingMade, ReplayedRun
+from steersman.results.telling import error_of, finding_of
 
 FailOn = Literal["warning", "critical"]
 _COUNTS: Mapping[str, tuple[str, ...]] = {"warning": ("warning", "critical"), "critical": ("critical",)}

@@ -10,13 +10,13 @@ from attrs import frozen
 from steersman import recurring
 from steersman.hindsight import figure, listed, ranking_of, saved_told, why_best
 from steersman.journal import JournalEntry
-from steersman.late_entries import AFTER_THE_END, heard_in, recorded_in
+from steersman.late.entries import AFTER_THE_END, heard_in, recorded_in
+from steersman.late.rescoring import asked_again
 from steersman.lifetime import begin_of, how_it_went
 from steersman.ranking import Ranking
 from steersman.recurring import proposals_told
 from steersman.reporters.console import moved, outcome
 from steersman.requirements import requirements_of
-from steersman.rescoring import asked_again
 from steersman.whereabouts import Whereabouts
 
 _NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from steersman.checkpoints import Checkpoint, TrainLoss
 from steersman.decisions import Score
 from steersman.journal import JournalEntry
-from steersman.late_entries import heard_in, newest_by_step, recorded_in
+from steersman.late.entries import heard_in, newest_by_step, recorded_in
 from steersman.ranking import Ranking
 from steersman.records import Record
 from steersman.requirements import Barrier, Requirement

@@ -15,7 +15,7 @@ from steersman.checks import Check, Outcome, Ruled
 from steersman.decisions import Adjust
 from steersman.failing import Failure, told
 from steersman.journal import Journal
-from steersman.late_entries import LateScore
+from steersman.late.entries import LateScore
 from steersman.loaded import Loaded
 from steersman.outcomes import Judged
 from steersman.records import Record

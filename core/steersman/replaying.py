@@ -15,7 +15,7 @@ from steersman.config.reading import Source
 from steersman.control import Recorded
 from steersman.history import WritableHistory
 from steersman.journal import Journal, JournalEntry
-from steersman.late_hearing import RecordedLate
+from steersman.late.hearing import RecordedLate
 from steersman.on_paper import on_paper
 from steersman.ranking import Ranking
 from steersman.readers import Recording
@@ -23,7 +23,7 @@ from steersman.readers import read as read_run
 from steersman.readers.locating import located
 from steersman.readers.recording import plan_of
 from steersman.records import Record, kind_of
-from steersman.results import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven
+from steersman.results.run import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven
 from steersman.run import Progress
 from steersman.snapshots import OnPaperSnapshots, Recovery
 from steersman.supervisor import Supervisor
@@ -53,7 +53,7 @@ class Replay:
     @cached_property
     def told(self) -> ReplayedRun:
         """All of it as plain values."""
-        from steersman.telling import told
+        from steersman.results.telling import told
 
         return told(self)
 
@@ -82,7 +82,7 @@ class Replay:
 
         Raises ImportError where pandas is not installed, ValueError for another table.
         """
-        from steersman.frames import frame
+        from steersman.results.frames import frame
 
         return frame((self.told,), table)
 

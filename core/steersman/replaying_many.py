@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 from attrs import frozen
 
 from steersman.asking import Asking, one_or_several
-from steersman.comparing import Accumulator, Total
 from steersman.config.reading import Source
 from steersman.readers import UnreadableRun, find
 from steersman.readers.identity import each_once
 from steersman.readers.locating import located
-from steersman.results import ReplayedRun
+from steersman.results.comparing import Accumulator, Total
+from steersman.results.run import ReplayedRun
 from steersman.scale.cluster import over_dask, over_ray
 from steersman.scale.local import cores, in_this_process, over_cores
 from steersman.scale.results_file import ResultsFile
@@ -69,7 +69,7 @@ class Replays:
 
         Raises ImportError where pandas is not installed, ValueError for another table.
         """
-        from steersman.frames import frame
+        from steersman.results.frames import frame
 
         return frame(self.runs, table)
 

@@ -19,7 +19,7 @@ from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_check, journal_dropped, journal_record
-from steersman.late_hearing import LateHearing, LateSource
+from steersman.late.hearing import LateHearing, LateSource
 from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from steersman.config import ConfigError
 from steersman.journal import JournalEntry, from_json, to_json
-from steersman.late_entries import AFTER_THE_END
+from steersman.late.entries import AFTER_THE_END
 from steersman.readers import Recording, UnreadableRun
 from steersman.readers import read as read_run
 from steersman.replaying import replay

@@ -9,7 +9,7 @@ import pytest
 from steersman import Finding, hookimpl
 from steersman.checking import Checked, Noticed, checked, checked_live
 from steersman.journal import Journal
-from steersman.results import FindingMade, ReplayedRun
+from steersman.results.run import FindingMade, ReplayedRun
 
 RUN = ReplayedRun(
     "out",

@@ -17,7 +17,7 @@ from steersman.explain_step import (
     standings,
 )
 from steersman.journal import JournalEntry
-from steersman.late_hearing import RecordedLate
+from steersman.late.hearing import RecordedLate
 from steersman.replaying import replay
 
 

@@ -10,7 +10,7 @@ import pytest
 from attrs import fields
 
 from steersman.checking import Noticed
-from steersman.totals import Agreement, AlarmRate, Comparison, Proposals, Stops, Total
+from steersman.results.totals import Agreement, AlarmRate, Comparison, Proposals, Stops, Total
 
 _ROOT = Path(__file__).parents[2]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from steersman.journal import JournalEntry
-from steersman.late_entries import recorded_in
+from steersman.late.entries import recorded_in
 from steersman.ranking import Ranking
-from steersman.results import ReplayedRun
-from steersman.results_json import to_object
-from steersman.totals import Total
+from steersman.results.json_objects import to_object
+from steersman.results.run import ReplayedRun
+from steersman.results.totals import Total
 from steersman.whereabouts import Whereabouts
 
 VERSION = 1

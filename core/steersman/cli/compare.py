@@ -14,9 +14,9 @@ from steersman.cli.compare_view import object_of
 from steersman.cli.replay_options import metrics_of, on_the_task, where_it_is_done, who_is_asked
 from steersman.cli.runs import found, told_of
 from steersman.cli.terminal import console, print_json
-from steersman.comparing import Accumulator
-from steersman.picking import Picked
 from steersman.replaying_many import Where
+from steersman.results.comparing import Accumulator
+from steersman.results.picking import Picked
 
 
 @click.command(short_help="Show side by side which checkpoints strategies keep in finished runs, and how those did.")

@@ -9,9 +9,9 @@ from steersman.cli import compare_view as told
 from steersman.cli.terminal import printable, show_section, show_title, table_of
 from steersman.cli.totals_page import show_totals
 from steersman.hindsight import listed
-from steersman.picking import OF_MANY, Picked
-from steersman.results import LAST, LOWEST_EVAL_LOSS
-from steersman.totals import Total
+from steersman.results.picking import OF_MANY, Picked
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS
+from steersman.results.totals import Total
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from steersman.hindsight import count, listed
-from steersman.results import LAST, LOWEST_EVAL_LOSS, Choice, ReplayedRun
-from steersman.totals import Comparison, Total
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS, Choice, ReplayedRun
+from steersman.results.totals import Comparison, Total
 
 _METRICS_OF_A_RUN, _METRICS_OF_ALL = 4, 8
 _OF_A_RUN = (

@@ -9,7 +9,7 @@ import click
 from steersman.cli import Problem, as_json
 from steersman.cli.terminal import print_json
 from steersman.hindsight import listed
-from steersman.late_scores import record as recorded
+from steersman.late.recording import record as recorded
 
 
 @click.command(short_help="Add a score that came late to a checkpoint of a run.")

@@ -79,7 +79,7 @@ def _one(path: str, asking: Asking, metrics: Mapping[str, bool] | None, *, as_ob
     from steersman.cli.terminal import console, patiently, print_json
     from steersman.readers import UnreadableRun
     from steersman.replaying import replay_with
-    from steersman.telling import told, unreadable
+    from steersman.results.telling import told, unreadable
 
     try:
         with patiently(f"Replaying {path}"), contextlib.redirect_stdout(sys.stderr):
@@ -108,7 +108,7 @@ def _several(
     from steersman.cli.replays_page import page
     from steersman.cli.runs import told_of
     from steersman.cli.terminal import console, print_json
-    from steersman.comparing import Accumulator
+    from steersman.results.comparing import Accumulator
 
     total, kept, failed = Accumulator(), dict[str, Any](), dict[str, str]()
     for run in told_of(runs, asking, metrics, where, output):

@@ -123,7 +123,7 @@ def _asking(uses: tuple[str, ...], config: Path | None, settings: tuple[str, ...
 
 def metrics_of(texts: tuple[str, ...]) -> Mapping[str, bool] | None:
     """Return the metrics given by hand, each with whether higher is better. Raises click.BadParameter."""
-    from steersman.task_metrics import is_higher_better, parsed
+    from steersman.results.task_metrics import is_higher_better, parsed
 
     given: dict[str, bool] = {}
     for text in texts:

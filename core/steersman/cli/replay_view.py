@@ -15,7 +15,7 @@ from steersman.decisions import Score
 from steersman.hindsight import Comparison, compare, count, figure, listed, rival_of
 from steersman.ranking import Ranking
 from steersman.replaying import Replay
-from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS, ReplayedRun
 from steersman.schedule import cadence
 
 NOT_PREDICTED = (

@@ -9,7 +9,7 @@ from steersman.cli.compare_view import notes
 from steersman.cli.terminal import show_section, show_title
 from steersman.cli.totals_page import show_totals
 from steersman.hindsight import count, listed
-from steersman.totals import Total
+from steersman.results.totals import Total
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from steersman.asking import Asking
 from steersman.cli.terminal import with_bar
 from steersman.replaying_many import Where, stream
 from steersman.replaying_many import found as found_in
-from steersman.results import ReplayedRun
+from steersman.results.run import ReplayedRun
 from steersman.scale.work import Work
 from steersman.spelling import did_you_mean
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from steersman.cli import compare_view as told
 from steersman.cli.terminal import filled, show_section, table_of
-from steersman.totals import Total
+from steersman.results.totals import Total
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from steersman import journal
 from steersman.control import Said
 from steersman.hindsight import saved_told
 from steersman.journal import JournalEntry
-from steersman.late_entries import heard_in, left_unheard
+from steersman.late.entries import heard_in, left_unheard
 from steersman.readers.recording import Recording, Resumed, UnreadableRun, plan_of
 from steersman.records import Record, Usage
 from steersman.schedule import RunPlan

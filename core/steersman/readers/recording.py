@@ -12,7 +12,7 @@ from attrs import field, frozen
 from steersman.control import Said
 from steersman.hyperparameters import Safer
 from steersman.journal import JournalEntry
-from steersman.late_entries import LateScore
+from steersman.late.entries import LateScore
 from steersman.records import Record
 from steersman.schedule import RunPlan
 from steersman.tables import Records

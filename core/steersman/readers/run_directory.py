@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from steersman.late_entries import LateScore, left_unheard
+from steersman.late.entries import LateScore, left_unheard
 from steersman.readers import events, files, journal, trainer_state
 from steersman.readers.listing import listed
 from steersman.readers.recognition import recognise

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from steersman.results import ReplayedRun
+from steersman.results.run import ReplayedRun
 from steersman.scale.local import Function
 
 AHEAD = 64

@@ -12,8 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from steersman.results import ReplayedRun
-from steersman.telling import unreadable
+from steersman.results.run import ReplayedRun
+from steersman.results.telling import unreadable
 
 Function = Callable[[tuple[str, ...]], list[ReplayedRun]]
 _AHEAD = 4

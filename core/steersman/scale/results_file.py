@@ -12,8 +12,8 @@ import orjson
 from attrs import define, field
 
 from steersman.journal import cut_torn_line
-from steersman.results import ReplayedRun
-from steersman.results_json import from_object, to_object
+from steersman.results.json_objects import from_object, to_object
+from steersman.results.run import ReplayedRun
 from steersman.scale.work import is_as_it_was
 
 VERSION = 1

@@ -14,8 +14,8 @@ from steersman.asking import Asking
 from steersman.failing import StrategyError
 from steersman.readers import UnreadableRun
 from steersman.replaying import replay_with
-from steersman.results import ReplayedRun
-from steersman.telling import told, unreadable
+from steersman.results.run import ReplayedRun
+from steersman.results.telling import told, unreadable
 
 _KNOWN: dict[str, Asking] = {}
 """In each process: what was sent to it before, so that a config is read once a process and not once a run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from steersman import LateScore, Score, hookimpl
-from steersman.late_hearing import RecordedLate
+from steersman.late.hearing import RecordedLate
 from steersman.reporters.console import lines
 
 GATE = {"require": {"safety": ">= 0.92"}}

@@ -8,8 +8,8 @@ import math
 import pytest
 
 from steersman import TrainLoss
-from steersman.results import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven, StopAsked, TaskMetric
-from steersman.results_json import from_object, to_object
+from steersman.results.json_objects import from_object, to_object
+from steersman.results.run import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven, StopAsked, TaskMetric
 from steersman.scale.results_file import OtherResults, ResultsFile
 
 WHOLE = ReplayedRun(

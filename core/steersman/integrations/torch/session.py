@@ -25,7 +25,7 @@ from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, JournalEntry, from_json, to_json
 from steersman.journaling import journal_own_failure
-from steersman.late_hearing import JournalLines
+from steersman.late.hearing import JournalLines
 from steersman.loaded import Loaded
 from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from steersman.picking import MOST_RUNS, OF_MANY, Picked, spread
-from steersman.results import LAST, Choice, ReplayedRun, TaskMetric
+from steersman.results.picking import MOST_RUNS, OF_MANY, Picked, spread
+from steersman.results.run import LAST, Choice, ReplayedRun, TaskMetric
 
 
 def run_apart(number: int, by: float) -> ReplayedRun:

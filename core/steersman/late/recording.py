@@ -8,7 +8,7 @@ from numbers import Integral
 from pathlib import Path
 
 from steersman.journal import Journal, locked
-from steersman.late_entries import LateScore
+from steersman.late.entries import LateScore
 from steersman.records import number
 
 _NEVER_LATE = ("loss", "eval_loss")
@@ -28,7 +28,7 @@ def record(run: str | Path, step: int, *, by: str = "", **metrics: float) -> Lat
     found = _checked(metrics)
     if isinstance(step, bool) or not isinstance(step, Integral) or step < 0:
         raise ValueError(f"`step` must be a whole number of optimizer steps, got {step!r}")
-    from steersman.late_runs import journal_and_steps  # readers are read when first used
+    from steersman.late.runs import journal_and_steps  # readers are read when first used
 
     path, known = journal_and_steps(Path(run))
     if step not in known:

@@ -10,8 +10,8 @@ import pytest
 
 from steersman import Adjust, Stop, hookimpl
 from steersman.replaying import replay
-from steersman.results import LAST, LOWEST_EVAL_LOSS, Choice, ReplayedRun, StopAsked, TaskMetric
-from steersman.telling import told, unreadable
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS, Choice, ReplayedRun, StopAsked, TaskMetric
+from steersman.results.telling import told, unreadable
 
 
 class StopsAt:

@@ -7,8 +7,8 @@ import builtins
 import pytest
 
 from steersman import TrainLoss
-from steersman.frames import frame
-from steersman.results import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven, TaskMetric
+from steersman.results.frames import frame
+from steersman.results.run import Choice, FindingMade, ProposalMade, ReplayedRun, ScoreGiven, TaskMetric
 
 RUN = ReplayedRun(
     "out/a",

@@ -9,7 +9,7 @@ import attrs
 import cattrs
 
 from steersman.journal import from_json, to_json
-from steersman.results import ReplayedRun
+from steersman.results.run import ReplayedRun
 
 _EXTRA = ("alarms", "alarms_per_thousand_steps")
 """What an object says beside the fields, so that its reader need not count."""

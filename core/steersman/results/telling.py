@@ -12,7 +12,7 @@ from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
 from steersman.readers import Recording
 from steersman.replaying import Replay
-from steersman.results import (
+from steersman.results.run import (
     LAST,
     LOWEST_EVAL_LOSS,
     Choice,
@@ -23,7 +23,7 @@ from steersman.results import (
     StopAsked,
     TaskMetric,
 )
-from steersman.task_metrics import directions, of_unknown_direction
+from steersman.results.task_metrics import directions, of_unknown_direction
 
 _NOT_HEARD = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})
 _ERROR = ("strategy", "origin", "hook", "error", "quarantined")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from steersman.comparing import Accumulator
-from steersman.results import (
+from steersman.results.comparing import Accumulator
+from steersman.results.run import (
     LAST,
     LOWEST_EVAL_LOSS,
     Choice,
@@ -17,7 +17,7 @@ from steersman.results import (
     StopAsked,
     TaskMetric,
 )
-from steersman.totals import Agreement, AlarmRate, Comparison, Proposals, Stops, Total
+from steersman.results.totals import Agreement, AlarmRate, Comparison, Proposals, Stops, Total
 
 
 def run_with(mine: float, lowest: float, last: float, *, name: str = "eval_accuracy", higher: bool = True):

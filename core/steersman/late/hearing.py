@@ -12,7 +12,7 @@ from steersman import summary
 from steersman.decisions import Score
 from steersman.journal import Journal, JournalEntry, attempts_of, parsed
 from steersman.journaling import journal_late, journal_scores
-from steersman.late_entries import AFTER_THE_END, LateScore, left_unheard, newest_by_step, recorded_in
+from steersman.late.entries import AFTER_THE_END, LateScore, left_unheard, newest_by_step, recorded_in
 from steersman.readers.journal import standing
 from steersman.scoring import Scoring
 from steersman.spelling import nearest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steersman.task_metrics import directions, is_higher_better, might_be, of_unknown_direction, parsed
+from steersman.results.task_metrics import directions, is_higher_better, might_be, of_unknown_direction, parsed
 
 HIGHER = (
     "accuracy", "eval_accuracy", "eval_math_accuracy", "eval_accuracy_thresh", "eval_macro-avg-f1score", "eval_f1_micro",

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
-from steersman.bootstrap import interval_of_mean
 from steersman.readers.left_out import NO_NUMBERS
-from steersman.results import LAST, LOWEST_EVAL_LOSS, ReplayedRun, TaskMetric
-from steersman.totals import Agreement, AlarmRate, Comparison, Failed, Proposals, Stops, Total
+from steersman.results.bootstrap import interval_of_mean
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS, ReplayedRun, TaskMetric
+from steersman.results.totals import Agreement, AlarmRate, Comparison, Failed, Proposals, Stops, Total
 
 __all__ = ["AGAINST", "Accumulator", "Total"]
 

@@ -171,7 +171,7 @@ def test_a_full_disk_is_told(tmp_path):
     full = tmp_path / "full.jsonl"
     full.symlink_to("/dev/full")
 
-    from steersman.late_scores import _append
+    from steersman.late.recording import _append
 
     with pytest.raises(OSError, match="full.jsonl cannot be written: No space left on device"):
         _append(full, LateScore(10, {"safety": 1.0}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from steersman.results import LAST, LOWEST_EVAL_LOSS, Choice, FindingMade, ProposalMade, ReplayedRun
+from steersman.results.run import LAST, LOWEST_EVAL_LOSS, Choice, FindingMade, ProposalMade, ReplayedRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame

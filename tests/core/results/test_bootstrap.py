@@ -9,7 +9,7 @@ from statistics import fmean, quantiles, stdev
 
 import pytest
 
-from steersman.bootstrap import interval_of_mean
+from steersman.results.bootstrap import interval_of_mean
 
 
 @pytest.mark.parametrize("values", [(), (1.0,)])

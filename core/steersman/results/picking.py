@@ -9,7 +9,7 @@ from itertools import count
 
 from attrs import define, field
 
-from steersman.results import ReplayedRun
+from steersman.results.run import ReplayedRun
 
 MOST_RUNS = 30
 """Runs that are all shown."""

@@ -13,8 +13,8 @@ from steersman import LateScore, Save, Score, hookimpl
 from steersman.explain import ranking_told
 from steersman.explain_step import explain_step
 from steersman.journal import Journal
-from steersman.late_entries import recorded_in
-from steersman.late_hearing import JournalLines, RecordedLate
+from steersman.late.entries import recorded_in
+from steersman.late.hearing import JournalLines, RecordedLate
 from steersman.readers.journal import current
 from steersman.verifying import verify
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
-from steersman.bootstrap import FEWEST
+from steersman.results.bootstrap import FEWEST
 
 
 @frozen

@@ -13,7 +13,7 @@ from steersman.dispatch import Dispatch
 from steersman.failing import Failure, told
 from steersman.history import WritableHistory
 from steersman.journal import JournalEntry
-from steersman.late_entries import left_unheard, newest_by_step
+from steersman.late.entries import left_unheard, newest_by_step
 from steersman.lifetime import begin_of
 from steersman.loading import load, register
 from steersman.ranking import Ranking
