@@ -18,7 +18,7 @@ from steersman.journal import Journal
 from steersman.late.entries import LateScore
 from steersman.loaded import Loaded
 from steersman.outcomes import Judged
-from steersman.records import Record
+from steersman.records import Record, Usage
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 
@@ -35,9 +35,15 @@ def journal_record(journal: Journal, record: Record) -> None:
         metrics=record.metrics,
         epoch=record.epoch,
         elapsed=record.elapsed,
-        usage=[asdict(usage) for usage in record.usage] if record.usage else (),
+        usage=[_told(usage) for usage in record.usage] if record.usage else (),
         dropped=record.dropped,
+        spent=record.spent,
     )
+
+
+def _told(usage: Usage) -> dict[str, Any]:
+    """Return what a usage holds beside nothing."""
+    return {name: value for name, value in asdict(usage, recurse=False).items() if value}
 
 
 def journal_dropped(journal: Journal, record: Record, said: set[str]) -> None:

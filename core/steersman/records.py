@@ -17,10 +17,16 @@ NOT_METRICS = frozenset({"step", "epoch"})
 
 @frozen
 class Usage:
-    """Tokens spent since the last record, for one ledger.
+    """What one ledger took since the last record, over all ranks.
 
-    `tokens` are those generated, trained on, or sent; `received` only a teacher has. `seconds` is the time
-    they took, `samples` how many sequences they were.
+    `tokens` are those generated; trained on, without padding; or sent to the teacher. `seconds` is the time they took
+    by the clock: calls to a teacher that overlap count once. `samples` are sequences, or calls that were answered.
+
+    Of backpropagation alone: `input_tokens` with padding, `loss_tokens` that bear loss. Of a teacher alone: tokens
+    `received`, `cached_tokens` (those of `tokens` that its provider had in a cache), `retries` and `errors` of calls,
+    `cache_hits` (answers that needed no call), and three sketches (see `steersman.sketch`) over single calls: `rates`
+    (tokens sent per second), `received_rates`, and `latencies` in seconds. `unknown` counts batches or answers whose
+    tokens are not known.
     """
 
     ledger: Literal["generation", "backpropagation", "teacher"]
@@ -28,6 +34,16 @@ class Usage:
     seconds: float = 0.0
     samples: int = 0
     received: int = 0
+    input_tokens: int = 0
+    loss_tokens: int = 0
+    cached_tokens: int = 0
+    retries: int = 0
+    errors: int = 0
+    cache_hits: int = 0
+    unknown: int = 0
+    rates: Mapping[str, int] = field(factory=dict[str, int])
+    received_rates: Mapping[str, int] = field(factory=dict[str, int])
+    latencies: Mapping[str, int] = field(factory=dict[str, int])
 
 
 @frozen
@@ -36,7 +52,8 @@ class Record:
 
     `step` counts optimizer steps finished; `epoch` is fractional; `elapsed` is seconds of training so far, over
     resumes, and None where the log has no time. `metrics` holds numbers only, NaN and infinity included;
-    `dropped` names what was logged and is no number.
+    `dropped` names what was logged and is no number. `spent` is seconds since the last record that went into
+    something else than training: `evaluation`, `checkpointing`; and of a run that was resumed `redone` and `down`.
     """
 
     step: int
@@ -46,6 +63,7 @@ class Record:
     elapsed: float | None = None
     usage: tuple[Usage, ...] = ()
     dropped: tuple[str, ...] = ()
+    spent: Mapping[str, float] = field(factory=dict[str, float])
 
 
 def number(value: object) -> float | None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from attrs import define
 
-from steersman import Check, Finding, Record, Run, Usage, Window, hookimpl, state
+from steersman import Check, Finding, Record, Run, Usage, Window, hookimpl, sketch, state
 
-RELATIVE_ERROR = 0.01
-"""How far the 99th percentile may be off: it comes from counts in buckets that grow by 2 % each."""
-_GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _EPOCHS = 128
 _TITLES = {"generation": "Generated", "backpropagation": "Trained On", "teacher": "Sent To Teacher"}
 
@@ -25,24 +21,11 @@ def duration(seconds: float | None) -> str:
 
 
 def add(ledger: dict[str, Any], usage: Usage) -> None:
-    """Add one usage to a ledger. Rates are counted in buckets (DDSketch, Masson et al. 2019): memory is bounded."""
+    """Add one usage to a ledger. Rates are counted in a sketch: memory is bounded."""
     for name in ("tokens", "received", "seconds", "samples"):
         ledger[name] = ledger.get(name, 0) + getattr(usage, name)
     if usage.seconds > 0 and usage.tokens > 0:
-        bucket = str(math.ceil(math.log(usage.tokens / usage.seconds, _GROWTH)))
-        rates = ledger.setdefault("rates", {})
-        rates[bucket] = rates.get(bucket, 0) + 1
-
-
-def p99(ledger: dict[str, Any]) -> float | None:
-    """Return the 99th percentile of tokens per second over the intervals logged, within 1 %."""
-    rates = sorted((int(bucket), count) for bucket, count in ledger.get("rates", {}).items())
-    rank, seen = 0.99 * sum(count for _, count in rates), 0
-    for bucket, count in rates:
-        seen += count
-        if seen >= rank:
-            return 2 * _GROWTH**bucket / (_GROWTH + 1)
-    return None
+        sketch.add(ledger.setdefault("rates", {}), usage.tokens / usage.seconds)
 
 
 def close_epoch(ledger: dict[str, Any], epoch: int) -> None:
@@ -59,7 +42,7 @@ def figures(name: str, ledger: dict[str, Any], epochs: float | None) -> dict[str
     told: dict[str, float | str | None] = {key: ledger[key] for key in ("tokens", "received", "seconds", "samples")}
     told["tokens_per_second"] = ledger["tokens"] / seconds if seconds else None
     told["received_per_second"] = ledger["received"] / seconds if seconds else None
-    told["p99_tokens_per_second"] = p99(ledger)
+    told["p99_tokens_per_second"] = sketch.quantile(ledger.get("rates", {}), 0.99)
     told["tokens_per_epoch"] = ledger["tokens"] / epochs if epochs else None
     told["received_per_epoch"] = ledger["received"] / epochs if epochs else None
     for epoch, tokens, received in ledger.get("epochs", []):

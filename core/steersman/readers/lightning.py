@@ -50,4 +50,4 @@ def with_epochs(records: Sequence[Record]) -> tuple[Record, ...]:
     is_even = len(whole) > 1 and all(ends[epoch] == (epoch + 1) * length for epoch in whole)
     if not length or not is_even or ends[max(ends)] > (max(ends) + 1) * length:
         return tuple(records)
-    return tuple(Record(r.step, r.kind, r.metrics, r.step / length, r.elapsed, r.usage, r.dropped) for r in records)
+    return tuple(evolve(record, epoch=record.step / length) for record in records)
