@@ -268,3 +268,39 @@ def forty_steps_calls() -> dict[str, int]:
         "on_adjusted": 4,
         "on_train_end": 1,
     }
+
+
+@pytest.fixture
+def told_to_trackers() -> Callable[..., dict[str, list[tuple[int, float]]]]:
+    """Return a recount, from the text of a journal, of what trackers must show: (step, value) by tag, as journaled."""
+
+    def recount(*journals: str) -> dict[str, list[tuple[int, float]]]:
+        shown: dict[str, list[tuple[int, float]]] = {}
+        for line in (line for journal in journals for line in journal.splitlines()):
+            entry = json.loads(line)
+            for tag, value in _told(entry).items():
+                if type(value) in (int, float):
+                    shown.setdefault(tag, []).append((entry["step"], value))
+        return shown
+
+    return recount
+
+
+def _told(entry: dict[str, Any]) -> dict[str, Any]:
+    match entry:
+        case {"kind": "adjustment", "hyperparameter": name, "new": new}:
+            return {f"HealthCheck/{name}": new}
+        case {"kind": "check", "healthy": healthy, "values": values}:
+            told = {f"HealthCheck/{name}": value for name, value in values.items()}
+            return told | {"HealthCheck/healthy": {True: 1, False: 0}.get(healthy)}
+        case {"kind": "finding", "name": name, "severity": severity}:
+            return {f"HealthCheck/findings/{name}": {"info": 1, "warning": 2, "critical": 3}[severity]}
+        case {"kind": "score", "strategy": name, "value": value, "terms": terms, "heard_at": None}:
+            return {f"Score/{name}": value} | {f"Score/{name}/{term}": part for term, part in terms.items()}
+        case {"kind": "record", "usage": usage}:
+            return {f"Tokens/{u['ledger']}/interval_tokens_per_second": u["tokens"] / u["seconds"] for u in usage}
+        case {"kind": "tokens"}:
+            named = {name: entry[name] for name in ("generation", "backpropagation", "teacher") if name in entry}
+            told = {f"Tokens/{name}/{key}": value for name, figures in named.items() for key, value in figures.items()}
+            return {tag: value for tag, value in told.items() if not tag.endswith("/interval_tokens_per_second")}
+    return {}
