@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,41 @@ def _told(entry: dict[str, Any]) -> dict[str, Any]:
             told = {f"Tokens/{name}/{key}": value for name, figures in named.items() for key, value in figures.items()}
             return {tag: value for tag, value in told.items() if not tag.endswith("/interval_tokens_per_second")}
     return {}
+
+
+@pytest.fixture
+def offline_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Have W&B work offline, and return a function that reads the rows of the newest finished run back."""
+    wandb = pytest.importorskip("wandb")
+    for name, value in (("MODE", "offline"), ("DIR", str(tmp_path)), ("SILENT", "true"), ("CONSOLE", "off")):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")
+
+    def rows() -> list[dict[str, Any]]:
+        wandb.teardown()  # what it has not written yet
+        newest = max(tmp_path.glob("wandb/offline-run-*/run-*.wandb"), key=lambda file: file.stat().st_mtime_ns)
+        histories = (r.history.item for r in _wandb_records(newest) if r.WhichOneof("record_type") == "history")
+        return [
+            {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in items}
+            for items in histories
+        ]
+
+    wandb.teardown()  # what it read of the environment before
+    yield rows
+    wandb.teardown()
+
+
+def _wandb_records(path: Path) -> Iterator[Any]:
+    """Yield the records of a file of W&B: behind 7 bytes, blocks of 32 KiB in LevelDB's log format."""
+    from wandb.proto.wandb_internal_pb2 import Record as WandbRecord
+
+    data, at, parts = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if (left := 32768 - at % 32768) < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        parts, at = parts + data[at + 7 : at + 7 + size], at + 7 + size
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield WandbRecord.FromString(parts)
+            parts = b""

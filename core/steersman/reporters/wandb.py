@@ -39,12 +39,14 @@ class Wandb:
             self._wait(entry.step, told)
         if (told or entry.kind == "record") and self._waiting:
             self._run = self._run or self._find()
+            if getattr(self._run, "_is_finished", False):  # to ask it for its step would wait half a minute
+                raise RuntimeError("the run of W&B is finished")
             while self._run is not None and self._waiting and self._fits(self._waiting[0][0]):
                 self._send()
 
     def close(self) -> None:
         """Log all that waits: the run is over, so rows may be closed."""
-        while self._run is not None and self._waiting:
+        while self._run is not None and self._waiting and not getattr(self._run, "_is_finished", False):
             if not self._fits(self._waiting[0][0]):
                 self._run.log({}, commit=True)
             self._send()
