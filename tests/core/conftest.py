@@ -343,3 +343,26 @@ def _wandb_records(path: Path) -> Iterator[Any]:
         if kind in (1, 4):  # a whole record, or the last part of one
             yield WandbRecord.FromString(parts)
             parts = b""
+
+
+@pytest.fixture
+def local_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, list[Any]]]]:
+    """Have MLflow write into a folder, and return a function that reads a run back: (step, value) by metric."""
+    mlflow = pytest.importorskip("mlflow")
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+
+    def read_back(run_id: str | None = None) -> dict[str, list[Any]]:
+        if run_id is None:
+            (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+            run_id = run.info.run_id
+        mlflow.flush_async_logging()
+        client = mlflow.MlflowClient()
+        names = client.get_run(run_id).data.metrics
+        return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
+
+    yield read_back
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)

@@ -71,8 +71,13 @@ class MLflow:
 
 
 def allowed(tag: str) -> str:
-    """Return a tag as MLflow allows the name of a metric: `learning_rate[1]` is `learning_rate_1_`."""
-    return posixpath.normpath(_NOT_ALLOWED.sub("_", tag))
+    """Return a tag as MLflow allows the name of a metric: `learning_rate[1]` is `learning_rate_1_`.
+
+    Its terms stand beside a score with a dot, since in a store of files a metric cannot be the folder of others.
+    """
+    group, _, name = tag.partition("/")
+    name = name.replace("/", ".") if group == "Score" else name
+    return posixpath.normpath(_NOT_ALLOWED.sub("_", f"{group}/{name}"))
 
 
 def active_run() -> tuple[Any, str] | None:
