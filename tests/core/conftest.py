@@ -352,6 +352,7 @@ def local_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     before = mlflow.get_tracking_uri()
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+    mlflow.set_experiment("a-test")
 
     def read_back(run_id: str | None = None) -> dict[str, list[Any]]:
         if run_id is None:

@@ -98,7 +98,12 @@ def test_what_cannot_be_closed_raises_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "read_as"),
-    [("auto", "auto"), ("none", "none"), (["wandb"], ("wandb",)), (["mlflow", "tensorboard"], ("mlflow", "tensorboard"))],
+    [
+        ("auto", "auto"),
+        ("none", "none"),
+        (["wandb"], ("wandb",)),
+        (["mlflow", "tensorboard"], ("mlflow", "tensorboard")),
+    ],
 )
 def test_the_key_of_the_config(given, read_as):
     """`report_to` is auto, none, or a list of names; auto is the default."""
