@@ -15,7 +15,7 @@ from steersman.schedule import checks_ahead
 from steersman.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from steersman.integrations.torch.session import Begin
+    from steersman.integrations.torch.begin import Begin
 
 
 def announce(

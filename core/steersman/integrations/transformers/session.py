@@ -11,8 +11,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from steersman.config import Config
 from steersman.hyperparameters import Hyperparameter
+from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.learning_rate import LearningRate
-from steersman.integrations.torch.session import Begin, Session
+from steersman.integrations.torch.session import Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
 from steersman.journal import JournalEntry
@@ -96,6 +97,8 @@ class TrainerSession(Session):
 
     def force_log(self, control: Any) -> None:
         """Ask for a log where there will be an evaluation or a save, so that its train loss is fresh."""
+        if control.should_save:
+            self.meters.sum_pending()
         if self.forces_logs and (control.should_evaluate or control.should_save):
             control.should_log = True
 
