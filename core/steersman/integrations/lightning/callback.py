@@ -19,7 +19,8 @@ from steersman.integrations.lightning.trackers import trackers_of
 from steersman.integrations.lightning.trainer_facts import epoch_of, facts_of, placed, plan_of, preflight, registry_of
 from steersman.integrations.metrics import SCORE
 from steersman.integrations.policy import Policy, is_switched_off
-from steersman.integrations.torch.session import Begin, Session
+from steersman.integrations.torch.begin import Begin
+from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.reporters.sinks import Reporting, reporting
 

@@ -13,9 +13,10 @@ from steersman.config.reading import Source
 from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.policy import Policy, is_switched_off
+from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import LearningRate, innermost, learning_rates
-from steersman.integrations.torch.session import Begin, Session
+from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.records import number
 from steersman.registry import registry_of

@@ -38,12 +38,20 @@ class TokenCount:
         self._began = None
         self.step_ended()
 
-    def take(self) -> tuple[Usage, ...]:
+    def take(self) -> Usage:
         """Return what was counted since the last call, and begin at zero: one read from the device."""
         usage = _usage(self._plain_tokens, self._tokens, self.seconds, self._samples)
         self.seconds, self._samples, self._plain_tokens, self._tokens = 0.0, 0, 0, None
         self.step_ended()
-        return (usage,) if usage.tokens or usage.samples else ()
+        return usage
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what there is to say that was not said before."""
+        return ()
+
+    def exclude(self, seconds: float) -> None:
+        """These seconds of the step went into something else."""
+        self.seconds -= seconds
 
     def resume(self, pending: Mapping[str, Any]) -> None:
         """Add what the run that is resumed had counted and not yet logged."""

@@ -11,11 +11,13 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from steersman.config import Config
 from steersman.hyperparameters import Hyperparameter
+from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.learning_rate import LearningRate
-from steersman.integrations.torch.session import Begin, Session
+from steersman.integrations.torch.session import Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trackers import trackers_of
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
+from steersman.integrations.trl.generation_meter import meters_of
 from steersman.journal import JournalEntry
 from steersman.keeping import Keeper
 from steersman.loaded import Loaded
@@ -76,6 +78,7 @@ class TrainerSession(Session):
             forces_logs=self.forces_logs,
             reporters=self._reporting.reporters,
             listener=self._heard,
+            meters=functools.partial(meters_of, trainer),
         )
         super().__init__(config, strategies, begin)
         keeps = config.keep_both_bests and self.ranks.is_main
@@ -98,6 +101,8 @@ class TrainerSession(Session):
 
     def force_log(self, control: Any) -> None:
         """Ask for a log where there will be an evaluation or a save, so that its train loss is fresh."""
+        if control.should_save:
+            self.meters.sum_pending()
         if self.forces_logs and (control.should_evaluate or control.should_save):
             control.should_log = True
 
