@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 from steersman.decisions import Severity
 from steersman.journal import JournalEntry
+from steersman.ledgers import LEDGERS
 from steersman.records import number
 
 Scalars = tuple[tuple[str, float], ...]
 SEVERITIES: Mapping[str, float] = {name: float(place) for place, name in enumerate(get_args(Severity), 1)}
 """What a finding shows as: 1 is info, 2 a warning, 3 critical."""
-_LEDGERS = ("generation", "backpropagation", "teacher")
 _OF_INTERVAL = "interval_tokens_per_second"
 
 
@@ -68,7 +68,7 @@ def _of_record(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _of_tokens(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for ledger in _LEDGERS:
+    for ledger in LEDGERS:
         for name, value in data.get(ledger, {}).items():
             if name != _OF_INTERVAL:  # told at the step of its record
                 yield f"Tokens/{ledger}/{name}", value
