@@ -327,6 +327,7 @@ def offline_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     wandb.teardown()  # what it read of the environment before
     yield rows
     wandb.teardown()
+    wandb.sdk.lib.module.unset_globals()  # a disabled run that is finished stays the active one
 
 
 def _wandb_records(path: Path) -> Iterator[Any]:
