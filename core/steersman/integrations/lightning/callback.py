@@ -23,6 +23,7 @@ from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.reporters.sinks import Reporting, reporting
+from steersman.teacher import Teacher
 
 NEVER_BEST = torch.finfo(torch.float32).max
 """The score where nothing was scored: worse than any, and finite, since `EarlyStopping` ends a run at infinity."""
@@ -42,8 +43,9 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         *,
         folder: str | Path | None = None,
         hyperparameters: Sequence[Hyperparameter] = (),
+        teacher: Teacher | None = None,
     ) -> None:
-        super().__init__(Policy(config, hyperparameters))
+        super().__init__(Policy(config, hyperparameters, teacher))
         self.folder = folder
         self._stage = "fit"
         self._fresh = Fresh()
@@ -93,6 +95,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
             packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
             reporters=self._reporting.reporters,
+            meters=lambda _: (self.teacher,),
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
         self._saves_to = folder / "steersman" / "checkpoints"

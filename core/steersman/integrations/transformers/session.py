@@ -10,7 +10,7 @@ from typing import Any
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from steersman.config import Config
-from steersman.hyperparameters import Hyperparameter
+from steersman.integrations.policy import Policy
 from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Session
@@ -34,7 +34,7 @@ class TrainerSession(Session):
         self,
         config: Config,
         strategies: tuple[Loaded, ...],
-        own: tuple[Hyperparameter, ...],
+        policy: Policy,
         trainer: Any | None,
         args: Any,
         state: Any,
@@ -65,7 +65,7 @@ class TrainerSession(Session):
         begin = Begin(
             output,
             plan,
-            registry_of(args, kwargs.get("optimizer"), trainer, own),
+            registry_of(args, kwargs.get("optimizer"), trainer, policy.own),
             step=state.global_step,
             saved=saved,
             past=past,
@@ -78,7 +78,7 @@ class TrainerSession(Session):
             forces_logs=self.forces_logs,
             reporters=self._reporting.reporters,
             listener=self._heard,
-            meters=functools.partial(meters_of, trainer),
+            meters=lambda exclude: (*meters_of(trainer, exclude), policy.teacher),
         )
         super().__init__(config, strategies, begin)
         keeps = config.keep_both_bests and self.ranks.is_main
