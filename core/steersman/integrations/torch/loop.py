@@ -20,6 +20,7 @@ from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.records import number
 from steersman.registry import registry_of
+from steersman.reporters.sinks import Reporting, Trackers, reporting
 from steersman.schedule import RunPlan
 from steersman.teacher import Teacher
 
@@ -48,6 +49,7 @@ class Loop(Supervised):
 
     def _open(self) -> None:
         self._begun = self._closed = self._stops = False
+        self._reporting = Reporting()
         inner = innermost(self._optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
             [
@@ -138,10 +140,12 @@ class Loop(Supervised):
         if self._closed or is_switched_off():
             return
         config, strategies = self.policy.begin()
+        self._reporting = reporting(config.report_to, config.mode, Trackers(self.folder, self.step))
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
-            steps_begin_late=True, meters=lambda _: (self.teacher,),
+            steps_begin_late=True, notes=self._reporting.notes, reporters=self._reporting.reporters,
+            meters=lambda _: (self.teacher,),
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
 
@@ -187,6 +191,7 @@ class Loop(Supervised):
             self._scaling.leave(self)
         if self.session is not None:
             self.session.give_up()
+        self._reporting.close()
 
 
 def attach(
