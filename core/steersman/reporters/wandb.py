@@ -41,15 +41,16 @@ class Wandb:
             self._run = self._run or self._find()
             if getattr(self._run, "_is_finished", False):  # to ask it for its step would wait half a minute
                 raise RuntimeError("the run of W&B is finished")
-            while self._run is not None and self._waiting and self._fits(self._waiting[0][0]):
-                self._send()
+            row = self._run.step if self._run is not None else None  # a question to W&B's own process
+            while row is not None and self._waiting and self._fits(row):
+                self._send(row)
 
     def close(self) -> None:
         """Log all that waits: the run is over, so rows may be closed."""
         while self._run is not None and self._waiting and not getattr(self._run, "_is_finished", False):
-            if not self._fits(self._waiting[0][0]):
+            if not self._fits(self._run.step):
                 self._run.log({}, commit=True)
-            self._send()
+            self._send(self._run.step)
 
     def _wait(self, step: int, told: dict[str, float]) -> None:
         if self._waiting and self._waiting[-1][0] == step:
@@ -62,18 +63,19 @@ class Wandb:
                 self._is_lossy = True
                 logger().warning("nothing is logged to W&B but by steersman, whose oldest scalars are left out")
 
-    def _fits(self, step: int) -> bool:
-        """Whether the row that is open now holds none of ours, or those of this step."""
-        return self._open is None or self._open[0] != self._run.step or self._open[1] == step
+    def _fits(self, row: int) -> bool:
+        """Whether the row that is open now holds none of ours, or those of the step that is next."""
+        return self._open is None or self._open[0] != row or self._open[1] == self._waiting[0][0]
 
-    def _send(self) -> None:
-        step, row = self._waiting.popleft()
-        for tag in (STEP, *row):
+    def _send(self, row: int) -> None:
+        """Add what is next to the row that is open now."""
+        step, told = self._waiting.popleft()
+        for tag in (STEP, *told):
             if tag not in self._known:
                 self._known.add(tag)
                 self._run.define_metric(tag, **({"hidden": True} if tag == STEP else {"step_metric": STEP}))
-        self._run.log({**row, STEP: step}, commit=False)
-        self._open = (self._run.step, step)
+        self._run.log({**told, STEP: step}, commit=False)
+        self._open = (row, step)
 
 
 def active_run() -> Any:
