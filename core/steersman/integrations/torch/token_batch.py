@@ -43,7 +43,7 @@ def told(batch: Mapping[str, Any], *, shifts_labels: bool) -> Told:
     places = shape.numel()
     found = Told({"input_tokens": places})
     if mask is not None and mask.dim() == 2:
-        found.sums.append(("tokens", _nonzero(mask)))
+        found.sums.append(("tokens", torch.count_nonzero(mask)))  # some masks number the sequences from 1
         found.known["samples"] = shape[0]
     else:
         found.known["tokens"] = places
@@ -65,7 +65,7 @@ def _sequences(batch: Mapping[str, Any], shape: torch.Size, found: Told) -> None
         return
     found.known["samples"] = rows
     if positions is not None and positions.shape == shape:
-        found.sums.append(("samples", (positions[..., 1:] <= positions[..., :-1]).sum()))
+        found.sums.append(("samples", torch.count_nonzero(positions[..., 1:] <= positions[..., :-1])))
 
 
 def _loss(batch: Mapping[str, Any], mask: torch.Tensor | None, found: Told, shifts_labels: bool) -> None:
@@ -77,17 +77,13 @@ def _loss(batch: Mapping[str, Any], mask: torch.Tensor | None, found: Told, shif
     if labels is not None and labels.is_floating_point():
         found.known["loss_tokens"] = labels.shape[0]  # of a regression, or of many labels at once: examples
     elif labels is not None:
-        found.sums.append(("loss_tokens", labels.ne(IGNORED).sum()))
+        found.sums.append(("loss_tokens", torch.count_nonzero(labels.ne(IGNORED))))
     elif type(keeps) is int and mask is not None and mask.dim() == 2:
-        # each of the last `keeps` logits foretells the token after it; after the last logit there is none
-        found.sums.append(("loss_tokens", _nonzero(mask[:, 1 if keeps == 0 else max(1, mask.shape[1] + 1 - keeps) :])))
+        # each of the last `keeps` logits (0: all) foretells the token after it; after the last logit there is none
+        first = max(1, mask.shape[1] + 1 - keeps) if keeps else 1
+        found.sums.append(("loss_tokens", torch.count_nonzero(mask[:, first:])))
     else:
         found.notes.append(NO_LABELS)
-
-
-def _nonzero(mask: torch.Tensor) -> torch.Tensor:
-    """Count what is not 0: a mask may hold numbers of sequences instead of ones."""
-    return torch.count_nonzero(mask)
 
 
 def _shape_of_embeddings(batch: Mapping[str, Any]) -> torch.Size | None:
