@@ -313,3 +313,29 @@ def test_a_count_that_is_taken_in_many_parts_loses_nothing():
         (6, 6, 6, 3), (14, 14, 14, 7), (22, 22, 22, 11),
     ]  # fmt: skip
     assert count.take() == ()
+
+
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("hooked", ["before", "after", "inside"])
+def test_a_compiled_model_stays_one_graph(hooked, backend):
+    """Five calls of 2 x 3 tokens count, wherever the hook is, and the model is one graph as without it."""
+
+    class Layers(Positional):
+        def forward(self, input_ids: Any, attention_mask: Any = None, labels: Any = None) -> torch.Tensor:
+            return (self.weight * input_ids).sum()
+
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    model = Layers()
+    before = TokenCount(model) if hooked == "before" else None
+    compiled: Any = torch.compile(model, backend=backend)
+    count = before or TokenCount(compiled if hooked == "after" else model)
+    ids, mask = torch.ones(2, 3, dtype=torch.long), torch.tensor([[1, 1, 0], [1, 0, 0]])
+
+    for i in range(5):
+        compiled(ids, mask, labels=ids).backward()
+        assert model.weight.grad == 6 * (i + 1)
+
+    assert [(u.input_tokens, u.tokens, u.loss_tokens, u.samples) for u in count.take()] == [(30, 15, 30, 10)]
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch._dynamo.reset()
