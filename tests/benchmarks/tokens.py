@@ -6,9 +6,10 @@ the way it counts every few micro-batches: each round has one block of each, in 
 with the one read that a log makes. Two ranks use gloo on the CPU, or NCCL where there are two GPUs.
 
 `added` is the median over the rounds of what a micro-batch takes longer than one of the same round without a count;
-`inside` is the median time inside the counting code alone, which on a GPU is time the host waits or launches. `reads` are
-reads of a device by the host in a micro-batch and `waits` are waits for it, by torch's profiler, above those without a
-count. The Trainer looks at each loss for NaN, which waits for the GPU as well; that is off here.
+`inside` is the median time inside the counting code alone, which on a GPU is time the host launches or waits. By torch's
+profiler, a micro-batch and all that the Trainer does in it: `reads` of single numbers by the host, `copies` from the GPU
+to the host, and `waits` of the host for the GPU. What the Trainer waits for by default is off here as far as it can be:
+it looks at each loss for NaN, and copies batches to the GPU in step.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ from steersman.integrations.torch.tokens import TokenCount
 
 logging.set_verbosity_error()
 MODES = ("none", "ours", "all", "non_padding")
-WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
-READS = ("aten::_local_scalar_dense", "Memcpy DtoH")
+EVENTS = {
+    "reads": ("aten::_local_scalar_dense",),
+    "copies": ("Memcpy DtoH",),
+    "waits": ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize"),
+}
 BLOCK, PROFILED = 20, 10
 Shape = tuple[int, int, int, int]
 CPU_SHAPE, GPU_SHAPE = (8, 64, 64, 2), (16, 512, 512, 4)  # sequences, tokens, width, layers
@@ -74,6 +78,10 @@ class Turns(TrainerCallback):
         if state.global_step % BLOCK == 0:
             self._close(state.global_step // BLOCK)
             self._open(self.plan[state.global_step // BLOCK])
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.count is not None:
+            self.timed(self.count.stop)()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._close(len(self.plan))
@@ -150,20 +158,19 @@ def measure(rounds: int, settings: dict[str, Any]) -> dict[str, Any]:
         turns.trainer.add_callback(turns)
         turns.trainer.train()
         TokenCount._hook = hook  # type: ignore[method-assign]
-        reads = {mode: profile(folder, mode, shape, settings) for mode in MODES}
+        events = {mode: profile(folder, mode, shape, settings) for mode in MODES}
     figures = {}
     for mode in MODES:
         added = median(mine - none for mine, none in zip(turns.took[mode], turns.took["none"], strict=True))
-        above = {name: reads[mode][name] - reads["none"][name] for name in ("reads", "waits")}
         figures[mode] = {
             "micro_batch_us": 1e6 * median(turns.took[mode]), "added_us": 1e6 * added,
-            "inside_us": 1e6 * median(turns.spent[mode]), **above,
+            "inside_us": 1e6 * median(turns.spent[mode]), **events[mode],
         }  # fmt: skip
     return figures
 
 
 def profile(folder: str, mode: str, shape: Shape, settings: dict[str, Any]) -> dict[str, float]:
-    """Return how often a micro-batch reads the device or waits for it, by torch's profiler; logging is left out."""
+    """Return how often the host reads, copies and waits in a micro-batch, by torch's profiler, with no log among them."""
     counting = mode if mode in MODES[2:] else "no"
     trainer = trainer_of(folder, 3 + PROFILED, shape, include_num_input_tokens_seen=counting, **settings)
     count = TokenCount(trainer.model) if mode == "ours" else None
@@ -185,8 +192,7 @@ def profile(folder: str, mode: str, shape: Shape, settings: dict[str, Any]) -> d
         assert count.take()[0].tokens > 0
         count.release()
     names = [event.name for event in profiler.events()]
-    seen = {"reads": READS, "waits": WAITS}
-    return {kind: sum(n.startswith(names_of) for n in names) / PROFILED for kind, names_of in seen.items()}
+    return {kind: sum(n.startswith(starts) for n in names) / PROFILED for kind, starts in EVENTS.items()}
 
 
 def on_rank(rank: int, ranks: int, port: int, rounds: int, on_cpu: bool, path: str) -> None:
@@ -197,7 +203,9 @@ def on_rank(rank: int, ranks: int, port: int, rounds: int, on_cpu: bool, path: s
             RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE=str(ranks),
             MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
         )  # fmt: skip
-    settings: dict[str, Any] = {"use_cpu": True} if on_cpu else {}
+    else:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # with more the Trainer takes them all
+    settings: dict[str, Any] = {"use_cpu": True} if on_cpu else {"accelerator_config": {"non_blocking": True}}
     if on_cpu and ranks > 1:
         settings["ddp_backend"] = "gloo"
     figures = measure(rounds, settings)
@@ -232,7 +240,7 @@ def table(result: dict[str, Any]) -> str:
         ratio = f"{ours / told['inside_us']:.3f}" if told["inside_us"] else "-"
         lines.append(
             f"{mode:<14}{told['micro_batch_us']:>10.0f} us{told['added_us']:>8.0f} us{told['inside_us']:>8.1f} us"
-            f"{told['reads']:>8.1f}{told['waits']:>8.1f}{ratio:>13}"
+            f"{told['reads']:>8.1f}{told['copies']:>8.1f}{told['waits']:>8.1f}{ratio:>13}"
         )
     return "\n".join(lines)
 

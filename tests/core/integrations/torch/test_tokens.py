@@ -339,3 +339,15 @@ def test_a_compiled_model_stays_one_graph(hooked, backend):
     assert [(u.input_tokens, u.tokens, u.loss_tokens, u.samples) for u in count.take()] == [(30, 15, 30, 10)]
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
     torch._dynamo.reset()
+
+
+def test_a_count_that_begins_in_inference_mode_goes_on_outside():
+    """A first batch of 6 tokens added where torch keeps no graph and a second outside are 12."""
+    count = TokenCount()
+    batch = {"input_ids": torch.ones(2, 3), "attention_mask": torch.ones(2, 3), "labels": torch.ones(2)}
+
+    with torch.inference_mode():
+        count.add(batch)
+    count.add(batch)
+
+    assert [(usage.tokens, usage.unknown) for usage in count.take()] == [(12, 0)]
