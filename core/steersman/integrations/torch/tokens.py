@@ -68,12 +68,16 @@ class TokenCount:
         self._began = None
         self.step_ended()
 
-    def take(self) -> tuple[Usage, ...]:
+    def take(self) -> Usage:
         """Return what was counted since the last call, and begin at zero: one read from the device."""
         usage = self._sums.usage(self.seconds)
         self.seconds, self._sums = 0.0, TokenSums()
         self.step_ended()
-        return (usage,) if any(getattr(usage, name) for name in COUNTS) else ()
+        return usage
+
+    def exclude(self, seconds: float) -> None:
+        """These seconds of the step went into something else."""
+        self.seconds -= seconds
 
     def resume(self, pending: Mapping[str, Any]) -> None:
         """Add what the run that is resumed had counted and not yet logged: the fields of a Usage, or some of them."""

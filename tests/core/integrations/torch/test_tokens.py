@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import steersman
+from steersman import Usage
 from steersman.integrations.torch.token_batch import NO_IDS, NO_LABELS
 from steersman.integrations.torch.tokens import TokenCount
 
@@ -77,9 +78,9 @@ def test_without_a_mask_every_position_counts(make_model, make_rows):
     model.eval()
     model(input_ids=ids)
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.ledger, usage.tokens, usage.input_tokens, usage.samples) == ("backpropagation", 80, 80, 5)
-    assert count.take() == ()
+    assert count.take() == Usage("backpropagation")
 
 
 def test_it_stops_when_released(make_model, make_rows):
@@ -91,7 +92,7 @@ def test_it_stops_when_released(make_model, make_rows):
 
     model(input_ids=torch.stack([row["input_ids"] for row in make_rows(2)]))
 
-    assert count.take() == ()
+    assert count.take() == Usage("backpropagation")
     assert len(model._forward_pre_hooks) == 0
 
 
@@ -106,9 +107,9 @@ def test_what_was_pending_is_taken_over(make_model, make_rows):
     assert (count.pending().tokens, count.pending().seconds) == (100, 1.5)
     count.stop()
     assert count.pending().tokens == 100 + 2 * 16
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.tokens, usage.samples, usage.seconds) == (132, 9, pytest.approx(1.5, abs=0.5))
-    assert count.take() == ()
+    assert count.take() == Usage("backpropagation")
 
 
 def test_a_checkpoint_carries_whole_steps(make_model, make_rows):
@@ -122,7 +123,7 @@ def test_a_checkpoint_carries_whole_steps(make_model, make_rows):
     model(input_ids=batch, attention_mask=torch.ones_like(batch))
 
     assert (count.pending().tokens, count.pending().samples) == (2 * 16, 2)
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.tokens, usage.samples) == (2 * 2 * 16, 4)
     assert count.pending().tokens == 0
 
@@ -137,7 +138,7 @@ def test_every_count_is_taken_over_and_carried(make_model, make_rows):
     model(input_ids=torch.stack([r["input_ids"] for r in rows]), labels=torch.stack([r["labels"] for r in rows]))
     count.step_ended()
 
-    for usage in (count.pending(), *count.take()):
+    for usage in (count.pending(), count.take()):
         assert (usage.tokens, usage.input_tokens, usage.loss_tokens) == (101 + 32, 20 + 32, 300 + 30)
         assert (usage.samples, usage.unknown) == (4002, 5)
 
@@ -176,7 +177,7 @@ def test_positional_arguments_are_bound_by_the_signature(wrappers):
     model(ids, mask, labels=torch.where(mask.bool(), ids, -100))
     model(ids, mask, torch.tensor([[-100, -100, 1], [-100, -100, -100]]))
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.input_tokens, usage.tokens, usage.loss_tokens, usage.samples) == (12, 8, 4 + 1, 4)
     assert count.notes() == ()
 
@@ -191,7 +192,7 @@ def test_a_batch_may_be_the_one_argument():
     count = TokenCount(model := Whole())
     model({"input_ids": torch.ones(2, 3), "labels": torch.tensor([1, 0])})
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.tokens, usage.loss_tokens, usage.samples) == (6, 2, 2)
 
 
@@ -204,7 +205,7 @@ def test_what_is_not_known_is_said_once(make_model):
     model(torch.ones(2, 3))
     count.add({"input_ids": torch.ones(2, 3)})
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.samples, usage.unknown, usage.tokens, usage.input_tokens) == (6, 2, 6, 6)
     assert first == (NO_IDS,)
     assert count.notes() == (NO_LABELS,)
@@ -220,7 +221,7 @@ def test_a_batch_that_cannot_be_read_never_raises():
     model(input_ids=torch.zeros(()), labels=torch.zeros(()))
     model(torch.ones(2, 3), labels=torch.ones(2))
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.unknown, usage.tokens, usage.samples, usage.loss_tokens) == (2, 6, 2, 2)
     (note,) = count.notes()
     assert note.startswith("the tokens of a batch could not be counted: RuntimeError(")
@@ -233,7 +234,7 @@ def test_a_signature_that_cannot_be_read_never_raises():
     count = TokenCount(model)
 
     assert model(torch.ones(2, 3)).shape == (2, 3)
-    assert count.take()[0].unknown == 1
+    assert count.take().unknown == 1
 
 
 @pytest.mark.parametrize(("hooks", "loss_tokens"), [(True, 45), (False, 15)])
@@ -248,7 +249,7 @@ def test_a_model_that_is_not_hooked_still_tells_how_it_takes_labels(make_model, 
     model(**batch)
     count.add(batch)
 
-    assert count.take()[0].loss_tokens == loss_tokens
+    assert count.take().loss_tokens == loss_tokens
 
 
 class Seen(TorchDispatchMode):
@@ -282,7 +283,7 @@ def test_a_forward_is_counted_without_a_read_and_in_few_operations(make_rows):
         "aten.add_.Tensor", "aten.add_.Tensor", "aten.count_nonzero.default", "aten.count_nonzero.default", "aten.ne.Scalar",
     ]  # fmt: skip
     assert idle.names == []
-    assert count.take()[0].tokens == 2 * 2 * 16
+    assert count.take().tokens == 2 * 2 * 16
 
 
 def test_batches_on_the_meta_device_are_counted_up_to_the_read():
@@ -309,12 +310,12 @@ def test_a_count_that_is_taken_in_many_parts_loses_nothing():
         count.stop()
         if rows % 2 == 0:
             assert count.pending().tokens == 2 * (2 * rows - 1)
-            parts.append(count.take()[0])
+            parts.append(count.take())
 
     assert [(p.tokens, p.input_tokens, p.loss_tokens, p.samples) for p in parts] == [
         (6, 6, 6, 3), (14, 14, 14, 7), (22, 22, 22, 11),
     ]  # fmt: skip
-    assert count.take() == ()
+    assert count.take() == Usage("backpropagation")
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
@@ -338,7 +339,7 @@ def test_a_compiled_model_stays_one_graph(hooked, backend):
         compiled(ids, mask, labels=ids).backward()
         assert model.weight.grad == 6 * (i + 1)
 
-    assert [(u.input_tokens, u.tokens, u.loss_tokens, u.samples) for u in count.take()] == [(30, 15, 30, 10)]
+    assert [(u.input_tokens, u.tokens, u.loss_tokens, u.samples) for u in [count.take()]] == [(30, 15, 30, 10)]
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
     torch._dynamo.reset()
 
@@ -352,7 +353,8 @@ def test_a_count_that_begins_in_inference_mode_goes_on_outside():
         count.add(batch)
     count.add(batch)
 
-    assert [(usage.tokens, usage.unknown) for usage in count.take()] == [(12, 0)]
+    usage = count.take()
+    assert (usage.tokens, usage.unknown) == (12, 0)
 
 
 def test_a_copy_of_the_model_counts_nothing_and_can_be_saved(tmp_path):
@@ -366,7 +368,7 @@ def test_a_copy_of_the_model_counts_nothing_and_can_be_saved(tmp_path):
     loaded = torch.load(tmp_path / "model.pt", weights_only=False)
 
     assert copied(ids) == loaded(ids) == model.weight
-    assert count.take()[0].tokens == 6
+    assert count.take().tokens == 6
 
 
 def test_threads_that_share_a_model_lose_nothing():
@@ -384,5 +386,5 @@ def test_threads_that_share_a_model_lose_nothing():
     for thread in threads:
         thread.join()
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.tokens, usage.input_tokens, usage.loss_tokens, usage.samples) == (7200, 7200, 7200, 2400)

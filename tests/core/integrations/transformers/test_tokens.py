@@ -72,7 +72,8 @@ class Taking(TrainerCallback):
         self.count.stop()
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.parts.extend(self.count.take())
+        taken = self.count.take()
+        self.parts += [taken] if taken.samples else []
 
 
 def train(trainer: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -239,7 +240,7 @@ def test_embeddings_alone_count(make_model):
 
     model(inputs_embeds=model.get_input_embeddings()(ids), labels=ids).loss.backward()
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.input_tokens, usage.tokens, usage.loss_tokens, usage.samples) == (32, 32, 30, 2)
 
 
@@ -262,7 +263,7 @@ from steersman.integrations.torch.tokens import TokenCount
 model_config = GPT2Config(vocab_size=64, n_positions=16, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
 
 def counts(count):
-    (usage,) = count.take()
+    usage = count.take()
     return [usage.input_tokens, usage.tokens, usage.loss_tokens, usage.samples]
 
 def with_ddp(name, rows, **settings):
