@@ -6,10 +6,10 @@ the way it counts every few micro-batches: each round has one block of each, in 
 with the one read that a log makes. Two ranks use gloo on the CPU, or NCCL where there are two GPUs.
 
 `added` is the median over the rounds of what a micro-batch takes longer than one of the same round without a count;
-`inside` is the median time inside the counting code alone, which on a GPU is time the host launches or waits. By torch's
-profiler, a micro-batch and all that the Trainer does in it: `reads` of single numbers by the host, `copies` from the GPU
-to the host, and `waits` of the host for the GPU. What the Trainer waits for by default is off here as far as it can be:
-it looks at each loss for NaN, and copies batches to the GPU in step.
+`inside` is the median time of a micro-batch inside the counting code alone: on a GPU the host launches there, or waits.
+By torch's profiler, in a micro-batch with all that the Trainer does in it: `reads` of single numbers by the host,
+`copies` from the GPU to the host, and `waits` of the host for the GPU. What the Trainer waits for by default is off here
+as far as it can be: it looks at each loss for NaN, and copies batches to the GPU in step.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ EVENTS = {
     "waits": ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize"),
 }
 BLOCK, PROFILED = 20, 10
+WARM_UP = BLOCK * len(MODES)
 Shape = tuple[int, int, int, int]
 CPU_SHAPE, GPU_SHAPE = (8, 64, 64, 2), (16, 512, 512, 4)  # sequences, tokens, width, layers
 
@@ -68,11 +69,10 @@ class Turns(TrainerCallback):
     def __init__(self, rounds: int) -> None:
         self.trainer: Any = None
         self.count: TokenCount | None = None
-        self.mode, self.began = "", 0.0
-        self.inside: list[float] = []
+        self.mode, self.began, self.inside = "", 0.0, 0.0
         self.took: dict[str, list[float]] = {mode: [] for mode in MODES}
         self.spent: dict[str, list[float]] = {mode: [] for mode in MODES}
-        self.plan = [MODES[(i + r) % 4] for r in range(rounds + 1) for i in range(4)]  # the first round warms up
+        self.plan = [MODES[(i + turn) % 4] for turn in range(rounds + 1) for i in range(4)]  # the first round warms up
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step % BLOCK == 0:
@@ -82,12 +82,15 @@ class Turns(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.count is not None:
             self.timed(self.count.stop)()
+        if state.global_step > WARM_UP:
+            self.spent[self.mode].append(self.inside)
+        self.inside = 0.0
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._close(len(self.plan))
 
     def _open(self, mode: str) -> None:
-        self.mode, self.inside = mode, []
+        self.mode = mode
         self.trainer.args.include_num_input_tokens_seen = mode if mode in ("all", "non_padding") else "no"
         if mode == "ours":
             self.count = TokenCount(self.trainer.model)
@@ -102,9 +105,8 @@ class Turns(TrainerCallback):
             self.count.release()
             self.count = None
         settle()
-        if blocks > len(MODES):
+        if blocks * BLOCK > WARM_UP:
             self.took[self.mode].append((perf_counter() - self.began) / BLOCK)
-            self.spent[self.mode].append(sum(self.inside) / BLOCK)
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return `function` such that the time inside it is known."""
@@ -112,7 +114,7 @@ class Turns(TrainerCallback):
         def call(*args: Any, **kwargs: Any) -> Any:
             begin = perf_counter()
             function(*args, **kwargs)
-            self.inside.append(perf_counter() - begin)
+            self.inside += perf_counter() - begin
 
         return call
 
@@ -183,16 +185,34 @@ def profile(folder: str, mode: str, shape: Shape, settings: dict[str, Any]) -> d
                 profiler.start()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if count is not None:
+                count.stop()
             if state.global_step == 3 + PROFILED:
                 profiler.stop()
 
     trainer.add_callback(Profile())
     trainer.train()
     if count is not None:
-        assert count.take()[0].tokens > 0
+        assert count.take().tokens > 0
         count.release()
     names = [event.name for event in profiler.events()]
     return {kind: sum(n.startswith(starts) for n in names) / PROFILED for kind, starts in EVENTS.items()}
+
+
+def ours_never_waits() -> bool:
+    """Whether batches on a GPU, and the ends of steps, are counted where torch raises an error at any wait for it."""
+    count = TokenCount()
+    ids = torch.ones(4, 16, dtype=torch.long, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            count.add({"input_ids": ids, "attention_mask": ids, "labels": ids})
+            count.add({"input_ids": ids, "position_ids": ids, "shift_labels": ids})
+            count.stop()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    usage = count.take()
+    return count.notes() == () and (usage.tokens, usage.unknown) == (6 * 64, 0)
 
 
 def on_rank(rank: int, ranks: int, port: int, rounds: int, on_cpu: bool, path: str) -> None:
@@ -210,7 +230,8 @@ def on_rank(rank: int, ranks: int, port: int, rounds: int, on_cpu: bool, path: s
         settings["ddp_backend"] = "gloo"
     figures = measure(rounds, settings)
     if rank == 0:
-        Path(path).write_text(json.dumps(figures))
+        never_waits = None if on_cpu else ours_never_waits()
+        Path(path).write_text(json.dumps({"counts": figures, "ours_never_waits": never_waits}))
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -224,16 +245,15 @@ def measured(ranks: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/figures.json"
         torch.multiprocessing.spawn(on_rank, (ranks, port, rounds, on_cpu, path), nprocs=ranks)
-        figures = json.loads(Path(path).read_text())
-    where = "CPU, gloo" if on_cpu else torch.cuda.get_device_name(0)
-    return {"ranks": ranks, "where": where, "counts": figures}
+        told = json.loads(Path(path).read_text())
+    return {"ranks": ranks, "where": "CPU" if on_cpu else torch.cuda.get_device_name(0), **told}
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the figures of one measurement as a table."""
     lines = [f"{result['ranks']} rank(s), {result['where']}"]
     lines.append(
-        f"{'count':<14}{'micro-batch':>13}{'added':>11}{'inside':>11}{'reads':>8}{'waits':>8}{'ours / this':>13}"
+        f"{'count':<14}{'micro-batch':>13}{'added':>11}{'inside':>11}{'reads':>8}{'copies':>8}{'waits':>8}{'ours / this':>13}"
     )
     ours = result["counts"]["ours"]["inside_us"]
     for mode, told in result["counts"].items():
@@ -242,6 +262,9 @@ def table(result: dict[str, Any]) -> str:
             f"{mode:<14}{told['micro_batch_us']:>10.0f} us{told['added_us']:>8.0f} us{told['inside_us']:>8.1f} us"
             f"{told['reads']:>8.1f}{told['copies']:>8.1f}{told['waits']:>8.1f}{ratio:>13}"
         )
+    if result["ours_never_waits"] is not None:
+        said = "passes" if result["ours_never_waits"] else "FAILS"
+        lines.append(f"ours {said} where torch.cuda.set_sync_debug_mode raises an error at any wait")
     return "\n".join(lines)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
 from time import perf_counter
 from typing import Any, cast
 
@@ -14,6 +15,20 @@ from steersman.integrations.torch.wrapped_models import positional_names, shifts
 from steersman.records import Usage
 
 _compiler: Any = torch.compiler
+
+
+class _Hook:
+    """Tells a count of each forward. A copy of the model, or the model in a file, has one that is mute."""
+
+    def __init__(self, hear: Callable[[Any, tuple[Any, ...], dict[str, Any]], None] | None) -> None:
+        self._hear = hear
+
+    def __call__(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._hear is not None:
+            self._hear(module, args, kwargs)
+
+    def __reduce__(self) -> tuple[type[_Hook], tuple[None]]:
+        return _Hook, (None,)
 
 
 class TokenCount:
@@ -35,9 +50,12 @@ class TokenCount:
         self._names: tuple[str, ...] | None = None
         self._shifts_labels: bool | None = None
         self._has_failed = False
+        self._lock = Lock()  # replicas of DataParallel run in threads
         self._forward_uncompiled = _compiler.disable(self._forward)
         hooked = model if hooks else None
-        self._handle = hooked.register_forward_pre_hook(self._hook, with_kwargs=True) if hooked is not None else None
+        self._handle: Any = None
+        if hooked is not None:
+            self._handle = hooked.register_forward_pre_hook(_Hook(self._hook), with_kwargs=True)
 
     def start(self) -> None:
         """A step begins; calling it again before `stop` changes nothing."""
@@ -103,7 +121,8 @@ class TokenCount:
             if self._shifts_labels is None:
                 self._shifts_labels = shifts_labels(self._model)
             tells = told(self._named(args, kwargs) if args else kwargs, shifts_labels=self._shifts_labels)
-            self._sums.add(tells)
+            with self._lock:
+                self._sums.add(tells)
             self._note(tells.notes)
         except Exception as error:
             self._sums.add_known({"unknown": 1})

@@ -29,7 +29,7 @@ def trained(trainer: Any, read: Reader, method: str = "_compute_loss") -> tuple[
     setattr(trainer, method, recording)
     count = TokenCount(trainer.model)
     trainer.train()
-    (usage,) = count.take()
+    usage = count.take()
     assert usage.unknown == 0
     assert count.notes() == ()
     return usage, tuple(map(sum, zip(*seen, strict=True)))  # type: ignore[return-value]
@@ -159,6 +159,6 @@ def test_a_reward_model_has_no_labels(saved, settings, make_dataset):
 
     trainer.train()
 
-    (usage,) = count.take()
+    usage = count.take()
     assert (usage.tokens, usage.loss_tokens, usage.samples) == (8 * (3 + 1) + 8 * (2 + 1), 0, 16)
     assert count.notes() == (NO_LABELS,)
