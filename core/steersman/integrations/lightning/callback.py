@@ -94,8 +94,8 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
             notes=(*warned, *self._reporting.notes), model=pl_module, optimizer=optimizer,
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
             packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
-            reporters=self._reporting.reporters,
             meters=lambda _: (self.teacher,),
+            reporters=self._reporting.reporters,
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
         self._saves_to = folder / "steersman" / "checkpoints"
