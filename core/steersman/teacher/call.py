@@ -72,7 +72,8 @@ class Call:
 
     def begin(self) -> Self:
         """Begin the call now, as entering its block does; one that had ended begins anew."""
-        self._told, self._retries, self._is_hit, self._has_inner, self._inner_failed = [], 0, False, False, False
+        self._told, self._retries, self._is_hit = [], 0, False
+        self._outer, self._has_inner, self._inner_failed = None, False, False
         outer = _by_hand.get()
         if outer is not None and outer._tally is self._tally and outer._began is not None:
             self._outer, outer._has_inner = outer, True
