@@ -1,4 +1,4 @@
-"""What is followed of a policy-gradient run: the figures of each window, by what they are and not by who logged them."""
+"""What is followed of a policy-gradient run: the figures of each window, whoever logged them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ rewards of single completions.
 class Seen:
     """What a window says of a policy; None where it does not. `held_out` are means of held-out scores by name.
 
-    `spread` is the standard deviation of the rewards of single completions.
+    `spread` is the standard deviation of the rewards of single completions. `kl_least` is the mean KL less its standard
+    deviation between logs: its estimate has a heavy tail, and one odd completion among many moves the mean alone.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Seen:
     lowest: float | None = None
     highest: float | None = None
     kl: float | None = None
+    kl_least: float | None = None
     entropy: float | None = None
     length: float | None = None
     longest: float | None = None
@@ -60,11 +62,14 @@ def seen_in(window: Window, held_out: tuple[str, ...]) -> Seen:
     lowest, highest = means["lowest"], means["highest"]
     if means["alike"] is None and lowest is not None and highest is not None:
         means["alike"] = 1.0 if math.isclose(lowest, highest) else 0.0
+    scatters = [window.variances[name] for name in NAMES["kl"] if name in window.variances]
+    least = means["kl"] - math.sqrt(max(scatters[0], 0.0)) if means["kl"] is not None and scatters else None
     held = {name: mean for name in held_out if (mean := window.mean(name)) is not None}
     return Seen(
         window.last_step,
         variance=variance,
         spread=math.sqrt(max(variance, 0.0)) if has_spread and variance is not None else None,
+        kl_least=least,
         held_out=held,
         **means,
     )

@@ -11,6 +11,7 @@ from steersman import Check, Finding, Run, hookimpl
 from steersman_plugins.rl_course import Followed, Seen
 from steersman_plugins.rl_policy_rules import at_limit, clip_saturation, entropy_collapse, groups, kl_runaway
 from steersman_plugins.rl_rules import Range, RlRules, declining, stagnant, variance, without_held_out
+from steersman_plugins.trends import comparable
 
 Name = Literal[
     "reward-declining", "reward-stagnant", "reward-variance", "reward-without-held-out", "kl-runaway",
@@ -18,6 +19,7 @@ Name = Literal[
     "clip-saturation",
 ]  # fmt: skip
 """What it can find."""
+_RULES = (declining, variance, without_held_out, kl_runaway, entropy_collapse, at_limit, clip_saturation)
 
 
 @define(eq=False)
@@ -49,14 +51,16 @@ class RlHealth:
         if window is None or check.reason == "anomaly" or "reward" not in run.history:
             return []
         windows = check.windows if check.reason == "scheduled" else (*check.windows, window)
-        seen = self._followed.follow(windows, self._held_out(run))
+        seen = self._followed.follow(comparable(run, windows), self._held_out(run))
         return [finding for finding in self._found(seen) if finding.name not in self.leave_out]
 
     def _found(self, seen: tuple[Seen, ...]) -> Iterator[Finding]:
-        for rule in (declining, variance, without_held_out, kl_runaway, entropy_collapse, at_limit, clip_saturation):
+        if not seen:
+            return
+        for rule in _RULES:
             yield from rule(self.rules, seen)
-        for rule in (stagnant, groups):
-            yield from rule(self.rules, seen, self.reward_range)
+        for rule_with_range in (stagnant, groups):
+            yield from rule_with_range(self.rules, seen, self.reward_range)
 
     def _held_out(self, run: Run) -> tuple[str, ...]:
         """Return the held-out scores: those named, evaluations, and reward functions whose weight is 0."""

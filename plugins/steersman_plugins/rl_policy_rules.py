@@ -13,23 +13,23 @@ _NEAR_THE_LONGEST = 0.9
 
 
 def kl_runaway(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
-    """Yield that the policy runs away from its reference: beyond the ceiling, or far beyond before for no reward."""
-    kls, rewards = course_of(seen, "kl"), course_of(seen, "reward")
-    if not kls:
+    """Yield that the policy runs away from its reference: beyond the ceiling, or far beyond before for no reward.
+
+    Most logs of two windows running must show it, not the mean alone.
+    """
+    kls, least, rewards = course_of(seen, "kl"), course_of(seen, "kl_least"), course_of(seen, "reward")
+    if len(least) < 2:
         return
-    kl, earlier = kls[-1], kls[-2 - r.newest : -2]
-    if kl > r.kl_ceiling:
-        said = f"KL is {kl:.4g}, above {r.kl_ceiling:g}" + (f"; it rose by {kl - kls[-2]:.4g}" if kls[1:] else "")
-        yield Finding("kl-runaway", said, "critical", {"kl": kl, "ceiling": r.kl_ceiling})
-        return
-    if len(earlier) < r.windows_needed or len(rewards) < r.windows_needed + 2:
-        return
-    usual, usual_reward = median(earlier), median(rewards[-2 - r.newest : -2])
-    if min(kls[-2:]) > max(r.kl_floor, r.kl_multiple * usual) and max(rewards[-2:]) < usual_reward:
-        said = f"KL rose by {kl - usual:.4g} to {kl:.4g}, {kl / usual:.3g} times its median before, and the reward fell"
-        change = fmean(rewards[-2:]) - usual_reward
-        evidence = {"kl": kl, "rose_by": kl - usual, "median_before": usual, "reward_change": change}
-        yield Finding("kl-runaway", said, "critical", evidence)
+    kl, lowest, earlier, before = kls[-1], min(least[-2:]), kls[-2 - r.newest : -2], rewards[-2 - r.newest : -2]
+    if lowest > r.kl_ceiling:
+        said = f"KL rose by {kl - kls[0]:.4g} to {kl:.4g}, above {r.kl_ceiling:g}"
+        yield Finding("kl-runaway", said, "critical", {"kl": kl, "rose_by": kl - kls[0], "ceiling": r.kl_ceiling})
+    elif min(len(earlier), len(before)) >= r.windows_needed:
+        usual, gain = median(earlier), fmean(rewards[-2:]) - median(before)
+        if lowest > max(r.kl_floor, r.kl_multiple * usual) and gain <= r.little(rewards):
+            said = f"KL rose by {kl - usual:.4g} to {kl:.4g} for a change of the reward of {gain:+.4g}"
+            evidence = {"kl": kl, "rose_by": kl - usual, "median_before": usual, "reward_change": gain}
+            yield Finding("kl-runaway", said, "critical", evidence)
 
 
 def entropy_collapse(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -40,7 +40,8 @@ def entropy_collapse(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
     first, newest = max(course[:2]), course[-1]
     if max(course[-2:]) < r.entropy_share * first:
         said = f"entropy fell by {first - newest:.4g} to {newest:.4g}, {newest / first:.1%} of what it was at first"
-        yield Finding("entropy-collapse", said, "warning", {"entropy": newest, "fell_by": first - newest, "first": first})
+        evidence = {"entropy": newest, "fell_by": first - newest, "first": first}
+        yield Finding("entropy-collapse", said, "warning", evidence)
 
 
 def groups(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[Finding]:

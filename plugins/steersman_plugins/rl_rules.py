@@ -14,7 +14,6 @@ from steersman_plugins.trends import rising, setback
 
 Range = tuple[float, float]
 """The lowest and the highest reward there can be."""
-_A_SHARE = (gt(0), le(1))
 
 
 @frozen
@@ -34,21 +33,25 @@ class RlRules:
     variance_multiple: float = field(default=3.0, validator=gt(1))
     """How many times its median the variance of the rewards must be to be high."""
     kl_ceiling: float = field(default=5.0, validator=gt(0))
-    """KL to the reference model, as it is logged, that is a runaway whatever came before."""
+    """KL to the reference model, as it is logged, that is a runaway whatever came before, at two windows running."""
     kl_floor: float = field(default=0.2, validator=gt(0))
     """KL up to which nothing runs away."""
     kl_multiple: float = field(default=4.0, validator=gt(1))
     """How many times its median before a KL must be to run away while the reward does not rise."""
-    entropy_share: float = field(default=0.1, validator=_A_SHARE)
+    entropy_share: float = field(default=0.1, validator=[gt(0), le(1)])
     """Share of what it was at first below which the entropy has collapsed."""
-    alike_share: float = field(default=0.9, validator=_A_SHARE)
+    alike_share: float = field(default=0.9, validator=[gt(0), le(1)])
     """Share of groups with one reward throughout from which on too little is learned."""
-    near: float = field(default=0.1, validator=_A_SHARE)
+    near: float = field(default=0.1, validator=[gt(0), le(1)])
     """Share of the range of rewards within which a reward is near its end."""
-    limit_share: float = field(default=0.5, validator=_A_SHARE)
+    limit_share: float = field(default=0.5, validator=[gt(0), le(1)])
     """Share of completions cut off at the limit from which on they are too long."""
-    clip_share: float = field(default=0.3, validator=_A_SHARE)
+    clip_share: float = field(default=0.3, validator=[gt(0), le(1)])
     """Share of clipped tokens from which on an update is mostly clipped."""
+
+    def little(self, rewards: Sequence[float]) -> float:
+        """Return a change of the reward that is little beside the range it has had."""
+        return self.progress_share * (max(rewards) - min(rewards))
 
 
 def declining(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -84,8 +87,7 @@ def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[
 
 def _is_flat(r: RlRules, newest: Sequence[float], rewards: Sequence[float]) -> bool:
     """Whether the newest rewards show no trend, not even an unsure one, and moved by little of what was ever seen."""
-    little = r.progress_share * (max(rewards) - min(rewards))
-    return abs(rising(newest)) < r.sure / 2 and abs(halves(newest)) <= little
+    return abs(rising(newest)) < r.sure / 2 and abs(halves(newest)) <= r.little(rewards)
 
 
 def variance(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -97,14 +99,13 @@ def variance(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
     usual, newest = median(earlier), min(course[-2:])
     if usual > 0 and newest > max(r.variance_multiple * usual, *earlier):
         rise = course[-1] - usual
-        said = f"variance of the rewards rose by {rise:.4g} to {course[-1]:.4g}, {course[-1] / usual:.3g} times its median"
-        yield Finding(
-            "reward-variance", said, "warning", {"variance": course[-1], "rose_by": rise, "median": usual}
-        )
+        said = f"reward variance rose by {rise:.4g} to {course[-1]:.4g}, {course[-1] / usual:.3g} times its median"
+        evidence = {"variance": course[-1], "rose_by": rise, "median": usual}
+        yield Finding("reward-variance", said, "warning", evidence)
 
 
 def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
-    """Yield each held-out score that stands still or falls while the reward trained on rises, at two windows running."""
+    """Yield each held-out score that stands still or falls while the reward rises, at two windows running."""
     for name in seen[-1].held_out:
         both = [(w.reward, w.held_out[name]) for w in seen if name in w.held_out and w.reward is not None]
         if len(both) <= r.newest or not (_parts(r, both) and _parts(r, both[:-1])):
@@ -113,14 +114,16 @@ def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
         gain, change, sureness = halves(rewards), halves(scores), rising(scores)
         fell = f"{name} fell by {-change:.4g}" if sureness <= -r.sure else f"{name} did not rise ({change:+.4g})"
         said = f"reward rose by {gain:.4g} in {r.newest} windows, while {fell}, to {scores[-1]:.4g}"
-        evidence = {"held_out": name, "reward_change": gain, "held_out_change": change, "held_out_z": sureness}
+        evidence: dict[str, float | str | None] = {
+            "held_out": name, "reward_change": gain, "held_out_change": change, "held_out_z": sureness,
+        }  # fmt: skip
         yield Finding("reward-without-held-out", said, "warning", evidence)
 
 
 def _parts(r: RlRules, both: Sequence[tuple[float, float]]) -> bool:
     """Whether in the newest of these the reward surely rises, by more than little, and the held-out score does not."""
     rewards, scores = zip(*both[-r.newest :], strict=True)
-    little = r.progress_share * (max(reward for reward, _ in both) - min(reward for reward, _ in both))
+    little = r.little([reward for reward, _ in both])
     return rising(rewards) >= r.sure and halves(rewards) >= little and halves(scores) <= 0 and rising(scores) <= 0
 
 

@@ -60,7 +60,8 @@ class TrendHealth:
         if self.preset == "seed":
             fired = [*non_finite(window)]  # said, as the origin did not; its rules propose nothing for it
             return fired if check.reason == "anomaly" else [*fired, *seed_rules(self.seed, self._trend(windows))]
-        before = windows[-2] if len(windows) > 1 else None
+        since = comparable(run, windows)
+        before = since[-2] if len(since) > 1 else None
         fired = [*divergence(self.guarded, window, before, run.hyperparameters["max_grad_norm"].value)]
         if check.reason != "anomaly":
             has_loss, has_reward = window.mean("loss") is not None, self._has_reward(window)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from steersman import Run, Window
+from steersman.hyperparameters import MOVES_REWARDS, base_of
 
 POLICY_GRADIENT_KEYS = frozenset(
     {"frac_reward_zero_std", "completion_length", "completions/mean_length", "clip_ratio", "clip_ratio/region_mean",
@@ -59,17 +60,13 @@ def is_policy_gradient(windows: tuple[Window, ...]) -> bool:
     return any("reward" in w.means and any(key in w.means for key in POLICY_GRADIENT_KEYS) for w in windows[-8:])
 
 
-MOVES_REWARDS = ("reward_weight", "reward_threshold", "temperature")
-"""A change of one of these moves the rewards by itself, with the very same model."""
-
-
 def comparable(run: Run, windows: tuple[Window, ...]) -> tuple[Window, ...]:
     """Return the newest windows whose rewards can be compared: those since the last change that moves rewards.
 
     Where baselines begin anew after such a change (`rails.restart_baselines`), none is older. A change that waits for
     the next generation is cut at where it was decided: no reward is logged before that generation.
     """
-    changed = [a.step for a in run.adjustments if a.hyperparameter.partition("[")[0] in MOVES_REWARDS]
+    changed = [a.step for a in run.adjustments if base_of(a.hyperparameter) in MOVES_REWARDS]
     since = max(changed, default=None)
     if since is None or not windows or windows[0].first_step >= since:
         return windows

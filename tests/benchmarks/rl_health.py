@@ -153,7 +153,10 @@ def table(runs: list[Run]) -> Table:
             of = [run for run in runs if run.group == group]
             cells.append(f"{sum(name in run.first for run in of)}/{len(of)}")
         all_of = [run for run in runs if run.group in groups]
-        low, high = wilson(sum(name in run.first for run in all_of if run.group == "healthy"), sum(run.group == "healthy" for run in all_of))
+        low, high = wilson(
+            sum(name in run.first for run in all_of if run.group == "healthy"),
+            sum(run.group == "healthy" for run in all_of),
+        )
         alarms = sum(name in run.alarms for run in all_of)
         shown.add_row(name, *cells, f"{low:.0%} to {high:.0%}", f"{alarms}/{len(all_of)}")
     return shown
@@ -173,7 +176,9 @@ def main() -> None:
     console.print(table(runs))
     for run in runs:
         if run.group != "synthetic":
-            console.print(run.group, run.name, run.steps, {k: (run.first[k], run.counts[k]) for k in run.first}, highlight=False)
+            console.print(
+                run.group, run.name, run.steps, {k: (run.first[k], run.counts[k]) for k in run.first}, highlight=False
+            )
 
 
 if __name__ == "__main__":
