@@ -1,8 +1,9 @@
 """How often `rl-health` finds something in healthy runs, how much of what is planted it finds, and how late.
 
-Healthy: tiny GRPO trainings of our own, public logs of GRPO that nobody calls sick, and made-up courses. Sick: trainings
-with a planted fault. Every run is replayed with the default options. `--runs` takes recorded trainings from another
-folder, such as those of the seeds that the thresholds were chosen on; `--json` prints the figures.
+Healthy: tiny GRPO trainings of our own, public logs of GRPO and PPO that nobody calls sick, and made-up courses. Sick:
+trainings with a planted fault. Every run is replayed with the default options, and a check each evaluation or each
+twentieth of the run. `--runs` takes recorded trainings from another folder, such as those of the seeds that the
+thresholds were chosen on (`rl_trainings.py OUT --tuning`), and `--seed` other courses; `--json` prints the figures.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from attrs import frozen
+from attrs import asdict, frozen
 from rich.console import Console
 from rich.table import Table
 
@@ -27,8 +28,8 @@ from steersman_plugins.rl_health import Name, RlHealth
 RUNS = Path(__file__).parents[1] / "runs"
 FINDINGS: tuple[str, ...] = get_args(Name)
 PLANTED: dict[str, tuple[tuple[str, ...], float]] = {
-    "rate-spike": (("reward-declining",), 2 / 3),
-    "rate-spike-wrong": (("reward-declining", "groups-all-wrong"), 2 / 3),
+    "rate-spike": (("reward-declining", "kl-runaway"), 2 / 3),
+    "rate-spike-wrong": (("reward-declining", "kl-runaway", "groups-all-wrong"), 2 / 3),
     "hacked": (("reward-without-held-out",), 0.0),
     "collapse": (("entropy-collapse",), 0.0),
     "no-penalty": (("kl-runaway",), 0.0),
@@ -46,18 +47,22 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """What must be told, because no log tells it."""
 SYNTHETIC = 200
+PUBLIC = (
+    "trainer_state/unslothgrpo-01.json", "grpo_public/gemma-3-rl-finetuning-01.json", "grpo_public/verl-01.jsonl.gz",
+    "grpo_public/verl-02.jsonl.gz", "grpo_public/verl-03.jsonl.gz", "tfevents/verl-04",
+)  # fmt: skip
+GROUPS = ("healthy", "public", "synthetic")
 
 
 @frozen
 class Run:
-    """A run that was looked at: the step of the first finding of each name, and the names that were more than `info`."""
+    """A run that was looked at: the steps of its checks, the step of the first finding of each name, and the names
+    that were more than `info`."""
 
     group: str
     name: str
-    steps: int
-    checks: int
+    checks: tuple[int, ...]
     first: dict[str, int]
-    counts: dict[str, int]
     alarms: frozenset[str]
 
 
@@ -75,13 +80,11 @@ def looked_at(group: str, path: Path, name: str, options: dict[str, Any] | None 
     """Replay a run and return what was found."""
     told = replay(path, {"extends": [], "use": [RlHealth(**(options or {}))], "check_every": "auto"})
     first: dict[str, int] = {}
-    counts: dict[str, int] = {}
     for found in told.findings:
         first.setdefault(found.name, found.step)
-        counts[found.name] = counts.get(found.name, 0) + 1
     alarms = frozenset(f.name for f in told.findings if f.severity != "info")
-    checks = sum(entry.data["reason"] == "scheduled" for entry in told.of("check"))
-    return Run(group, name, told.recording.records[-1].step, checks, first, counts, alarms)
+    checks = tuple(entry.step for entry in told.of("check") if entry.data["reason"] == "scheduled")
+    return Run(group, name, checks, first, alarms)
 
 
 def written(entries: Iterable[dict[str, Any]], path: Path) -> Path:
@@ -91,26 +94,28 @@ def written(entries: Iterable[dict[str, Any]], path: Path) -> Path:
     return path
 
 
+def unpacked(path: Path, work: Path) -> Path:
+    """Write compressed JSON lines as a trainer_state.json."""
+    entries = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return written(entries, work / f"{path.name}.json")
+
+
 def own(folder: Path, work: Path) -> Iterator[Run]:
     """Look at the recorded trainings."""
-    for group in ("grpo_healthy", "grpo_sick"):
-        for path in sorted((folder / group).glob("*.jsonl.gz")):
+    for group in ("healthy", "sick"):
+        for path in sorted((folder / f"grpo_{group}").glob("*.jsonl.gz")):
             name = path.name.removesuffix(".jsonl.gz")
-            entries = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-            options = OPTIONS.get(name.rpartition("-")[0])
-            yield looked_at(group.removeprefix("grpo_"), written(entries, work / f"{name}.json"), name, options)
+            yield looked_at(group, unpacked(path, work), name, OPTIONS.get(name.rpartition("-")[0]))
 
 
-def public(folder: Path) -> Iterator[Run]:
+def public(work: Path) -> Iterator[Run]:
     """Look at the public logs that have rewards of an on-policy trainer."""
-    for pattern in ("trainer_state/*.json", "tfevents/*"):
-        for path in sorted(folder.glob(pattern)):
-            text = path.read_bytes() if path.is_file() else b"".join(p.read_bytes() for p in path.iterdir())
-            if b'"reward"' in text or b"critic/rewards/mean" in text:
-                yield looked_at("public", path, path.name)
+    for name in PUBLIC:
+        path = RUNS / name
+        yield looked_at("public", unpacked(path, work) if path.suffix == ".gz" else path, path.name.partition(".")[0])
 
 
-def synthetic(work: Path, count: int, seed: int = 2024) -> Iterator[Run]:
+def synthetic(work: Path, count: int, seed: int) -> Iterator[Run]:
     """Look at made-up healthy courses: rises to a plateau at another pace, height and noise each; keys in gaps."""
     for number in range(count):
         chance = random.Random(f"{seed}-{number}")
@@ -143,42 +148,95 @@ def course(chance: random.Random) -> Iterator[dict[str, Any]]:
             yield {"step": step, "eval_reward": start + 0.9 * gain * done + chance.gauss(0.0, noise / 2)}
 
 
-def table(runs: list[Run]) -> Table:
-    """Return false alarms by finding: healthy runs in which it was made at all."""
-    groups = ("healthy", "public", "synthetic")
-    shown = Table("finding", *groups, "95 %", "as alarm", title="Runs with the finding, of runs that are healthy")
-    for name in FINDINGS:
-        cells = []
-        for group in groups:
-            of = [run for run in runs if run.group == group]
-            cells.append(f"{sum(name in run.first for run in of)}/{len(of)}")
-        all_of = [run for run in runs if run.group in groups]
-        low, high = wilson(
-            sum(name in run.first for run in all_of if run.group == "healthy"),
-            sum(run.group == "healthy" for run in all_of),
-        )
-        alarms = sum(name in run.alarms for run in all_of)
-        shown.add_row(name, *cells, f"{low:.0%} to {high:.0%}", f"{alarms}/{len(all_of)}")
-    return shown
+@frozen
+class Rate:
+    """In how many runs of how many a finding was made, with the 95 % interval; `alarms` counts those beyond `info`."""
+
+    finding: str
+    group: str
+    runs: int
+    of: int
+    alarms: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.runs, self.of)
+
+
+def false_alarms(runs: list[Run]) -> Iterator[Rate]:
+    """Yield the rate of each finding in each group of runs that are healthy, and of any alarm at all."""
+    for group in GROUPS:
+        of = [run for run in runs if run.group == group]
+        for name in FINDINGS:
+            alarms = sum(name in run.alarms for run in of)
+            yield Rate(name, group, sum(name in run.first for run in of), len(of), alarms)
+        any_alarm = sum(bool(run.alarms) for run in of)
+        yield Rate("any alarm", group, sum(bool(run.first) for run in of), len(of), any_alarm)
+
+
+@frozen
+class Recall:
+    """In how many of the runs with a planted fault it was found after its begin, and how many checks later, each."""
+
+    fault: str
+    finding: str
+    found: int
+    of: int
+    delays: tuple[int, ...]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.found, self.of)
+
+
+def recalls(runs: list[Run]) -> Iterator[Recall]:
+    """Yield how much of each planted fault was found."""
+    for fault, (findings, begin) in PLANTED.items():
+        of = [run for run in runs if run.group == "sick" and run.name.rpartition("-")[0] == fault]
+        for name in findings:
+            delays: list[int] = []
+            for run in of:
+                onset = begin * run.checks[-1]
+                if run.first.get(name, -1) > onset:
+                    delays.append(sum(onset < step <= run.first[name] for step in run.checks))
+            yield Recall(fault, name, len(delays), len(of), tuple(delays))
+
+
+def shown(rates: list[Rate], found: list[Recall]) -> Iterator[Table]:
+    """Yield both tables."""
+    first = Table("finding", *GROUPS, "more than info", title="Runs with the finding, of runs that are healthy [95 %]")
+    for name in (*FINDINGS, "any alarm"):
+        mine = [rate for rate in rates if rate.finding == name]
+        cells = [f"{r.runs}/{r.of} [{r.interval[0]:.0%}, {r.interval[1]:.0%}]" for r in mine]
+        first.add_row(name, *cells, f"{sum(r.alarms for r in mine)}/{sum(r.of for r in mine)}")
+    yield first
+    second = Table("fault", "finding", "found [95 %]", "checks later", title="Planted faults")
+    for r in found:
+        share = f"{r.found}/{r.of} [{r.interval[0]:.0%}, {r.interval[1]:.0%}]"
+        second.add_row(r.fault, r.finding, share, ", ".join(map(str, r.delays)))
+    yield second
 
 
 def main() -> None:
     """Look at every run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=Path, default=RUNS, help="where the recorded trainings are")
-    parser.add_argument("--public", type=Path, default=RUNS, help="where the public logs are")
+    parser.add_argument("--seed", type=int, default=31, help="of the made-up courses")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        runs = [*own(asked.runs, work), *public(asked.public), *synthetic(work, SYNTHETIC)]
-    console = Console(width=150)
-    console.print(table(runs))
+        runs = [*own(asked.runs, work), *public(work), *synthetic(work, SYNTHETIC, asked.seed)]
+    rates, found = list(false_alarms(runs)), list(recalls(runs))
+    if asked.json:
+        told = {"runs": runs, "false_alarms": rates, "recall": found}
+        print(json.dumps(told, default=lambda v: sorted(v) if isinstance(v, frozenset) else asdict(v), indent=1))
+        return
+    for table in shown(rates, found):
+        Console(width=150).print(table)
     for run in runs:
-        if run.group != "synthetic":
-            console.print(
-                run.group, run.name, run.steps, {k: (run.first[k], run.counts[k]) for k in run.first}, highlight=False
-            )
+        if run.group != "synthetic" and run.first:
+            print(run.group, run.name, *(f"{finding}@{step}" for finding, step in run.first.items()))
 
 
 if __name__ == "__main__":

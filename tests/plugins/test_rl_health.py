@@ -15,7 +15,6 @@ from steersman import replay
 from steersman.config.errors import ConfigError
 from steersman.testing import Played, a_run
 from steersman_plugins.rl_health import RlHealth
-from steersman_plugins.trends import rising
 
 RUNS = Path(__file__).parents[1] / "runs"
 Logs = list[dict[str, Any]]
@@ -178,19 +177,6 @@ def test_the_figures_of_a_fall() -> None:
         "limit": pytest.approx(0.06),
     }
     assert found.message == "reward fell by 0.07 from its best, to 0.53; noise and progress explain 0.06"
-
-
-@pytest.mark.parametrize(
-    ("values", "z"), [((1, 2, 3, 4), 5 / math.sqrt(26 / 3)), ((4, 3, 2, 1), -5 / math.sqrt(26 / 3)), ((1, 1, 1), 0.0), ((1, 2), 0.0)]
-)  # fmt: skip
-def test_how_surely_values_rise(values: tuple[float, ...], z: float) -> None:
-    """Four that rise: S = 6, the variance 4 x 3 x 13 / 18, z = (6 - 1) / its root; all the same or too few give 0."""
-    assert rising(values) == pytest.approx(z)
-
-
-def test_ties_lower_the_variance() -> None:
-    """Of 1, 1, 2 the score is 2 and the variance (66 - 18) / 18, so z is 1 / 1.633."""
-    assert rising((1, 1, 2)) == pytest.approx(1 / math.sqrt(48 / 18))
 
 
 def test_keys_that_come_at_generations_only() -> None:
