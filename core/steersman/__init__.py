@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from steersman.snapshots import RolledBack
     from steersman.strategies import hookimpl, state
     from steersman.supervisor import Supervisor
+    from steersman.teacher import Teacher
     from steersman.windows import Window
 
     __version__: str
@@ -75,6 +76,7 @@ __all__ = [
     "Stop",
     "StrategyError",
     "Supervisor",
+    "Teacher",
     "TrainLoss",
     "Usage",
     "Window",
@@ -115,6 +117,7 @@ _MODULES = {
     "snapshots": ("RolledBack",),
     "strategies": ("hookimpl", "state"),
     "supervisor": ("Supervisor",),
+    "teacher": ("Teacher",),
     "windows": ("Window",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

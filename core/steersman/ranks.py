@@ -30,6 +30,13 @@ class Ranks(Protocol):
         """
         ...
 
+    def gathered(self, value: T) -> list[T]:
+        """Return, on every rank, the values of all ranks, in their order. Every rank must call this at the same facts.
+
+        What is sent are plain values that can be pickled.
+        """
+        ...
+
 
 class OneProcess:
     """A run in a single process."""
@@ -42,6 +49,9 @@ class OneProcess:
 
     def same(self, value: object) -> bool:
         return True
+
+    def gathered(self, value: T) -> list[T]:
+        return [value]
 
 
 _RANKS = ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK")

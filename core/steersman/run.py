@@ -10,6 +10,7 @@ from attrs import define, frozen
 from steersman.checkpoints import Checkpoint
 from steersman.history import History
 from steersman.hyperparameters import ReadOnly
+from steersman.ledgers import Ledgers, Prices
 from steersman.ranking import Ranking
 from steersman.records import Record
 from steersman.registry import Registry
@@ -83,8 +84,9 @@ class Run:
 
     `history[name]` are the metrics so far, `windows` those of the scheduled checks, `checkpoints` the evaluated
     checkpoints before this moment (at most 1024), `best` the best of the first scorer with an opinion,
-    `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `replaying` whether
-    the run is over and is only being looked at.
+    `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `ledgers` the tokens
+    and seconds it took, `prices` what the config says of their cost, `replaying` whether the run is over and is only
+    being looked at.
     """
 
     __slots__ = (
@@ -94,8 +96,10 @@ class Run:
         "_windows",
         "history",
         "hyperparameters",
+        "ledgers",
         "mode",
         "plan",
+        "prices",
         "replaying",
     )
 
@@ -110,8 +114,12 @@ class Run:
         mode: Mode,
         *,
         replaying: bool = False,
+        ledgers: Ledgers | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.history = history
+        self.ledgers = Ledgers() if ledgers is None else ledgers
+        self.prices = prices or Prices()
         self.hyperparameters = HyperparameterView(registry)
         self.plan = plan
         self.mode: Mode = mode

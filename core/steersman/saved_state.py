@@ -19,9 +19,36 @@ from steersman.strategies import restore_state, state_of
 if TYPE_CHECKING:
     from steersman.supervisor import Supervisor
 
-VERSION = 1
+VERSION = 2
 """The version of the state; what an older one holds is brought up to it by `UPGRADES`."""
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _with_accounting(state: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had ledgers in the state of a strategy, and the tokens that were not logged yet as one usage."""
+    strategies = dict(state.get("strategies", {}))
+    held = {name: own["ledgers"] for name, own in strategies.items() if set(own) == {"ledgers"}}
+    for name in held:
+        del strategies[name]
+    names = ("tokens", "received", "seconds", "samples", "rates")
+    ledgers = {
+        name: {
+            "total": {"ledger": name, **{key: ledger[key] for key in names if key in ledger}},
+            "interval": {"ledger": name},
+        }
+        for own in held.values()
+        for name, ledger in own.items()
+    }
+    pending: dict[str, Any] = state.get("tokens") or {}
+    return {
+        **state,
+        "version": 2,
+        "strategies": strategies,
+        "accounting": {"ledgers": ledgers, "spent": {}},
+        "usage": [pending] if pending else [],
+    }
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_accounting}
 """What makes a state of each older version one of the next."""
 _converter = cattrs.Converter()
 _CHECKPOINTS = 64
@@ -43,6 +70,7 @@ def of(supervisor: Supervisor) -> dict[str, Any]:
         "hyperparameters": supervisor.registry.save(),
         "ranking": ranking_state(supervisor.ranking),
         "adjustments": adjustments_state(supervisor.run.adjustments),
+        "accounting": supervisor.accounting.save(),
     }
 
 

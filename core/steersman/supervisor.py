@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from steersman import fingerprint, saved_state, summary
+from steersman import fingerprint, resuming, saved_state, summary
+from steersman.accounting import Accounting
 from steersman.actions import Actions
 from steersman.alarms import Alarms
 from steersman.calls import Hooks
@@ -20,6 +21,7 @@ from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_check, journal_dropped, journal_record
 from steersman.late.hearing import LateHearing, LateSource
+from steersman.ledgers import Ledgers
 from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking
@@ -83,16 +85,19 @@ class Supervisor:
         self.watchdog = None if replaying else self.dispatch.watch()
         self.run = WritableRun(
             self.history, self.windows, self.ranking, self.registry, self.progress, self.plan, config.mode,
-            replaying=replaying,
+            replaying=replaying, ledgers=Ledgers(), prices=config.prices,
         )  # fmt: skip
+        self.accounting = Accounting(
+            self.run.ledgers, config.prices, config.budget, self.progress, self.journal, self.ranks, config.mode
+        )
         self.recovery = recovery or Recovery(config.recovery)
         self.decider = Decider(
             config, self.run, self.dispatch, self.registry, self.plan, control or Nobody(), self.recovery,
             lambda: failures.stop_because or "",
         )  # fmt: skip
-        self._restarts = Restarts(self.windows, self.ranking, self.progress, self.journal)
+        self.restarts = Restarts(self.windows, self.ranking, self.progress, self.journal)
         self.actions = Actions(
-            self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self._restarts.begin_anew
+            self.run, self.registry, self.journal, self.dispatch, self.decider, self.ranks, self.restarts.begin_anew
         )
         self.scoring = Scoring(
             self.run, self.history, self.ranking, self.dispatch, self.ranks, self.journal,
@@ -102,8 +107,8 @@ class Supervisor:
         if self.dispatch.has("on_journaled") and (not replaying or effects):
             dispatch, run = self.dispatch, self.run
             self.journal.subscribers.append(lambda entry: dispatch.tell_journaled(run, entry))
-        self.at, self._not_comparable = Position(), ""
-        self._judging, self._journals_records = True, not replaying
+        self.at, self.not_comparable = Position(), ""
+        self.judging, self._journals_records = True, not replaying
 
     def begin(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -115,8 +120,8 @@ class Supervisor:
 
     def tell_begin(self) -> None:
         """Tell the strategies that the run begins; keep the state it begins with."""
-        if self._not_comparable:
-            self.journal.write("restart", self.progress.step, because=self._not_comparable)
+        if self.not_comparable:
+            self.journal.write("restart", self.progress.step, because=self.not_comparable)
         self.recovery.take(self.progress.step)
         if self.watchdog is not None:
             self.watchdog.start()
@@ -129,44 +134,12 @@ class Supervisor:
 
         Returns a sentence for each thing that could not be given back, or that begins anew.
         """
-        saved = saved or {}
-        self.at.undone = [int(at) for at in saved.get("undone", [])]
-        self._hear_again(past, settled=int(saved.get("settled", -1)), restarted=int(saved.get("restarted", -1)))
-        self.progress.step = max(self.progress.step, step)
-        changed = fingerprint.differences(saved.get("fingerprint", {}), self.fingerprint)
-        keep = [loaded for loaded in self.dispatch.strategies if not (changed and loaded.is_scorer)]
-        problems = saved_state.give_back(tuple(keep), saved.get("strategies", {}))
-        problems += saved_state.restore_values(self.registry, saved.get("hyperparameters", {}), self.config.mode)
-        saved_state.restore_ranking(self.ranking, saved.get("ranking", {}))
-        self.decider.restore(saved.get("decisions", {}))
-        for adjustment in saved_state.restore_adjustments(saved.get("adjustments", [])):
-            self.run.note_adjustment(adjustment)
-        if changed:
-            self._not_comparable = f"scores are not comparable with those before the resume: {changed}"
-            self._restarts.forget_before(self.progress.step)
-        return problems
+        return resuming.restore(self, past, saved or {}, step=step)
 
     def go_on(self, step: int, rollbacks: int) -> None:
         """Hear, in a replay, that the run was resumed at `step`, having used so many rollbacks."""
         self.recovery.used = rollbacks
         self.recovery.take(step)
-
-    def _hear_again(self, past: Iterable[Record], *, settled: int, restarted: int) -> None:
-        """Hear the records of a run that goes on, without judging them; begin anew where it did."""
-        self.windows.start(0)
-        self.due.start(0, None)
-        self._judging = False
-        for record in past:
-            if 0 <= restarted < record.step:
-                self.settle()
-                self._restarts.forget_before(restarted)
-                restarted = -1
-            self.feed(record)
-        if self.at.open is not None and settled >= self.at.open:
-            self.settle()  # it was saved in the middle of the step after
-        if restarted >= 0:
-            self._restarts.forget_before(restarted)
-        self._judging = True
 
     def feed(self, record: Record, row: Block | None = None) -> Checkpoint | None:
         """Hear one record, perhaps a `row` of a table; return the scored checkpoint if it closed an evaluation."""
@@ -176,28 +149,29 @@ class Supervisor:
             record, row = self.alarms.without_undone(record, self.windows.last_log), None
         self.at.open = record.step
         self.progress.hear(record)
+        self.accounting.hear(record)
         if row is None:
             self.history.append(record)
         else:
             self.history.extend(*row)
-        if self._journals_records and self._judging:
+        if self._journals_records and self.judging:
             journal_record(self.journal, record)
-        if record.dropped and self._judging:
+        if record.dropped and self.judging:
             journal_dropped(self.journal, record, self.at.dropped)
         if record.kind != "summary":
             self.windows.add(record, row)
             self.alarms.hear(record)
         if record.kind != "eval":
-            if self._judging:
+            if self.judging:
                 self.dispatch.tell_log(self.run, record)
             return None
         self.at.evaluated = True
-        return self.scoring.hear(record, judging=self._judging)
+        return self.scoring.hear(record, judging=self.judging)
 
     def feed_all(self, records: Sequence[Record]) -> None:
         """Hear every record in order, as `feed` would; train logs of which nothing follows are taken together."""
         hears_each = self._journals_records or self.dispatch.hears_every_log or self.alarms.has_undone
-        if isinstance(records, Records) and self._judging and not hears_each:
+        if isinstance(records, Records) and self.judging and not hears_each:
             Skimming(
                 self.at, self.history, self.windows, self.progress, self.due, self.alarms, self.registry, self.settle,
                 self.feed,
@@ -213,26 +187,34 @@ class Supervisor:
             step, at.open = at.open, None
             self._close(step)
             at.settled = step
-        if self._judging and (step_begins or self.run.replaying) and self.registry.is_waiting:
+        if self.judging and (step_begins or self.run.replaying) and self.registry.is_waiting:
             self.actions.take_effects()
 
     def _close(self, step: int) -> None:
         if self.at.evaluated:
-            self.scoring.close(judging=self._judging)
+            self.scoring.close(judging=self.judging)
         epoch_closed = self.due.epoch_closed(self.progress.epoch)
         if epoch_closed:
+            self.accounting.close_epoch()
             window = self.windows.close_epoch(step)
-            if self._judging:
+            if self.judging:
                 self.dispatch.notify("on_epoch_end", self.run, window)
         if self.due.check(step, epoch_closed=epoch_closed, evaluated=self.at.evaluated):
             self._check("scheduled", self.windows.close_check(step))
-        elif self._judging and self.ranks.agree(lambda: self.alarms.is_ringing):  # a loss may be NaN on one rank only
+        elif self.judging and self.ranks.agree(lambda: self.alarms.is_ringing):  # a loss may be NaN on one rank only
             self._check("anomaly", self.windows.check.close())
         self.at.evaluated = False
         self.alarms.silence()
-        if step in self.at.undone and not self._judging:
+        if step in self.at.undone and not self.judging:
             self._leave_undone(step)
-        if self._may_stop and self._judging and (because := self.ranks.agree(self.failures.take)) is not None:
+        if self._may_stop and self.judging and (because := self.ranks.agree(self.failures.take)) is not None:
+            self.actions.stop(because)
+        if self.judging:
+            self.see_to_budgets()
+
+    def see_to_budgets(self, elapsed: float | None = None, step: int | None = None) -> None:
+        """Ask for a stop where a budget is spent, after `elapsed` seconds of training and `step` steps."""
+        if because := self.accounting.spent(elapsed, step):
             self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:
@@ -254,9 +236,14 @@ class Supervisor:
         """End without a last check: a run that was killed had none."""
         self.settle()
         self.dispatch.notify("on_train_end", self.run)
+        self.accounting.tell()
         for problem in self.registry.release():
             self.note(problem)
-        told = {**summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds()), **facts}
+        told = {
+            **summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds()),
+            "tokens": self.accounting.accounts(),
+            **facts,
+        }
         self.journal.write("end", self.progress.step, **told)
         self.close()
         return told
@@ -276,14 +263,16 @@ class Supervisor:
 
     def _check(self, reason: Reason, window: Window | None) -> None:
         step = self.progress.step
-        if self._judging and reason != "anomaly":
+        if self.judging and reason != "anomaly":
             self.late.hear(step, reason)
-        if not self._judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
+        if not self.judging or (reason != "end" and not self.config.logging.epoch_health_check_enabled):
             return
         check = Check(step, self.progress.epoch, reason, window, self.windows.closed)
         values = self.registry.values()
         outcome = self.ranks.agree(lambda: self.decider.decide(check))
         journal_check(self.journal, check, outcome, values)
+        if reason == "scheduled":
+            self.accounting.tell()
         self.actions.carry_out(outcome)
         if self.actions.rolled_back:
             self.actions.rolled_back = False

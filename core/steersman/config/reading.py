@@ -81,7 +81,7 @@ def _whole(values: Mapping[str, Any], found: list[str]) -> Config:
     faults: list[str] = []
     config = _structured(values, faults) or _what_holds(values)
     use, require = used(values, faults), requirements_of(values.get("score"), faults)
-    faults += [*_impossible_bounds(config, use), *_bad_names(config)]
+    faults += [*_impossible_bounds(config, use), *_bad_names(config), *_without_price(config)]
     found += [fault for fault in faults if not any(known.endswith(fault) for known in found)]
     return evolve(config, use=use, require=require)
 
@@ -129,3 +129,8 @@ def _bad_names(config: Config) -> Iterator[str]:
             yield f"$.metrics.{theirs}: another metric is called {name!r} already"
         elif name not in OUR_NAMES and not name.startswith("eval_") and (near := did_you_mean(name, OUR_NAMES)):
             yield f"$.metrics.{theirs}: no strategy of ours looks at {name!r}{near}"
+
+
+def _without_price(config: Config) -> Iterator[str]:
+    if config.budget.cost is not None and not config.prices.are_set:
+        yield "$.budget.cost: nothing has a price; set those of your teacher under `prices:`"

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from steersman.budgets import Budget
 from steersman.config.layers import Layer
 from steersman.config.structuring import options_of
+from steersman.ledgers import Prices
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
+from steersman.reporters.sinks import Sink
 from steersman.requirements import Requirement
 from steersman.snapshots import RecoverySettings
 from steersman.validating import within
@@ -108,6 +111,10 @@ class Config:
     """When a change is judged, taken back and released."""
     recovery: RecoverySettings = field(factory=RecoverySettings)
     """Where the healthy states lie to which a rollback returns, and what it does."""
+    budget: Budget = field(factory=Budget)
+    """What the run may take at most; it stops with a checkpoint where a limit is reached, but in `observe`."""
+    prices: Prices = field(factory=Prices)
+    """Prices per million tokens, for costs."""
     on_error: Literal["quarantine", "raise", "stop"] = "quarantine"
     """What the failure of a strategy leads to: it rests after some, the run ends with the error, or the run stops."""
     quarantine_after: int = field(default=3, validator=within(1))
@@ -122,6 +129,8 @@ class Config:
     """Where the journal is written; null is steersman/journal.jsonl in the output directory."""
     console: bool = True
     """Whether anything is printed."""
+    report_to: Literal["auto", "none"] | tuple[Sink, ...] = "auto"
+    """The trackers that are told: `auto` is where the trainer itself reports, though not in `observe`; or a list."""
     logging: LoggingConfig = field(factory=LoggingConfig)
     """The origin's own switches."""
     use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})

@@ -123,5 +123,5 @@ def _resumed(entry: JournalEntry, begin: JournalEntry) -> Resumed:
 def _record(step: int, data: Any) -> Record:
     usage = tuple(Usage(**spent) for spent in data.get("usage", ()))
     dropped = tuple(data.get("dropped", ()))
-    spent = data.get("spent") or {}
+    spent: dict[str, float] = data.get("spent") or {}
     return Record(step, data["of"], data["metrics"], data.get("epoch"), data.get("elapsed"), usage, dropped, spent)

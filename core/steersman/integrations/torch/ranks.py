@@ -39,7 +39,7 @@ class TorchRanks:
                 decided, raised = pickle.loads(sent[0])
             except Exception as error:
                 raised = error
-        problems = self._gathered(None if raised is None else f"{type(raised).__name__}: {raised}")
+        problems = self.gathered(None if raised is None else f"{type(raised).__name__}: {raised}")
         if raised is not None:
             raise raised
         for rank, problem in enumerate(problems):
@@ -48,10 +48,10 @@ class TorchRanks:
         return cast("T", decided)
 
     def same(self, value: object) -> bool:
-        return len(set(self._gathered(repr(value)))) == 1
+        return len(set(self.gathered(repr(value)))) == 1
 
-    def _gathered(self, value: str | None) -> list[str | None]:
-        values: list[str | None] = [None] * self.size
+    def gathered(self, value: T) -> list[T]:
+        values: list[Any] = [None] * self.size
         _dist.all_gather_object(values, value)
         return values
 

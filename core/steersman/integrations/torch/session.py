@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import cattrs
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve
 
 from steersman.alarms import WATCHED_STEPS
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
-from steersman.integrations.announcing import announce, will_not_change
+from steersman.integrations.announcing import announce, budgets_told, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
+from steersman.integrations.meters import Meters, Stopwatch
+from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.tokens import TokenCount
-from steersman.journal import Journal, JournalEntry, from_json, to_json
+from steersman.journal import Journal, from_json, to_json
 from steersman.journaling import journal_own_failure
 from steersman.late.hearing import JournalLines
 from steersman.loaded import Loaded
 from steersman.logs import logger
 from steersman.readers.run_directory import JOURNAL
 from steersman.records import Record
-from steersman.registry import Registry
 from steersman.reporters.console import Console
 from steersman.reporters.isolation import isolated
 from steersman.saved_state import readable
-from steersman.schedule import RunPlan
 from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
 
@@ -43,37 +43,6 @@ _RECORDS = 20_000
 _UNLOGGED = 64
 """How many of the newest records it carries that no trainer logged: those of non-finite steps."""
 _converter = cattrs.Converter()
-
-
-@frozen
-class Begin:
-    """What an integration knows of a run at its begin.
-
-    `folder` is the run directory; `saved` what the checkpoint it goes on from carries, `past` its records; `notes` are
-    sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
-    keeps no log of its own: then `saved` holds the records. `counts_forwards` where the forwards of the model tell the
-    tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
-    `listener` on every rank.
-    """
-
-    folder: Path
-    plan: RunPlan
-    registry: Registry
-    step: int = 0
-    saved: Mapping[str, Any] = field(factory=dict[str, Any])
-    past: tuple[Record, ...] = ()
-    notes: tuple[str, ...] = ()
-    model: Any = None
-    optimizer: Any = None
-    scaler: Any = None
-    facts: Mapping[str, object] = field(factory=dict[str, object])
-    packages: tuple[str, ...] = ("torch",)
-    forces_logs: bool = False
-    reporters: tuple[Callable[[JournalEntry], None], ...] = ()
-    listener: Callable[[JournalEntry], None] | None = None
-    keeps_records: bool = False
-    steps_begin_late: bool = False
-    counts_forwards: bool = True
 
 
 class Session:
@@ -125,9 +94,13 @@ class Session:
             steps_begin_late=begin.steps_begin_late,
         )
         self._held.callback(self.supervisor.close)
-        self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
-        self._held.callback(self.tokens.release)
-        self.tokens.resume(saved.get("tokens") or {})
+        self.tokens = TokenCount(begin.model, hooks=begin.counts_forwards)
+        self.meters = Meters(self.ranks, self.note)
+        self._held.callback(self.meters.release)
+        self.meters.resume(saved.get("usage") or ())
+        for meter in (self.tokens, *begin.meters(self.tokens.exclude)):
+            self.meters.add(meter)
+        self.stopwatch = Stopwatch()
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
         self.step = begin.step
         self._unlogged = deque((_converter.structure(r, Record) for r in saved.get("unlogged", ())), _UNLOGGED)
@@ -136,15 +109,20 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = [*begin.notes, *will_not_change(begin.registry, config), *([too_new] if too_new else [])]
+        counted = self.meters.ledgers() - ({"backpropagation"} if begin.model is None else set())
+        warned = [*begin.notes, *will_not_change(begin.registry, config), *budgets_told(config, counted)]
+        warned += [too_new] if too_new else []
         if self.ranks.size > 1:
-            warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of rank 0")
+            warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of all")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because and config.mode in ("ask", "act"):
             self.supervisor.actions.stop_because = earlier.stopped_because
         warned += earlier.notes
+        self.meters.carry(earlier.usage)
+        for what, seconds in earlier.spent.items():
+            self.stopwatch.add(what, seconds)
         if (snapshots := told(recovery)) != "":
             warned.append(snapshots)
         past = sorted((*self._unlogged, *(kept if begin.keeps_records else begin.past)), key=lambda record: record.step)
@@ -157,6 +135,8 @@ class Session:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
+        if begin.step and (because := self.supervisor.accounting.spent(self._elapsed_before, begin.step)):
+            self._stopped_before = self.supervisor.actions.stop_because = because
 
     def note(self, message: str) -> None:
         """Journal a sentence for the user."""
@@ -169,11 +149,15 @@ class Session:
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
         self.supervisor.settle(step_begins=True)
+        if self.config.budget.hours is not None and self.ranks.size == 1:  # ranks agree at logs: their clocks differ
+            self.supervisor.see_to_budgets(self.elapsed(), self.step)
         self.tokens.start()
 
     def step_ends(self, step: int) -> None:
         """Optimizer step `step` (from 1) was made."""
         self.tokens.stop()
+        self.meters.step_ended()
+        self.stopwatch.mark()
         self.step = step
         seen = self._watch.seen() if self._watch is not None else None
         if seen is not None:
@@ -182,15 +166,23 @@ class Session:
 
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
-        record, self.step = evolve(record, elapsed=self.elapsed()), record.step
-        if record.kind != "eval":
-            record = evolve(record, usage=self.tokens.take())
+        self.step = record.step
+        if record.kind == "eval":
+            self.stopwatch.went_into("evaluation")
+            self.meters.sum_pending()
+        else:
+            record = evolve(record, usage=self.meters.take())
+        record = evolve(record, elapsed=self.elapsed(), spent=self.stopwatch.take())
         if self._records is not None:
             self._records.append(record)
-        return self.supervisor.feed(record)
+        try:
+            return self.supervisor.feed(record)
+        finally:
+            self.stopwatch.mark()
 
     def saved(self, path: Path, step: int) -> None:
         """Hear that a checkpoint was written."""
+        self.stopwatch.went_into("checkpointing")
         self.leave_factors(path)
         self.supervisor.saved(step, str(path))
 
@@ -204,7 +196,7 @@ class Session:
             self.supervisor.recovery.restore()
         self.supervisor.note(f"the run stops: {because}")
         try:
-            if self.ranks.is_main and not self._stopped_before:
+            if self.ranks.is_main and not self._stopped_before and not self.supervisor.accounting.is_spent:
                 mark_stopped(self.folder, self.step, because)
         except OSError as error:
             self.supervisor.note(f"no mark of the stop could be left in {self.folder}: {error.strerror or error}")
@@ -223,6 +215,9 @@ class Session:
     def end(self) -> dict[str, Any]:
         """Finish the run, put back the user's values, and return the summary."""
         try:
+            usage, spent = self.meters.take(), self.stopwatch.take()
+            if usage or spent:
+                self.supervisor.feed(Record(self.step, "summary", elapsed=self.elapsed(), usage=usage, spent=spent))
             self.supervisor.progress.elapsed = self.elapsed()
             return self.supervisor.end(journal=str(self.journal.path) if self.journal.is_open else None)
         finally:
@@ -239,11 +234,11 @@ class Session:
             **self.supervisor.save(),
             "step": self.step,
             "elapsed": self.elapsed(),
-            "tokens": asdict(self.tokens.pending()),
+            "usage": self.meters.pending(),
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "facts": self.facts,
-            "records": [asdict(evolve(record, usage=())) for record in self._records or ()],
+            "records": [asdict(evolve(record, usage=(), spent={})) for record in self._records or ()],
             "unlogged": [asdict(record) for record in self._unlogged],
         }
         plain: dict[str, Any] = to_json(attributes)
