@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from steersman import Finding
 from steersman_plugins.rl_course import Seen, course_of
-from steersman_plugins.rl_rules import Range, RlRules
+from steersman_plugins.rl_rules import Range, RlRules, way
 
 _NEAR_THE_LONGEST = 0.9
 
@@ -22,8 +22,8 @@ def kl_runaway(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
         return
     kl, lowest, earlier, before = kls[-1], min(least[-2:]), kls[-2 - r.newest : -2], rewards[-2 - r.newest : -2]
     if lowest > r.kl_ceiling:
-        said = f"KL rose by {kl - kls[0]:.4g} to {kl:.4g}, above {r.kl_ceiling:g}"
-        yield Finding("kl-runaway", said, "critical", {"kl": kl, "rose_by": kl - kls[0], "ceiling": r.kl_ceiling})
+        said = f"KL {way(kl - kls[0])} to {kl:.4g}, above {r.kl_ceiling:g}"
+        yield Finding("kl-runaway", said, "critical", {"kl": kl, "change": kl - kls[0], "ceiling": r.kl_ceiling})
     elif min(len(earlier), len(before)) >= r.windows_needed:
         usual, gain = median(earlier), fmean(rewards[-2:]) - median(before)
         if lowest > max(r.kl_floor, r.kl_multiple * usual) and gain <= r.little(rewards):
@@ -56,10 +56,10 @@ def groups(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[Fi
     low, high = given or _seen_range(seen)
     span, spread = high - low, seen[-1].spread
     evidence: dict[str, float | str | None] = {
-        "share": shares[-1], "rose_by": shares[-1] - shares[0], "reward": reward, "lowest": low, "highest": high,
+        "share": shares[-1], "change": shares[-1] - shares[0], "reward": reward, "lowest": low, "highest": high,
         "spread": spread,
     }  # fmt: skip
-    begin = f"groups with one reward throughout rose by {shares[-1] - shares[0]:.0%} to {shares[-1]:.0%} of all"
+    begin = f"groups with one reward throughout {way(shares[-1] - shares[0], '.0%')} to {shares[-1]:.0%} of all"
     can_tell = span > 0 and (given is not None or spread is None or spread <= 0.4 * span)
     if can_tell and high - reward <= r.near * span:
         said = f"{begin}; reward {reward:.4g} is near the highest, {high:.4g}: all right, there is no more to learn"
@@ -108,6 +108,5 @@ def clip_saturation(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
     if len(shares) < 2 or fmean(shares[-2:]) < r.clip_share:
         return
     rise = shares[-1] - shares[0]
-    way = f"{'rose' if rise >= 0 else 'fell'} by {abs(rise):.0%} since the first window"
-    said = f"{shares[-1]:.0%} of the tokens are clipped, so that most of the update is lost; the share {way}"
+    said = f"{shares[-1]:.0%} of the tokens are clipped, so that much of the update is lost; it {way(rise, '.0%')}"
     yield Finding("clip-saturation", said, "warning", {"share": shares[-1], "change": rise})

@@ -78,9 +78,8 @@ def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[
     if given is not None and given[1] - flat[-1] <= r.near * (given[1] - given[0]):
         return
     moved, rose, never = halves(flat), fmean(flat) - rewards[0], rising(rewards) < r.sure
-    way = "rose" if moved >= 0 else "fell"
     before = "it never rose before" if never else f"it rose by {rose:.4g} before, and may have arrived"
-    said = f"reward {way} by {abs(moved):.4g} only in {len(flat)} windows, to {flat[-1]:.4g}; {before}"
+    said = f"reward {way(moved)} only in {len(flat)} windows, to {flat[-1]:.4g}; {before}"
     evidence = {"reward": flat[-1], "change": moved, "windows": len(flat), "z": rising(flat), "rose_before": rose}
     yield Finding("reward-stagnant", said, "warning" if never else "info", evidence)
 
@@ -125,6 +124,11 @@ def _parts(r: RlRules, both: Sequence[tuple[float, float]]) -> bool:
     rewards, scores = zip(*both[-r.newest :], strict=True)
     little = r.little([reward for reward, _ in both])
     return rising(rewards) >= r.sure and halves(rewards) >= little and halves(scores) <= 0 and rising(scores) <= 0
+
+
+def way(change: float, form: str = ".4g") -> str:
+    """Return `rose by 0.1` or `fell by 0.1`."""
+    return f"{'rose' if change >= 0 else 'fell'} by {abs(change):{form}}"
 
 
 def halves(values: Sequence[float]) -> float:

@@ -56,14 +56,15 @@ GROUPS = ("healthy", "public", "synthetic")
 
 @frozen
 class Run:
-    """A run that was looked at: the steps of its checks, the step of the first finding of each name, and the names
-    that were more than `info`."""
+    """A run that was looked at: the steps of its checks, the step of the first finding of each name, the names that
+    were more than `info`, and what `trend-health` found beside it."""
 
     group: str
     name: str
     checks: tuple[int, ...]
     first: dict[str, int]
     alarms: frozenset[str]
+    beside: frozenset[str]
 
 
 def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
@@ -78,13 +79,15 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
 
 def looked_at(group: str, path: Path, name: str, options: dict[str, Any] | None = None) -> Run:
     """Replay a run and return what was found."""
-    told = replay(path, {"extends": [], "use": [RlHealth(**(options or {}))], "check_every": "auto"})
+    told = replay(path, {"extends": [], "use": [RlHealth(**(options or {})), "trend-health"], "check_every": "auto"})
+    beside = frozenset(f.name for f in told.findings if f.strategy == "trend-health")
+    findings = [f for f in told.findings if f.strategy != "trend-health"]
     first: dict[str, int] = {}
-    for found in told.findings:
+    for found in findings:
         first.setdefault(found.name, found.step)
-    alarms = frozenset(f.name for f in told.findings if f.severity != "info")
+    alarms = frozenset(f.name for f in findings if f.severity != "info")
     checks = tuple(entry.step for entry in told.of("check") if entry.data["reason"] == "scheduled")
-    return Run(group, name, checks, first, alarms)
+    return Run(group, name, checks, first, alarms, beside)
 
 
 def written(entries: Iterable[dict[str, Any]], path: Path) -> Path:
@@ -234,6 +237,12 @@ def main() -> None:
         return
     for table in shown(rates, found):
         Console(width=150).print(table)
+    for group in (*GROUPS, "sick"):
+        of = [run for run in runs if run.group == group]
+        theirs, ours = sum(bool(run.beside) for run in of), sum(bool(run.alarms) for run in of)
+        print(
+            f"{group}: of {len(of)} runs trend-health finds something in {theirs}, rl-health more than info in {ours}"
+        )
     for run in runs:
         if run.group != "synthetic" and run.first:
             print(run.group, run.name, *(f"{finding}@{step}" for finding, step in run.first.items()))
