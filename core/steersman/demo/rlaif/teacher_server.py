@@ -28,7 +28,7 @@ class Counts:
     completion_tokens: int = 0
 
 
-class Teacher(ThreadingHTTPServer):
+class TeacherServer(ThreadingHTTPServer):
     """The server. It listens on a free port of 127.0.0.1 from its construction on."""
 
     daemon_threads = True
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # so that a client keeps its connection
     wbufsize = -1  # head and body go out in one piece: two would wait for each other
     disable_nagle_algorithm = True
-    server: Teacher
+    server: TeacherServer
 
     def do_GET(self) -> None:
         """State the rule, and what was answered so far."""
@@ -123,9 +123,9 @@ def _error(message: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving() -> Iterator[Teacher]:
+def serving() -> Iterator[TeacherServer]:
     """Run a teacher in a thread of this process; its port is free again afterwards, however the run ends."""
-    with Teacher() as teacher:
+    with TeacherServer() as teacher:
         thread = Thread(target=teacher.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
