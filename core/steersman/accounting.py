@@ -46,10 +46,11 @@ class Accounting:
         progress = self._progress
         return accounts.of(self.ledgers, self.prices, epochs=progress.epoch, elapsed=progress.elapsed)
 
-    def spent(self, elapsed: float | None = None) -> str:
+    def spent(self, elapsed: float | None = None, step: int | None = None) -> str:
         """Return why the run must stop, or nothing; a budget that is spent is journaled once.
 
-        Every rank must call this at the same facts. `elapsed` is the seconds of training now, where they are known.
+        Every rank must call this at the same facts. `elapsed` and `step` are the seconds of training and the steps
+        finished now, where they are known; else they are those of the newest record.
         """
         if self.is_spent or not self.budget.is_set:
             return ""
@@ -59,9 +60,15 @@ class Accounting:
             return ""
         self.is_spent, stops = True, self._mode != "observe"
         self._journal.write(
-            "budget", self._progress.step, budget=found.budget, limit=found.limit, taken=found.taken, unit=found.unit,
-            because=found.because, stops=stops,
-        )  # fmt: skip
+            "budget",
+            self._progress.step if step is None else step,
+            budget=found.budget,
+            limit=found.limit,
+            taken=found.taken,
+            unit=found.unit,
+            because=found.because,
+            stops=stops,
+        )
         return found.because if stops else ""
 
     def save(self) -> dict[str, Any]:

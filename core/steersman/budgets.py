@@ -64,7 +64,7 @@ def _limits(budget: Budget, ledgers: Ledgers, prices: Prices, elapsed: float | N
     if budget.cost is not None:
         yield Spent("cost", budget.cost, ledgers.cost(prices), prices.currency)
     if budget.hours is not None:
-        yield Spent("hours", budget.hours, (elapsed or 0.0) / 3600, "hours")
+        yield Spent("hours", budget.hours, (elapsed or 0.0) / 3600, "h of training")
 
 
 _TOKENS = (

@@ -212,9 +212,9 @@ class Supervisor:
         if self.judging:
             self.see_to_budgets()
 
-    def see_to_budgets(self, elapsed: float | None = None) -> None:
-        """Ask for a stop where a budget is spent; `elapsed` is the seconds of training now."""
-        if because := self.accounting.spent(elapsed):
+    def see_to_budgets(self, elapsed: float | None = None, step: int | None = None) -> None:
+        """Ask for a stop where a budget is spent, after `elapsed` seconds of training and `step` steps."""
+        if because := self.accounting.spent(elapsed, step):
             self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:

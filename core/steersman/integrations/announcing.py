@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,19 @@ def _told(strategy: Loaded) -> dict[str, object]:
         "effects": strategy.effects,
         "scores_late": strategy.scores_late,
     }
+
+
+def budgets_told(config: Config, counted: Collection[str]) -> Iterator[str]:
+    """Yield what the budgets of a run are, and for which of them nothing is `counted`: the ledgers that are filled."""
+    budget = config.budget
+    if not budget.is_set:
+        return
+    then = "only said, as the mode is observe" if config.mode == "observe" else "the run stops with a checkpoint there"
+    yield f"budget: {budget.told(config.prices)}; {then}"
+    if budget.tokens is not None and "backpropagation" not in counted:
+        yield "budget.tokens is never spent: the model was not given, so its tokens are not counted"
+    if budget.generated_tokens is not None and "generation" not in counted:
+        yield "budget.generated_tokens is never spent: this trainer generates nothing that is counted"
 
 
 def will_not_change(registry: Registry, config: Config) -> Iterator[str]:

@@ -66,6 +66,10 @@ class Meters:
         if held is not None:
             meter.resume(held)
 
+    def ledgers(self) -> set[str]:
+        """Return the names of the ledgers that are filled."""
+        return {meter.pending().ledger for meter in self._meters}
+
     def step_ended(self) -> None:
         """Everything counted so far is of whole steps."""
         for meter in self._meters:

@@ -95,6 +95,9 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
     elif entry.kind == "overrun":
         told = f"strategy {data['strategy']} ({data['origin']}) still runs in {data['hook']} after {data['budget']:g} s"
         yield "critical", f"{told}, its time budget; once it returns it is quarantined"
+    elif entry.kind == "budget":
+        then = "the run stops with a checkpoint" if data["stops"] else "in mode observe nothing is stopped"
+        yield "warning", f"{data['because']}; {then}"
     elif entry.kind == "note":
         yield data["severity"], data["message"]
     elif entry.kind == "finding":

@@ -11,12 +11,14 @@ from attrs import define, evolve, field
 
 from steersman.records import Usage
 from steersman.teacher.tally import Tally, Told
-from steersman.teacher.tokens import Tokens, counted, of_response
+from steersman.teacher.tokens import Tokens, counted, of_response, part
 
 _NO_USAGE = "An answer of the teacher told no usage: its tokens are not known, and it is counted as unknown."
 _FAULT = "The usage that the teacher told has no number of tokens {}: such answers are counted as unknown."
 _FAILED = "A call to the teacher failed: {}. The tokens of calls that fail are not known."
-_TOLD_LATE = "Tokens of a call were told after it had ended: they are counted, and the answer as unknown all the same."
+_TOLD_LATE = (
+    "Tokens of a call were told outside of its block: they are counted, and the answer as unknown all the same."
+)
 _TWICE = "A call told by hand had another within it: the inner one is counted, so that nothing is counted twice."
 
 _by_hand: ContextVar[Call | None] = ContextVar("steersman_teacher_call", default=None)
@@ -37,6 +39,7 @@ class Call:
     _is_hit: bool = field(init=False, default=False)
     _began: float | None = field(init=False, default=None)
     _outer: Call | None = field(init=False, default=None)
+    _before: Call | None = field(init=False, default=None)
     _has_inner: bool = field(init=False, default=False)
     _inner_failed: bool = field(init=False, default=False)
 
@@ -54,13 +57,16 @@ class Call:
     def retried(self, n: int = 1) -> None:
         """Say that the call was made `n` times more."""
         self._retries += n
+        if self._began is None:
+            self._tally.tell(Told(perf_counter(), cost=Usage("teacher", retries=n)))
 
     def cache_hit(self) -> None:
         """Say that the answer came from a cache of your own: no call, no tokens."""
         self._is_hit = True
 
     def begin(self) -> Self:
-        """Begin the call now, as entering its block does."""
+        """Begin the call now, as entering its block does; one that had ended begins anew."""
+        self._told, self._retries, self._is_hit, self._has_inner, self._inner_failed = [], 0, False, False, False
         outer = _by_hand.get()
         if outer is not None and outer._tally is self._tally and outer._began is not None:
             self._outer, outer._has_inner = outer, True
@@ -116,12 +122,13 @@ class Call:
     def __enter__(self) -> Self:
         """Begin the call."""
         self.begin()
+        self._before = _by_hand.get()
         _by_hand.set(self)
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """End the call; an exception is raised on."""
-        _by_hand.set(self._outer)
+        _by_hand.set(self._before)
         self.end(error)
 
     async def __aenter__(self) -> Self:
@@ -146,6 +153,6 @@ def _sum(told: list[Tokens]) -> Usage:
 
 def _kind(error: BaseException) -> str:
     """What an error is called; never what it says, which may quote a key."""
-    status = getattr(error, "status_code", None)
+    status = part(error, "status_code")
     name = type(error).__name__
     return f"{name} (status {status})" if isinstance(status, int) else name

@@ -21,6 +21,7 @@ from steersman.teacher.answers import heard
 from steersman.teacher.call import Call
 from steersman.teacher.disguise import behind, disguise, kind_of
 from steersman.teacher.tally import Tally
+from steersman.teacher.tokens import part
 
 _RECORDED = ("/chat/completions", "/completions", "/responses", "/embeddings")
 _Client = TypeVar("_Client")
@@ -66,7 +67,7 @@ def _sending(client: Any, path: str) -> Generator[Call | None]:
     try:
         yield attempts.call
     except BaseException as error:
-        completion = getattr(error, "completion", None)  # an answer came that could not be used
+        completion = part(error, "completion")  # an answer came that could not be used
         if completion is not None:
             attempts.call.used(completion)
         attempts.call.end(error)

@@ -16,11 +16,11 @@ import attrs
 from attrs import define, field, frozen
 
 from steersman import sketch
+from steersman.ledgers import COUNTS, SKETCHES, added
 from steersman.records import Usage
 
-_SKETCHES = ("rates", "received_rates", "latencies")
-_SUMS = tuple(each.name for each in attrs.fields(Usage) if each.name not in ("ledger", *_SKETCHES))
 _LONG = 256
+_NOTHING = Usage("teacher")
 
 
 @frozen
@@ -29,14 +29,10 @@ class Told:
 
     at: float
     opens: int = 0
-    cost: Usage | None = None
+    cost: Usage = _NOTHING
     latency: float = 0.0
     failed: str | None = None
     sentences: Iterable[str] = ()
-
-
-def _empty() -> Usage:
-    return Usage("teacher")
 
 
 @define(eq=False)
@@ -45,7 +41,7 @@ class Tally:
 
     _queue: deque[Told] = field(factory=deque[Told])
     _lock: Lock = field(factory=Lock)
-    _usage: Usage = field(factory=_empty)
+    _usage: Usage = _NOTHING
     _open: int = 0
     _since: float = 0.0
     _errors: Counter[str] = field(factory=Counter[str])
@@ -62,10 +58,12 @@ class Tally:
                 self._lock.release()
 
     def take(self) -> Usage:
-        """Return all since the last time, and begin anew."""
+        """Return all since the last time, and begin anew; where no call ended since, its seconds wait for one."""
         with self._lock:
             self._add_up(perf_counter())
-            taken, self._usage = self._usage, _empty()
+            if not any(getattr(self._usage, name) for name in COUNTS):
+                return _NOTHING
+            taken, self._usage = self._usage, _NOTHING
             return taken
 
     def pending(self) -> Usage:
@@ -77,7 +75,8 @@ class Tally:
     def resume(self, held: Mapping[str, Any]) -> None:
         """Add the fields of a `Usage`; what is missing is 0."""
         with self._lock:
-            self._add(held)
+            known = {name: held[name] for name in (*COUNTS, *SKETCHES, "seconds") if name in held}
+            self._usage = added((self._usage, Usage("teacher", **known)))
 
     def errors(self) -> dict[str, int]:
         """Return how many calls failed so far, by kind."""
@@ -96,8 +95,8 @@ class Tally:
         for told in sorted((self._queue.popleft() for _ in range(len(self._queue))), key=lambda told: told.at):
             self._elapse(told.at)
             self._open += told.opens
-            if told.cost is not None:
-                self._add({**attrs.asdict(told.cost, recurse=False), **_measured(told.cost, told.latency)})
+            if told.cost is not _NOTHING:
+                self._usage = added((self._usage, _measured(told)))
             if told.failed is not None:
                 self._errors[told.failed] += 1
             new = [sentence for sentence in told.sentences if sentence not in self._said]
@@ -110,17 +109,13 @@ class Tally:
             self._usage = attrs.evolve(self._usage, seconds=self._usage.seconds + now - self._since)
         self._since = max(self._since, now)
 
-    def _add(self, held: Mapping[str, Any]) -> None:
-        changes: dict[str, Any] = {name: getattr(self._usage, name) + held.get(name, 0) for name in _SUMS}
-        for name in _SKETCHES:
-            changes[name] = sketch.merged(getattr(self._usage, name), held.get(name, {}))
-        self._usage = attrs.evolve(self._usage, **changes)
 
-
-def _measured(cost: Usage, latency: float) -> dict[str, dict[str, int]]:
-    """The sketches of one call: where it was answered, its latency, and its rates where its tokens are known."""
-    sketches: dict[str, dict[str, int]] = {name: {} for name in _SKETCHES}
-    if cost.samples and latency > 0:
-        for name, value in zip(_SKETCHES, (cost.tokens / latency, cost.received / latency, latency), strict=True):
-            sketch.add(sketches[name], value)
-    return sketches
+def _measured(told: Told) -> Usage:
+    """What a call came to; where it was answered, with its latency, and its rates where its tokens are known."""
+    usage, latency = told.cost, told.latency
+    if not usage.samples or latency <= 0:
+        return usage
+    sketches: dict[str, Any] = {name: dict[str, int]() for name in SKETCHES}
+    for name, value in zip(SKETCHES, (usage.tokens / latency, usage.received / latency, latency), strict=True):
+        sketch.add(sketches[name], value)
+    return attrs.evolve(usage, **sketches)

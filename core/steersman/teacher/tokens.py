@@ -32,19 +32,17 @@ class Tokens:
 
 
 def part(thing: object, name: str) -> Any:
-    """Return a part of an object or a mapping, None where it has none."""
-    if isinstance(thing, Mapping):
-        return cast("Mapping[str, Any]", thing).get(name)
-    return getattr(thing, name, None)
+    """Return a part of an object or a mapping, None where it has none or does not give it. Never raises."""
+    try:
+        return cast("Mapping[str, Any]", thing).get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+    except Exception:  # whatever an object of somebody else does when it is looked at
+        return None
 
 
 def of_response(response: object) -> Tokens:
     """Return what the `usage` of a response says: an object of the `openai` package, or parsed JSON. Never raises."""
-    try:
-        usage = part(response, "usage")
-        return Tokens() if usage is None else _of_usage(usage)
-    except Exception:  # whatever an object of somebody else does when it is looked at
-        return Tokens(faults=("usage",))
+    usage = part(response, "usage")
+    return Tokens() if usage is None else _of_usage(usage)
 
 
 def counted(**told: object) -> Tokens:

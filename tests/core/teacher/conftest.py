@@ -7,9 +7,10 @@ from typing import Any
 
 import openai
 import pytest
+from attrs import define
 from local_server import Server, serving
 
-from steersman.teacher import Teacher
+from steersman.teacher import Teacher, call, tally
 
 KEY = "sk-planted-0123456789abcdef"
 """What must never be found anywhere."""
@@ -26,6 +27,28 @@ def server() -> Iterator[Server]:
 def teacher() -> Teacher:
     """What records."""
     return Teacher()
+
+
+@define
+class Clock:
+    """A clock that stands still until it is advanced."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of all calls, which the test advances."""
+    clock = Clock()
+    for room in (call, tally):
+        monkeypatch.setattr(room, "perf_counter", clock)
+    return clock
 
 
 @pytest.fixture

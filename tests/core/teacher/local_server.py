@@ -23,10 +23,13 @@ MALFORMED: dict[str, Any] = {
 }
 
 
+KINDS = ("/chat/completions", "/completions", "/responses", "/embeddings")
+
+
 class Server(ThreadingHTTPServer):
     """Answers every request soundly, but for those that `plan` holds something for, one each, in order.
 
-    A plan holds: a status (429, 500, ...), `stall`, `no usage`, `bad json`, `text`, `cut`, or a name of `MALFORMED`.
+    A plan holds: a status (429, 500, ...), `stall`, `no usage`, `bad json`, `prose`, `cut`, or a name of `MALFORMED`.
     """
 
     daemon_threads = True
@@ -37,6 +40,7 @@ class Server(ThreadingHTTPServer):
         self.plan: deque[int | str] = deque()
         self.delay = 0.0
         self.score = "0.5"
+        self.finish = "stop"
         self.lock = Lock()
         self.requests = self.answers = self.sent = self.received = self.cached = 0
         self.intervals: list[tuple[float, float]] = []
@@ -87,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply({"error": {"message": f"no: {self.headers['authorization']}"}}, behaviour)
         elif behaviour == "bad json":
             self.write(b'{"id": "x", "usage": {"prompt', "application/json")
-        elif behaviour == "text":
+        elif behaviour == "prose":
             self.write(b"the teacher is out", "text/plain")
         else:
             self.answer(asked, behaviour)
@@ -102,12 +106,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.sent += usage["sent"]
                 self.server.received += usage["received"]
                 self.server.cached += usage["cached"]
-        kind = self.path.rpartition("/v1")[2]
+        kind = next(kind for kind in KINDS if self.path.partition("?")[0].endswith(kind))
         told = MALFORMED.get(behaviour, spelled(kind, usage)) if behaviour != "no usage" else None
         if asked.get("stream"):
             self.stream(kind, asked, told, behaviour)
         else:
-            self.reply(whole(kind, self.server.score, told))
+            self.reply(whole(kind, self.server.score, self.server.finish, told))
 
     def usage(self, asked: dict[str, Any]) -> dict[str, int]:
         """A token is a word; half of what is sent is in the cache; the answer has 2 to 4."""
@@ -168,7 +172,7 @@ def spelled(kind: str, usage: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def whole(kind: str, score: str, usage: Any) -> dict[str, Any]:
+def whole(kind: str, score: str, finish: str, usage: Any) -> dict[str, Any]:
     told = {} if usage is None else {"usage": usage}
     if kind == "/embeddings":
         return {
@@ -179,7 +183,7 @@ def whole(kind: str, score: str, usage: Any) -> dict[str, Any]:
         }
     if kind == "/responses":
         return response(score, "completed", usage)
-    choice = {"index": 0, "finish_reason": "stop"}
+    choice = {"index": 0, "finish_reason": finish}
     if kind == "/completions":
         return {
             "id": "x",

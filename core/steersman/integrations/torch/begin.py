@@ -23,7 +23,8 @@ class Begin:
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
     keeps no log of its own: then `saved` holds the records. `counts_forwards` where the forwards of the model tell the
     tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
-    `listener` on every rank. `meters` count for the ledgers what this session does not.
+    `listener` on every rank. `meters` makes what counts for the ledgers besides;
+    it is given what takes seconds out of the time of backpropagation.
     """
 
     folder: Path
@@ -41,7 +42,7 @@ class Begin:
     forces_logs: bool = False
     reporters: tuple[Callable[[JournalEntry], None], ...] = ()
     listener: Callable[[JournalEntry], None] | None = None
-    meters: tuple[Meter, ...] = ()
+    meters: Callable[[Callable[[float], None]], tuple[Meter, ...]] = lambda exclude: ()
     keeps_records: bool = False
     steps_begin_late: bool = False
     counts_forwards: bool = True

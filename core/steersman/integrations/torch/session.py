@@ -17,7 +17,7 @@ from steersman.alarms import WATCHED_STEPS
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
-from steersman.integrations.announcing import announce, will_not_change
+from steersman.integrations.announcing import announce, budgets_told, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.meters import Meters, Stopwatch
 from steersman.integrations.torch.begin import Begin
@@ -98,7 +98,7 @@ class Session:
         self.meters = Meters(self.ranks, self.note)
         self._held.callback(self.meters.release)
         self.meters.resume(saved.get("usage") or ())
-        for meter in (self.tokens, *begin.meters):
+        for meter in (self.tokens, *begin.meters(self.tokens.exclude)):
             self.meters.add(meter)
         self.stopwatch = Stopwatch()
         self._elapsed_before, self._begun = float(saved.get("elapsed") or 0.0), perf_counter()
@@ -109,7 +109,9 @@ class Session:
         self.journal.open()
         if config.journal and self.journal.is_open:
             _point_to(path, begin.folder / JOURNAL)
-        warned = [*begin.notes, *will_not_change(begin.registry, config), *([too_new] if too_new else [])]
+        counted = self.meters.ledgers() - ({"backpropagation"} if begin.model is None else set())
+        warned = [*begin.notes, *will_not_change(begin.registry, config), *budgets_told(config, counted)]
+        warned += [too_new] if too_new else []
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of all")
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
@@ -133,7 +135,7 @@ class Session:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
-        if begin.step and (because := self.supervisor.accounting.spent(self._elapsed_before)):
+        if begin.step and (because := self.supervisor.accounting.spent(self._elapsed_before, begin.step)):
             self._stopped_before = self.supervisor.actions.stop_because = because
 
     def note(self, message: str) -> None:
@@ -148,7 +150,7 @@ class Session:
         """Every record of the step before has arrived; decisions take effect in this one."""
         self.supervisor.settle(step_begins=True)
         if self.config.budget.hours is not None and self.ranks.size == 1:  # ranks agree at logs: their clocks differ
-            self.supervisor.see_to_budgets(self.elapsed())
+            self.supervisor.see_to_budgets(self.elapsed(), self.step)
         self.tokens.start()
 
     def step_ends(self, step: int) -> None:

@@ -16,6 +16,7 @@ from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
+from steersman.integrations.trl.generation_meter import meters_of
 from steersman.journal import JournalEntry
 from steersman.keeping import Keeper
 from steersman.loaded import Loaded
@@ -75,6 +76,7 @@ class TrainerSession(Session):
             forces_logs=self.forces_logs,
             reporters=(TensorBoard(trainer.callback_handler).hear,) if reports and trainer is not None else (),
             listener=self._heard,
+            meters=functools.partial(meters_of, trainer),
         )
         super().__init__(config, strategies, begin)
         keeps = config.keep_both_bests and self.ranks.is_main
