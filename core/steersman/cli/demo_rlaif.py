@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,9 @@ def _train(folder: Path, config: Path, seed: int, asked: Source, *, as_json: boo
     if not as_json:
         _introduce(asked, config)
     settings: Any = {**read(config, environment={}).raw, "console": False} if as_json else config
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+    bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
+    with warnings.catch_warnings(), bar as progress:
+        warnings.simplefilter("ignore", FutureWarning)  # those of TRL's own settings
         task = progress.add_task("starting torch, transformers and trl", total=None)
 
         def advance(step: int) -> None:
@@ -103,7 +106,9 @@ def _show(told: dict[str, Any]) -> None:
     console.print(changes_table(by_hyperparameter(told)))
     teacher = told["teacher"]
     unscored = sum(teacher["unscored"].values())
-    console.print(f"The teacher was asked {teacher['asked']:,} times and gave no score {unscored:,} times.", markup=False)
+    console.print(
+        f"The teacher was asked {teacher['asked']:,} times and gave no score {unscored:,} times.", markup=False
+    )
     console.print(f"Every decision with its reason: {told['journal']}", markup=False)
     output = told["output"]
     console.print(

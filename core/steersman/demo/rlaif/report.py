@@ -81,11 +81,12 @@ def story(told: Mapping[str, Any]) -> str:
         return "The teacher scored too little to tell a story."
     first, top, last = before[0], before[-1], scored[-1]
     worst = min(while_it_lasted, key=lambda check: check["teacher_score"])
+    furthest = max(while_it_lasted, key=lambda check: check["kl"])
     return (
         f"The teacher's mean score went from {first['teacher_score']:.2f} in the first epoch to "
-        f"{top['teacher_score']:.2f} before step {drift['first_step']}; there the schedule multiplied the learning "
-        f"rate by {drift['learning_rate_factor']:g} until step {drift['last_step']}, and an epoch later the score was "
-        f"{worst['teacher_score']:.2f} and the KL {worst['kl']:.2f} instead of {top['kl']:.2f}. {_reaction(told)} "
+        f"{top['teacher_score']:.2f}; then, from step {drift['first_step']} to {drift['last_step']}, the schedule "
+        f"multiplied the learning rate by {drift['learning_rate_factor']:g}, and the score went to "
+        f"{worst['teacher_score']:.2f} and the KL from {top['kl']:.2f} to {furthest['kl']:.2f}. {_reaction(told)} "
         f"In the last epoch the teacher's score is {last['teacher_score']:.2f}, "
         f"{_compared(last['teacher_score'], top['teacher_score'])} before the drift; the reward that TRL logs, "
         f"{last['reward']:.2f}, is that score times the reward weight."

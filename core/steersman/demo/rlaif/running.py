@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ class Source:
 
 
 @contextmanager
-def source(url: str | None, model: str | None) -> Iterator[Source]:
-    """Give the teacher at `url`, with the key in OPENAI_API_KEY; without one the demo's own, for as long as it lasts."""
+def source(url: str | None, model: str | None) -> Generator[Source]:
+    """Give the teacher at `url`, with the key in OPENAI_API_KEY; without one the demo's own, which ends with this."""
     if url is not None and model is not None:
         yield Source(url, model, os.environ.get("OPENAI_API_KEY") or "none")
         return
@@ -56,7 +57,8 @@ def run(
     with plain, TeacherReward(teacher.wrap(plain), asked.model, say) as reward:
         reward.try_once()
         trainer = build(folder, seed, reward, on_step)
-        steersman.supervise(trainer, settings, teacher=teacher)
+        heard: Any = {"teacher": teacher} if "teacher" in signature(steersman.supervise).parameters else {}
+        steersman.supervise(trainer, settings, **heard)
         trainer.train()
         trainer.save_state()
     told = facts(current(folder / "steersman" / "journal.jsonl"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,9 @@ def _tokenizer() -> Any:
 
 
 def _model(tokenizer: Any) -> Any:
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = GPT2LMHeadModel(
-        GPT2Config(
+    torch, transformers = import_module("torch"), import_module("transformers")
+    model = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(
             vocab_size=_VOCABULARY,
             n_positions=_LENGTH,
             n_embd=64,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, cast
 
 from attrs import asdict, define, evolve
 
@@ -79,12 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # so that a client keeps its connection
     wbufsize = -1  # head and body go out in one piece: two would wait for each other
     disable_nagle_algorithm = True
-    server: TeacherServer
 
     def do_GET(self) -> None:
         """State the rule, and what was answered so far."""
         if self.path == "/":
-            told = {"model": MODEL, "rule": RULE, "tokens": TOKENS, "counts": asdict(self.server.counts)}
+            told = {"model": MODEL, "rule": RULE, "tokens": TOKENS, "counts": asdict(self._teacher.counts)}
             self._send(200, told)
         else:
             self._send(404, _error(f"there is nothing at {self.path}; POST to {_PATH}"))
@@ -99,12 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
             request = json.loads(body)
             if not isinstance(request, dict):
                 raise ValueError("the request must be a JSON object")
-            answer = self.server.answer(request)
+            answer = self._teacher.answer(request)
         except ValueError as error:
-            self.server.refuse()
+            self._teacher.refuse()
             self._send(400, _error(str(error)))
         else:
             self._send(200, answer)
+
+    @property
+    def _teacher(self) -> TeacherServer:
+        return cast("TeacherServer", self.server)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a line for each request would drown the run."""
@@ -123,7 +126,7 @@ def _error(message: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving() -> Iterator[TeacherServer]:
+def serving() -> Generator[TeacherServer]:
     """Run a teacher in a thread of this process; its port is free again afterwards, however the run ends."""
     with TeacherServer() as teacher:
         thread = Thread(target=teacher.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
