@@ -23,8 +23,9 @@ import yaml
 from attrs import frozen
 
 import steersman
-from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, hookimpl
+from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
 from steersman.arbiter import Ruling
+from steersman.budgets import Budget
 from steersman.cli import main
 from steersman.config import read
 from steersman.config.reading import KEYS, SHIPPED
@@ -35,6 +36,7 @@ from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.late.entries import LateScore
 from steersman.late.hearing import RecordedLate
+from steersman.ledgers import Prices
 from steersman.loading import installed, load
 from steersman.outcomes import Label
 from steersman.outcomes import Settings as OutcomeSettings
@@ -208,7 +210,10 @@ def test_every_key_of_a_config_is_shown(key: str) -> None:
     assert any(key in yaml.safe_load(example) for example in examples)
 
 
-@pytest.mark.parametrize(("key", "cls"), [("hyperparameters", HyperparameterConfig), ("logging", LoggingConfig)])
+@pytest.mark.parametrize(
+    ("key", "cls"),
+    [("hyperparameters", HyperparameterConfig), ("logging", LoggingConfig), ("budget", Budget), ("prices", Prices)],
+)
 def test_every_key_below_a_key_is_shown(key: str, cls: type[Any]) -> None:
     """The example of a table uses each key that it may have."""
     section = sections("how-to/configure.md")[key]
@@ -224,8 +229,12 @@ def test_every_mode_is_explained(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "cls"), [("rails", Limits), ("outcomes", OutcomeSettings), ("recovery", RecoverySettings)]
-)
+    ("key", "cls"),
+    [
+        ("rails", Limits), ("outcomes", OutcomeSettings), ("recovery", RecoverySettings), ("budget", Budget),
+        ("prices", Prices),
+    ],
+)  # fmt: skip
 def test_every_key_below_a_key_is_listed_with_its_default(key: str, cls: type[Any]) -> None:
     """The table of a key has exactly the keys below it, each with the default that the code has."""
     rows = fields_of(sections("how-to/configure.md")[key])
@@ -352,6 +361,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
             "rails": {"restart_baselines": True},
             "outcomes": {"judge_after": 1},
             "time_budget": 0.05,
+            "budget": {"tokens": 100},
         }
     )
     journal = Journal(tmp_path / "journal.jsonl")
@@ -371,7 +381,8 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
     supervisor.begin()
     for step in (10, 20, 30):
         supervisor.settle(step_begins=True)
-        supervisor.feed(Record(step, "train", {"loss": 1.0, "reward": 1.0}, step / 10))
+        usage = (Usage("backpropagation", 50, 1.0, 2),)
+        supervisor.feed(Record(step, "train", {"loss": 1.0, "reward": 1.0}, step / 10, usage=usage))
         supervisor.feed(Record(step, "eval", {"eval_loss": 1.0} if step == 10 else {"eval_f1": 1.0}))
         supervisor.saved(step, f"checkpoint-{step}")
     supervisor.note("a note")

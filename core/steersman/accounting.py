@@ -39,7 +39,18 @@ class Accounting:
         """Journal what the ledgers come to, if anything came in since the last time."""
         if self.ledgers.has_news:
             self.ledgers.has_news = False
-            self._journal.write("tokens", self._progress.step, **self.accounts())
+            told = self.accounts()
+            self._journal.write(
+                "tokens",
+                self._progress.step,
+                generation=told.get("generation"),
+                backpropagation=told.get("backpropagation"),
+                teacher=told.get("teacher"),
+                elapsed=told["elapsed"],
+                spent=told["spent"],
+                cost=told["cost"],
+                currency=told["currency"],
+            )
 
     def accounts(self) -> dict[str, Any]:
         """Return every figure, as plain values."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +269,102 @@ def forty_steps_calls() -> dict[str, int]:
         "on_adjusted": 4,
         "on_train_end": 1,
     }
+
+
+@pytest.fixture
+def told_to_trackers() -> Callable[..., dict[str, list[tuple[int, float]]]]:
+    """Return a recount, from the text of a journal, of what trackers must show: (step, value) by tag, as journaled."""
+
+    def recount(*journals: str) -> dict[str, list[tuple[int, float]]]:
+        shown: dict[str, list[tuple[int, float]]] = {}
+        for line in (line for journal in journals for line in journal.splitlines()):
+            entry = json.loads(line)
+            for tag, value in _told(entry).items():
+                if type(value) in (int, float):
+                    shown.setdefault(tag, []).append((entry["step"], value))
+        return shown
+
+    return recount
+
+
+def _told(entry: dict[str, Any]) -> dict[str, Any]:
+    match entry:
+        case {"kind": "adjustment", "hyperparameter": name, "new": new}:
+            return {f"HealthCheck/{name}": new}
+        case {"kind": "check", "healthy": healthy, "values": values}:
+            told = {f"HealthCheck/{name}": value for name, value in values.items()}
+            return told | {"HealthCheck/healthy": {True: 1, False: 0}.get(healthy)}
+        case {"kind": "finding", "name": name, "severity": severity}:
+            return {f"HealthCheck/findings/{name}": {"info": 1, "warning": 2, "critical": 3}[severity]}
+        case {"kind": "score", "strategy": name, "value": value, "terms": terms, "heard_at": None}:
+            return {f"Score/{name}": value} | {f"Score/{name}/{term}": part for term, part in terms.items()}
+        case {"kind": "record", "usage": usage}:
+            return {f"Tokens/{u['ledger']}/interval_tokens_per_second": u["tokens"] / u["seconds"] for u in usage}
+        case {"kind": "tokens"}:
+            named = {name: entry[name] for name in ("generation", "backpropagation", "teacher") if name in entry}
+            told = {f"Tokens/{name}/{key}": value for name, figures in named.items() for key, value in figures.items()}
+            return {tag: value for tag, value in told.items() if not tag.endswith("/interval_tokens_per_second")}
+    return {}
+
+
+@pytest.fixture
+def offline_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Have W&B work offline, and return a function that reads the rows of the newest finished run back."""
+    wandb = pytest.importorskip("wandb")
+    for name, value in (("MODE", "offline"), ("DIR", str(tmp_path)), ("SILENT", "true"), ("CONSOLE", "off")):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")
+
+    def rows() -> list[dict[str, Any]]:
+        wandb.teardown()  # what it has not written yet
+        newest = max(tmp_path.glob("wandb/offline-run-*/run-*.wandb"), key=lambda file: file.stat().st_mtime_ns)
+        histories = (r.history.item for r in _wandb_records(newest) if r.WhichOneof("record_type") == "history")
+        return [
+            {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in items}
+            for items in histories
+        ]
+
+    wandb.teardown()  # what it read of the environment before
+    yield rows
+    wandb.teardown()
+    wandb.sdk.lib.module.unset_globals()  # a disabled run that is finished stays the active one
+
+
+def _wandb_records(path: Path) -> Iterator[Any]:
+    """Yield the records of a file of W&B: behind 7 bytes, blocks of 32 KiB in LevelDB's log format."""
+    from wandb.proto.wandb_internal_pb2 import Record as WandbRecord
+
+    data, at, parts = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if (left := 32768 - at % 32768) < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        parts, at = parts + data[at + 7 : at + 7 + size], at + 7 + size
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield WandbRecord.FromString(parts)
+            parts = b""
+
+
+@pytest.fixture
+def local_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, list[Any]]]]:
+    """Have MLflow write into a folder, and return a function that reads a run back: (step, value) by metric."""
+    mlflow = pytest.importorskip("mlflow")
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+    mlflow.set_experiment("a-test")
+
+    def read_back(run_id: str | None = None) -> dict[str, list[Any]]:
+        if run_id is None:
+            (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+            run_id = run.info.run_id
+        mlflow.flush_async_logging()
+        client = mlflow.MlflowClient()
+        names = client.get_run(run_id).data.metrics
+        return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
+
+    yield read_back
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)

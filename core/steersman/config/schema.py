@@ -15,6 +15,7 @@ from steersman.config.structuring import options_of
 from steersman.ledgers import Prices
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
+from steersman.reporters.sinks import Sink
 from steersman.requirements import Requirement
 from steersman.snapshots import RecoverySettings
 from steersman.validating import within
@@ -128,6 +129,8 @@ class Config:
     """Where the journal is written; null is steersman/journal.jsonl in the output directory."""
     console: bool = True
     """Whether anything is printed."""
+    report_to: Literal["auto", "none"] | tuple[Sink, ...] = "auto"
+    """The trackers that are told: `auto` is where the trainer itself reports, though not in `observe`; or a list."""
     logging: LoggingConfig = field(factory=LoggingConfig)
     """The origin's own switches."""
     use: tuple[Use, ...] = field(default=(), metadata={"steersman.structure": False})

@@ -202,6 +202,11 @@ def _union(value: object, type_: Any, converter: cattrs.Converter) -> object:
     for member in rest:
         if attrs.has(member) and isinstance(value, Mapping):
             return converter.structure(cast("Mapping[str, Any]", value), member)
+        if _is_sequence(member):
+            if _is_list(value):
+                return converter.structure(value, member)
+            failures.append("expected a list")
+            continue
         try:
             return converter.structure(value, member)
         except Exception as error:

@@ -24,7 +24,7 @@ class Meter(Protocol):
         """Return what was counted since the last `take` and is of whole steps."""
         ...
 
-    def resume(self, pending: Mapping[str, Any]) -> None:
+    def resume(self, pending: Mapping[str, Any], /) -> None:
         """Add what the run that is resumed had counted and not yet logged."""
         ...
 

@@ -17,6 +17,7 @@ from steersman.loading import load
 from steersman.logs import logger
 from steersman.spelling import did_you_mean
 from steersman.strategies import restore_state, state_of
+from steersman.teacher import Teacher
 
 OFF_SWITCH = "STEERSMAN_DISABLED"
 
@@ -26,11 +27,15 @@ class Policy:
 
     Where the environment switches Steersman off, neither is looked at.
 
-    `config` is the default on another rank until then. Raises ConfigError at construction, with every fault at once.
+    `config` is the default on another rank until then. `teacher` records the calls to a teacher that the run makes.
+    Raises ConfigError at construction, with every fault at once.
     """
 
-    def __init__(self, config: Source, own: Sequence[Hyperparameter] = ()) -> None:
+    def __init__(self, config: Source, own: Sequence[Hyperparameter] = (), teacher: Teacher | None = None) -> None:
         self.own = tuple(own)
+        if not isinstance(teacher, Teacher | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`teacher` takes a steersman.Teacher(), got {type(teacher).__name__}")
+        self.teacher = Teacher() if teacher is None else teacher
         strangers = [h for h in self.own if not isinstance(h, Hyperparameter)]  # pyright: ignore[reportUnnecessaryIsInstance]
         if strangers:
             raise TypeError(f"`hyperparameters` takes steersman.Hyperparameter(name, get, set), got {strangers[0]!r}")

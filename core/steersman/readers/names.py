@@ -33,8 +33,8 @@ _NOT_METRICS = frozenset(
      "total_steps", "max_steps", "total_epochs", "wall_time"}
 )  # fmt: skip
 
-OWN_TAGS = "HealthCheck/"
-"""What begins the tags that our own TensorBoard reporter writes."""
+OWN_TAGS = ("HealthCheck/", "Score/", "Tokens/generation/", "Tokens/backpropagation/", "Tokens/teacher/")
+"""What begins the tags that we write into trackers ourselves, see `steersman.reporters.scalars`."""
 
 _SUMMARY = re.compile(r"(?:train/)?(train_(?:runtime|loss|\w+_per_second)|total_flos)")
 _EVALUATIONS = re.compile(r"val-core/|val-aux/|validation_metrics/|metrics/(?:precision|recall|mAP|accuracy_top)")

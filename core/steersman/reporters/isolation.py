@@ -13,6 +13,7 @@ _PATIENCE = 3
 def isolated(hear: Callable[[JournalEntry], None]) -> Callable[[JournalEntry], None]:
     """Return `hear` as one that never raises; its first failure is logged, and after three it rests."""
     failures: list[Exception] = []
+    name = type(getattr(hear, "__self__", hear)).__name__
 
     def safe(entry: JournalEntry) -> None:
         if len(failures) >= _PATIENCE:
@@ -22,6 +23,6 @@ def isolated(hear: Callable[[JournalEntry], None]) -> Callable[[JournalEntry], N
         except Exception as error:
             failures.append(error)
             if len(failures) == 1:
-                logger().error("a reporter of steersman failed; training goes on", exc_info=error)
+                logger().error("a reporter of steersman failed; training goes on", reporter=name, exc_info=error)
 
     return safe

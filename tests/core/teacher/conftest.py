@@ -8,12 +8,9 @@ from typing import Any
 import openai
 import pytest
 from attrs import define
-from local_server import Server, serving
+from local_server import KEY, Server, serving
 
 from steersman.teacher import Teacher, call, tally
-
-KEY = "sk-planted-0123456789abcdef"
-"""What must never be found anywhere."""
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
+KEY = "sk-planted-0123456789abcdef"
+"""What a client sends as its key; an error of the server quotes it, and it must be found nowhere else."""
+
 MALFORMED: dict[str, Any] = {
     "negative": {"prompt_tokens": -3, "completion_tokens": 2},
     "text": {"prompt_tokens": "many", "completion_tokens": 2},
@@ -126,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         events = responses_events if kind == "/responses" else chat_events
         asks = kind == "/responses" or (asked.get("stream_options") or {}).get("include_usage")
-        for i, event in enumerate(events(kind, self.server.score, told if asks else None)):
+        for i, event in enumerate(events(self.server, kind, told if asks else None)):
             if behaviour == "cut" and i == 2:
                 self.close_connection = True
                 return
@@ -221,9 +224,9 @@ def response(score: str, status: str, usage: Any) -> dict[str, Any]:
     }
 
 
-def chat_events(kind: str, score: str, usage: Any) -> Iterator[dict[str, Any]]:
+def chat_events(server: Server, kind: str, usage: Any) -> Iterator[dict[str, Any]]:
     head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "t"}
-    for piece in ("", score[:1], score[1:]):
+    for piece in ("", server.score[:1], server.score[1:]):
         part = {"text": piece} if kind == "/completions" else {"delta": {"role": "assistant", "content": piece}}
         yield {**head, "choices": [{"index": 0, "finish_reason": None, **part}]}
     part = {"text": ""} if kind == "/completions" else {"delta": {}}
@@ -232,7 +235,7 @@ def chat_events(kind: str, score: str, usage: Any) -> Iterator[dict[str, Any]]:
         yield {**head, "choices": [], "usage": usage}
 
 
-def responses_events(kind: str, score: str, usage: Any) -> Iterator[dict[str, Any]]:
+def responses_events(server: Server, kind: str, usage: Any) -> Iterator[dict[str, Any]]:
     yield {"type": "response.created", "sequence_number": 0, "response": response("", "in_progress", None)}
     yield {
         "type": "response.output_text.delta",
@@ -240,10 +243,11 @@ def responses_events(kind: str, score: str, usage: Any) -> Iterator[dict[str, An
         "item_id": "m",
         "output_index": 0,
         "content_index": 0,
-        "delta": score,
+        "delta": server.score,
         "logprobs": [],
     }
-    yield {"type": "response.completed", "sequence_number": 2, "response": response(score, "completed", usage)}
+    status = "failed" if server.finish == "failed" else "completed"
+    yield {"type": f"response.{status}", "sequence_number": 2, "response": response(server.score, status, usage)}
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from steersman.integrations.policy import Policy
 from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.loop import Loop
 from steersman.schedule import RunPlan
+from steersman.teacher import Teacher
 
 
 class SteersmanEvents(EventEnum):  # type: ignore[misc]
@@ -125,6 +126,7 @@ def attach(
     gradient_accumulation_steps: int = 1,
     output_transform: Callable[[Any], Mapping[str, Any]] = _metrics_of,
     hyperparameters: Sequence[Hyperparameter] = (),
+    teacher: Teacher | None = None,
 ) -> IgniteLoop:
     """Supervise the runs of an Ignite trainer; return the loop, whose state goes into Ignite's `Checkpoint`.
 
@@ -136,7 +138,7 @@ def attach(
     """
     evaluates = True if evaluator is not None or eval_every else None
     plan = RunPlan(evaluates=evaluates, eval_every=eval_every, adaptive_scheduler=adaptive(scheduler))
-    policy = Policy(config, hyperparameters)
+    policy = Policy(config, hyperparameters, teacher)
     loop = IgniteLoop(policy, optimizer, Path(folder), plan, model, packages=("pytorch-ignite", "torch"))
     loop.watch(trainer, evaluator, log_every, gradient_accumulation_steps, output_transform)
     return loop

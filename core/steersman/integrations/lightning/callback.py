@@ -15,12 +15,15 @@ from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.lightning.framework import DISTRIBUTION, Callback
 from steersman.integrations.lightning.fresh import Fresh
+from steersman.integrations.lightning.trackers import trackers_of
 from steersman.integrations.lightning.trainer_facts import epoch_of, facts_of, placed, plan_of, preflight, registry_of
 from steersman.integrations.metrics import SCORE
 from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
+from steersman.reporters.sinks import Reporting, reporting
+from steersman.teacher import Teacher
 
 NEVER_BEST = torch.finfo(torch.float32).max
 """The score where nothing was scored: worse than any, and finite, since `EarlyStopping` ends a run at infinity."""
@@ -40,8 +43,9 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         *,
         folder: str | Path | None = None,
         hyperparameters: Sequence[Hyperparameter] = (),
+        teacher: Teacher | None = None,
     ) -> None:
-        super().__init__(Policy(config, hyperparameters))
+        super().__init__(Policy(config, hyperparameters, teacher))
         self.folder = folder
         self._stage = "fit"
         self._fresh = Fresh()
@@ -50,6 +54,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         self._began_at: int | None = None
         self._logged_at = 0
         self._unwatch_saves: Callable[[], None] = lambda: None
+        self._reporting = Reporting()
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._stage = stage
@@ -80,13 +85,17 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         warned = list(preflight(trainer, plan))
         if trainer.global_step > 0 and not saved:
             warned.append("this checkpoint was saved without Steersman: what was evaluated before it is not ranked")
-        folder = Path(self.folder or trainer.log_dir or trainer.default_root_dir)
+        logs = trainer.log_dir or trainer.default_root_dir
+        folder = Path(self.folder or logs)
+        self._reporting = reporting(config.report_to, config.mode, trackers_of(trainer, Path(logs)))
         [optimizer] = trainer.optimizers if len(trainer.optimizers) == 1 else [None]
         begin = Begin(
             folder, plan, registry_of(trainer, pl_module, self.policy.own), step=trainer.global_step, saved=saved,
-            notes=tuple(warned), model=pl_module, optimizer=optimizer,
+            notes=(*warned, *self._reporting.notes), model=pl_module, optimizer=optimizer,
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
             packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
+            meters=lambda _: (self.teacher,),
+            reporters=self._reporting.reporters,
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
         self._saves_to = folder / "steersman" / "checkpoints"
@@ -180,6 +189,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
 
     def _let_go(self) -> None:
         self._unwatch_saves()
+        self._reporting.close()
         self.session, self._unwatch_saves, self._loss = None, lambda: None, None
 
 

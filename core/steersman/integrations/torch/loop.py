@@ -20,7 +20,9 @@ from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
 from steersman.records import number
 from steersman.registry import registry_of
+from steersman.reporters.sinks import Reporting, Trackers, reporting
 from steersman.schedule import RunPlan
+from steersman.teacher import Teacher
 
 
 class Loop(Supervised):
@@ -47,6 +49,7 @@ class Loop(Supervised):
 
     def _open(self) -> None:
         self._begun = self._closed = self._stops = False
+        self._reporting = Reporting()
         inner = innermost(self._optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
             [
@@ -137,10 +140,12 @@ class Loop(Supervised):
         if self._closed or is_switched_off():
             return
         config, strategies = self.policy.begin()
+        self._reporting = reporting(config.report_to, config.mode, Trackers(self.folder, self.step))
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
-            steps_begin_late=True,
+            steps_begin_late=True, notes=self._reporting.notes, reporters=self._reporting.reporters,
+            meters=lambda _: (self.teacher,),
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
 
@@ -186,6 +191,7 @@ class Loop(Supervised):
             self._scaling.leave(self)
         if self.session is not None:
             self.session.give_up()
+        self._reporting.close()
 
 
 def attach(
@@ -201,18 +207,20 @@ def attach(
     eval_every: int | None = None,
     evaluation_sets: int = 1,
     hyperparameters: Sequence[Hyperparameter] = (),
+    teacher: Teacher | None = None,
 ) -> Loop:
     """Supervise a training loop of your own.
 
     `optimizer` may be wrapped (Accelerate). The journal goes to `folder`/steersman/journal.jsonl. With `model` the
     tokens trained on are counted; what else is known of the run, in optimizer steps, makes checks, rails and warnings
-    better: `total_steps` of the whole run, `eval_every` of evaluations with `evaluation_sets` records each.
+    better: `total_steps` of the whole run, `eval_every` of evaluations with `evaluation_sets` records each. `teacher`
+    records calls to one; `run.teacher` is one of its own without.
     Raises ConfigError with every fault at once.
     """
     for name, value in (("total_steps", total_steps), ("steps_per_epoch", steps_per_epoch), ("eval_every", eval_every)):
         if value is not None and not (number(value) or 0.0) > 0:
             raise ValueError(f"`{name}` must be a number above 0, got {value!r}")
-    policy = Policy(config, hyperparameters)
+    policy = Policy(config, hyperparameters, teacher)
     plan = RunPlan(
         total_steps,
         True if eval_every else None,

@@ -15,6 +15,7 @@ from steersman.integrations.metrics import record_of
 from steersman.integrations.policy import Policy
 from steersman.integrations.torch.session import Session
 from steersman.records import Record
+from steersman.teacher import Teacher
 
 
 @frozen
@@ -43,6 +44,11 @@ class Supervised(Guarded):
         self._state: Mapping[str, Any] = {}
         self._said = Evaluated()
         self._lowest = math.inf
+
+    @property
+    def teacher(self) -> Teacher:
+        """What records calls to a teacher: `with run.teacher() as call:`, `run.teacher.wrap(client)`."""
+        return self.policy.teacher
 
     @property
     def says_itself(self) -> bool:

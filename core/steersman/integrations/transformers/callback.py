@@ -17,6 +17,7 @@ from steersman.integrations.policy import Policy, is_switched_off
 from steersman.integrations.transformers import native_score
 from steersman.integrations.transformers.session import TrainerSession
 from steersman.records import kind_of
+from steersman.teacher import Teacher
 
 
 def _put_back_after(train: Callable[..., Any], callback: SteersmanCallback) -> Callable[..., Any]:
@@ -44,8 +45,14 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
     Raises ConfigError at construction, with every fault at once.
     """
 
-    def __init__(self, config: Source = None, *, hyperparameters: Sequence[Hyperparameter] = ()) -> None:
-        self.policy = Policy(config, hyperparameters)
+    def __init__(
+        self,
+        config: Source = None,
+        *,
+        hyperparameters: Sequence[Hyperparameter] = (),
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.policy = Policy(config, hyperparameters, teacher)
         self._trainer: Callable[[], Any] = lambda: None
         self._misplaced = (
             "give the trainer to steersman.supervise(trainer, ...): as a plain callback Steersman stands behind "
@@ -71,6 +78,11 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
             session.give_up()
 
     @property
+    def teacher(self) -> Teacher:
+        """What records calls to a teacher: `with run.teacher() as call:`, `run.teacher.wrap(client)`."""
+        return self.policy.teacher
+
+    @property
     def says_itself(self) -> bool:
         return self.policy.config.console
 
@@ -93,8 +105,9 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
             return
         notes = tuple(note for note in (self._misplaced, self._directed) if note)
         config, strategies = self.policy.begin()
-        own = self.policy.own
-        self.session = TrainerSession(config, strategies, own, self._trainer(), args, state, kwargs, notes, self.failed)
+        self.session = TrainerSession(
+            config, strategies, self.policy, self._trainer(), args, state, kwargs, notes, self.failed
+        )
 
     @guarded
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from steersman.config import Config
-from steersman.hyperparameters import Hyperparameter
+from steersman.integrations.policy import Policy
 from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Session
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
+from steersman.integrations.transformers.trackers import trackers_of
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
 from steersman.integrations.trl.generation_meter import meters_of
 from steersman.journal import JournalEntry
@@ -23,7 +24,7 @@ from steersman.loaded import Loaded
 from steersman.readers.run_directory import KEPT
 from steersman.readers.trainer_state import OWN_STATE, own_state
 from steersman.records import is_other_evaluation, kind_of, record_from_logs
-from steersman.reporters.tensorboard import TensorBoard
+from steersman.reporters.sinks import reporting
 
 
 class TrainerSession(Session):
@@ -33,7 +34,7 @@ class TrainerSession(Session):
         self,
         config: Config,
         strategies: tuple[Loaded, ...],
-        own: tuple[Hyperparameter, ...],
+        policy: Policy,
         trainer: Any | None,
         args: Any,
         state: Any,
@@ -59,11 +60,12 @@ class TrainerSession(Session):
             for entry in state.log_history
             if "step" in entry and not is_other_evaluation(entry)
         )
-        reports = trainer is not None and config.mode != "observe"
+        self._reporting = reporting(config.report_to, config.mode, trackers_of(trainer, args, state.global_step))
+        warned += self._reporting.notes
         begin = Begin(
             output,
             plan,
-            registry_of(args, kwargs.get("optimizer"), trainer, own),
+            registry_of(args, kwargs.get("optimizer"), trainer, policy.own),
             step=state.global_step,
             saved=saved,
             past=past,
@@ -74,9 +76,9 @@ class TrainerSession(Session):
             facts=facts_of(args, trainer),
             packages=("transformers", "torch"),
             forces_logs=self.forces_logs,
-            reporters=(TensorBoard(trainer.callback_handler).hear,) if reports and trainer is not None else (),
+            reporters=self._reporting.reporters,
             listener=self._heard,
-            meters=functools.partial(meters_of, trainer),
+            meters=lambda exclude: (*meters_of(trainer, exclude), policy.teacher),
         )
         super().__init__(config, strategies, begin)
         keeps = config.keep_both_bests and self.ranks.is_main
@@ -130,6 +132,10 @@ class TrainerSession(Session):
         self._keep()
         self.carry()
         return super().end()
+
+    def give_up(self) -> None:
+        super().give_up()
+        self._reporting.close()
 
     def _heard(self, entry: JournalEntry) -> None:
         """See to what of the Trainer's own must begin anew with the ranking, or go back with the weights."""
