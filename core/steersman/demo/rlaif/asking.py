@@ -16,6 +16,10 @@ INSTRUCTION = (
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?", re.I)
 
 
+class NoScore(ValueError):
+    """An answer that is no number from 0 to 1."""
+
+
 def messages(prompt: str, completion: str) -> list[dict[str, str]]:
     """Return the messages that ask for the score of one completion."""
     asked = json.dumps({"prompt": prompt, "completion": completion}, ensure_ascii=False)
@@ -33,10 +37,10 @@ def completion_in(request: Any) -> str:
 def score_in(answer: str | None) -> float:
     """Return the score that an answer gives: its one number, which must be from 0 to 1.
 
-    Raises ValueError where there is no number, more than one, or one that is no such score, NaN among them.
+    Raises NoScore where there is no number, more than one, or one that is no such score, NaN among them.
     """
     found = _NUMBER.findall(answer or "")
     value = float(found[0]) if len(found) == 1 else math.nan
     if not 0 <= value <= 1:
-        raise ValueError(f"the answer {(answer or '')[:40]!r} is no number from 0 to 1")
+        raise NoScore(f"the answer {(answer or '')[:40]!r} is no number from 0 to 1")
     return value

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Self
 
-from steersman.demo.rlaif.asking import messages, score_in
+from steersman.demo.rlaif.asking import NoScore, messages, score_in
 
 _AT_ONCE = 4
 _UNUSABLE = frozenset({401, 403, 404})
@@ -81,4 +81,4 @@ def _kind(error: Exception) -> str:
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
         return f"{type(error).__name__}, status {status}"
-    return "no number from 0 to 1" if isinstance(error, ValueError) else type(error).__name__
+    return "no number from 0 to 1" if isinstance(error, NoScore) else type(error).__name__

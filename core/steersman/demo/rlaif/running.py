@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,7 @@ def run(
     with plain, TeacherReward(teacher.wrap(plain), asked.model, say) as reward:
         reward.try_once()
         trainer = build(folder, seed, reward, on_step)
-        heard: Any = {"teacher": teacher} if "teacher" in signature(steersman.supervise).parameters else {}
-        steersman.supervise(trainer, settings, **heard)
+        steersman.supervise(trainer, settings, teacher=teacher)
         trainer.train()
         trainer.save_state()
     told = facts(current(folder / "steersman" / "journal.jsonl"))

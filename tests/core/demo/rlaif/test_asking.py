@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from steersman.demo.rlaif.asking import completion_in, messages, score_in
+from steersman.demo.rlaif.asking import NoScore, completion_in, messages, score_in
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ def test_one_number_is_a_score(answer: str, score: float) -> None:
 )
 def test_anything_else_is_none(answer: str | None) -> None:
     """No number, two of them, NaN, infinity or one outside 0 to 1 is an error that quotes the answer."""
-    with pytest.raises(ValueError, match="is no number from 0 to 1"):
+    with pytest.raises(NoScore, match="is no number from 0 to 1"):
         score_in(answer)
 
 
 def test_a_long_answer_is_quoted_in_part() -> None:
     """Forty characters of an answer are quoted, no more."""
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(NoScore) as raised:
         score_in("x" * 1000)
     assert str(raised.value) == f"the answer '{'x' * 40}' is no number from 0 to 1"
 

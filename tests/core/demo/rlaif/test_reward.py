@@ -55,7 +55,7 @@ def test_what_goes_wrong_is_no_reward_is_counted_and_said_once(
     server: Server, reward: TeacherReward, said: list[str]
 ) -> None:
     """Of nine answers two are scores; the other seven are None, counted by kind, and each kind is said once."""
-    server.plan.extend([429, 500, 500, "bad json", "text", "stall", "no usage"])
+    server.plan.extend([429, 500, 500, "bad json", "prose", "stall", "no usage"])
     rewards = reward(["p"] * 8, ["c"] * 8)
     server.score = "NaN"
     rewards += reward(["p"], ["c"])
