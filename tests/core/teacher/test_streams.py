@@ -194,8 +194,9 @@ def test_raw_responses(client, teacher, server, asked):
 def test_a_raw_stream_that_the_caller_reads(client, teacher, asked):
     """A raw stream whose lines the caller reads is answered, with tokens that are unknown, said once."""
     raw = client.chat.completions.with_raw_response.create(**asked, **WITH_USAGE)
-    assert any("usage" in line for line in raw.http_response.iter_lines())
+    lines = list(raw.http_response.iter_lines())
 
+    assert any("usage" in line for line in lines)
     assert told(teacher.take()) == UNKNOWN
     assert len(teacher.notes()) == 1
 

@@ -94,7 +94,7 @@ class Session:
             steps_begin_late=begin.steps_begin_late,
         )
         self._held.callback(self.supervisor.close)
-        self.tokens = TokenCount(begin.model if begin.counts_forwards else None)
+        self.tokens = TokenCount(begin.model, hooks=begin.counts_forwards)
         self.meters = Meters(self.ranks, self.note)
         self._held.callback(self.meters.release)
         self.meters.resume(saved.get("usage") or ())
