@@ -37,7 +37,7 @@ def trained(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, steps
 
 
 def test_what_a_teacher_does_wrong(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 193 questions in an epoch of eight steps those that went wrong are counted, each kind is said once.
+    """Of 193 questions in eight steps those that went wrong are counted, and each kind is said once.
 
     Errors are in the ledger too; an answer without usage is a score whose tokens are not known.
     """
@@ -57,10 +57,10 @@ def test_what_a_teacher_does_wrong(server: Server, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("answer", ["NaN", "as good as it gets"])
 def test_no_score_at_all(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
-    """A teacher of whose answers none is a score: two steps are trained, and 49 answers are counted."""
+    """Where no answer is a score two steps are trained all the same, and evaluated: 73 answers are counted."""
     server.score = answer
     told, said = trained(server, tmp_path / "run", monkeypatch, 2)
-    assert told["teacher"]["unscored"] == {"no number from 0 to 1": 49}
-    assert told["ledgers"]["teacher_samples"] == 49
+    assert told["teacher"]["unscored"] == {"no number from 0 to 1": 73}
+    assert told["ledgers"]["teacher_samples"] == 73
     assert len(said) == 1
     assert told["best"] is None
