@@ -69,7 +69,7 @@ def _of_record(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def _of_tokens(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for ledger in LEDGERS:
-        for name, value in data.get(ledger, {}).items():
+        for name, value in (data[ledger] or {}).items():
             if name != _OF_INTERVAL:  # told at the step of its record
                 yield f"Tokens/{ledger}/{name}", value
 
