@@ -10,6 +10,7 @@ from attrs import asdict
 import steersman
 from steersman import Usage
 from steersman.integrations.meters import Meter, Meters
+from steersman.integrations.policy import Policy
 from steersman.ranks import OneProcess
 
 
@@ -48,13 +49,13 @@ def test_what_was_counted_and_not_logged_survives_a_checkpoint():
 
 
 def test_a_copy_counts_what_the_original_hears():
-    """A teacher inside a callback that is copied is the same one: 3 and 4 tokens are 7, and none for the original."""
+    """A teacher inside the policy of a callback that is copied is the same one: 3 and 4 tokens are 7, and none for the original."""
     teacher = steersman.Teacher()
     ask(teacher, 3)
-    callback = copy.deepcopy(steersman.SteersmanCallback({"use": []}, teacher=teacher))
+    policy = copy.deepcopy(Policy({"use": []}, teacher=teacher))
     ask(teacher, 4)
 
-    assert callback.teacher.take().tokens == 7
+    assert policy.teacher.take().tokens == 7
     assert teacher.take() == Usage("teacher")
 
 
