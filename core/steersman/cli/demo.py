@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from steersman.cli import LazyGroup
 
-@click.command()
+
+class _Demos(LazyGroup):
+    lazy: Mapping[str, tuple[str, str]] = {
+        "rlaif": (
+            "steersman.cli.demo_rlaif:rlaif",
+            "Let a teacher behind an API score what a tiny student writes: GRPO, a real drift.",
+        ),
+    }
+
+
+@click.group(
+    cls=_Demos,
+    invoke_without_command=True,
+    short_help="Train a tiny GPT-2 under supervision: a real fault, a real correction.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo).")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def demo(output: Path | None, seed: int, as_json: bool) -> None:
+@click.pass_context
+def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) -> None:
     """Train a tiny GPT-2 under supervision: a real fault, a real correction.
 
     \b
@@ -22,21 +39,17 @@ def demo(output: Path | None, seed: int, as_json: bool) -> None:
       steersman demo --output /tmp/demo
       steersman explain /tmp/demo
     """
-    _require_extra()
-    folder = _folder(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "steersman.yaml"
-        from steersman.demo.training import CONFIG
+    if context.invoked_subcommand is not None:
+        if output is not None or seed or as_json:
+            raise click.UsageError(f"--output, --seed and --json belong behind {context.invoked_subcommand!r}")
+        return
+    require(("torch", "transformers", "accelerate"), "hf")
+    from steersman.demo.training import CONFIG
 
-        config.write_text(CONFIG, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{folder} cannot be written: {error.strerror}; choose another --output") from None
+    folder, config = begun(output, "steersman-demo", CONFIG)
     told = _train(folder, config, seed, as_json)
     if as_json:
-        from steersman.journal import to_json
-
-        click.echo(json.dumps(to_json(told), allow_nan=False))
+        print_told(told)
     else:
         _show(told)
 
@@ -84,14 +97,7 @@ def _show(told: dict[str, Any]) -> None:
         figures = [f"{row[name]:.4f}" for name in ("score", "eval_loss", "train_loss")]
         table.add_row(str(rank), str(row["step"]), *figures, Path(row["path"]).name if row["exists"] else "never saved")
     console.print(table)
-    changes = Table("hyperparameter", "changes", "first", "last", title="Changes")
-    for name, made in by_hyperparameter(told).items():
-        changes.add_row(
-            name,
-            str(len(made)),
-            *(f"{c['old']:.4g} -> {c['new']:.4g} at step {c['step']}" for c in (made[0], made[-1])),
-        )
-    console.print(changes)
+    console.print(changes_table(by_hyperparameter(told)))
     if told["disagree"]:
         best, lowest = told["best"], told["lowest_eval_loss"]
         console.print(
@@ -111,20 +117,54 @@ def _show(told: dict[str, Any]) -> None:
     )
 
 
-def _folder(output: Path | None) -> Path:
+def changes_table(changes: Mapping[str, list[dict[str, Any]]]) -> Any:
+    """Return a table of the changes: of each hyperparameter how many, the first and the last."""
+    from rich.table import Table
+
+    table = Table("hyperparameter", "changes", "first", "last", title="Changes")
+    for name, made in changes.items():
+        first_and_last = (f"{c['old']:.4g} -> {c['new']:.4g} at step {c['step']}" for c in (made[0], made[-1]))
+        table.add_row(name, str(len(made)), *first_and_last)
+    return table
+
+
+def begun(output: Path | None, default: str, config: str) -> tuple[Path, Path]:
+    """Return the folder of a demo, made where it was not there, and the path of the config written into it.
+
+    Raises ClickException where the folder is in use or cannot be written.
+    """
+    folder = _folder(output, default)
+    path = folder / "steersman.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(config, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be written: {error.strerror}; choose another --output") from None
+    return folder, path
+
+
+def _folder(output: Path | None, default: str) -> Path:
     if output is None:
-        output, number = Path("steersman-demo"), 2
+        output, number = Path(default), 2
         while output.exists():
-            output, number = Path(f"steersman-demo-{number}"), number + 1
+            output, number = Path(f"{default}-{number}"), number + 1
         return output
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise click.ClickException(f"{output} exists and is not an empty folder; choose another --output or remove it")
     return output
 
 
-def _require_extra() -> None:
+def require(packages: Iterable[str], extra: str) -> None:
+    """Raise ClickException with the pip command where one of the packages is missing."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "transformers", "accelerate") if find_spec(name) is None]
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise click.ClickException(f"the demo needs {', '.join(missing)}: pip install 'steersman[hf]'")
+        raise click.ClickException(f"the demo needs {', '.join(missing)}: pip install 'steersman[{extra}]'")
+
+
+def print_told(told: Mapping[str, Any]) -> None:
+    """Print what a demo tells as one line of strict JSON."""
+    from steersman.journal import to_json
+
+    click.echo(json.dumps(to_json(told), allow_nan=False))

@@ -80,7 +80,7 @@ def build(output: Path, seed: int, on_step: Callable[[int], None]) -> Any:
         train_dataset=_rows(_TRAIN_ROWS, 0),
         eval_dataset=_rows(_EVAL_ROWS, 300_000),
         optimizers=(optimizer, schedule),
-        callbacks=[_progress(on_step)],
+        callbacks=[progress(on_step)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -96,7 +96,8 @@ def _rows(count: int, start: int) -> Any:
     return [{"input_ids": row, "labels": row} for row in ids]
 
 
-def _progress(on_step: Callable[[int], None]) -> Any:
+def progress(on_step: Callable[[int], None]) -> Any:
+    """Return a callback that tells `on_step` how many steps are finished."""
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]

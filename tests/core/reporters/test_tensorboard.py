@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from structlog.testing import capture_logs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from steersman.journal import JournalEntry
@@ -60,15 +59,14 @@ def test_a_resumed_run_supersedes_the_steps_it_makes_anew(tmp_path):
     assert [(step, value) for step, value, _ in shown(tmp_path)] == [(4, 0.5), (8, 1.0), (12, 1.0), (16, 1.0)]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path, logs):
     """Where a file lies in the way, it is tried three times, said once, and nothing is raised."""
     (tmp_path / "logs").write_text("a file")
     sink = TensorBoard(OwnWriter(tmp_path / "logs" / "run"))
     hear = isolated(sink.hear)
 
-    with capture_logs() as logs:
-        for step in range(1, 6):
-            hear(change(step, 1.0))
+    for step in range(1, 6):
+        hear(change(step, 1.0))
     sink.close()
 
     assert [log["reporter"] for log in logs] == ["TensorBoard"]

@@ -11,6 +11,9 @@ from steersman.teacher import Teacher
 
 ANSWER = {"usage": {"prompt_tokens": 40, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 30}}}
 
+ONE = {"samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30}
+"""What one such answer counts."""
+
 
 def counts(used: Usage) -> dict[str, int]:
     """The counts that are not 0."""
@@ -25,7 +28,7 @@ def test_a_call_that_is_answered(teacher, clock):
         call.used(ANSWER)
 
     used = teacher.take()
-    assert counts(used) == {"samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30}
+    assert counts(used) == ONE
     assert used.seconds == 0.5
     assert sketch.quantile(used.rates, 0.99) == pytest.approx(80, rel=0.01)
     assert sketch.quantile(used.received_rates, 0.99) == pytest.approx(20, rel=0.01)
@@ -146,9 +149,7 @@ def test_tokens_told_late_are_not_lost(teacher):
     call.used(ANSWER)
     call.retried()
 
-    assert counts(teacher.take()) == {
-        "samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30, "unknown": 1, "retries": 1,
-    }  # fmt: skip
+    assert counts(teacher.take()) == {**ONE, "unknown": 1, "retries": 1}
     assert any("outside of its block" in note for note in teacher.notes())
 
 
@@ -161,7 +162,7 @@ def test_a_call_within_a_call_counts_once(teacher):
     with pytest.raises(OSError), teacher(), teacher():
         raise OSError
 
-    assert counts(teacher.take()) == {"samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30, "errors": 1}
+    assert counts(teacher.take()) == {**ONE, "errors": 1}
 
 
 def test_an_error_after_a_call_within_a_call(teacher):
@@ -171,20 +172,31 @@ def test_an_error_after_a_call_within_a_call(teacher):
             inner.used(ANSWER)
         raise ValueError("not a score")
 
-    assert counts(teacher.take()) == {"samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30, "errors": 1}
+    assert counts(teacher.take()) == {**ONE, "errors": 1}
 
 
 def test_a_call_within_that_of_another_teacher(teacher):
-    """Two teachers do not know of each other: each counts its own call, and the outer one goes on after the inner."""
+    """Two teachers do not know of each other: each counts its own call of 40 tokens, and nothing is said."""
     other = Teacher()
     with teacher() as call:
-        with other() as another:
-            another.used(ANSWER)
-        with teacher() as within:
-            within.used(ANSWER)
+        with other() as inner:
+            inner.used(ANSWER)
         call.used(ANSWER)
 
-    assert counts(other.take())["tokens"] == counts(teacher.take())["tokens"] == 40
+    assert counts(teacher.take()) == counts(other.take()) == ONE
+    assert teacher.notes() == ()
+
+
+def test_a_call_goes_on_after_one_of_another_teacher(teacher):
+    """After a call of another teacher, a call within a call of the first is still known to be one: 40 tokens, not 80."""
+    with teacher() as call:
+        with Teacher()():
+            pass
+        with teacher() as inner:
+            inner.used(ANSWER)
+        call.used(ANSWER)
+
+    assert counts(teacher.take()) == ONE
 
 
 def test_a_call_that_begins_anew(teacher):
@@ -196,5 +208,4 @@ def test_a_call_that_begins_anew(teacher):
     with call:
         call.used(ANSWER)
 
-    expected = {"samples": 1, "tokens": 40, "received": 10, "cached_tokens": 30, "errors": 1, "retries": 1}
-    assert counts(teacher.take()) == expected
+    assert counts(teacher.take()) == {**ONE, "errors": 1, "retries": 1}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 
 import openai
 import pytest
+import torch
 from attrs import fields
 from local_server import KEY
 
+import steersman
 from steersman.teacher import Teacher
 from steersman.teacher.tally import Tally
 
@@ -96,3 +99,46 @@ def test_a_call_in_a_task_that_is_refused(aclient, teacher, server, question):
     asyncio.run(main())
 
     assert found(everything_of(teacher)) == []
+
+
+def test_a_run_whose_rewards_ask_over_http(client, teacher, server, question, tmp_path, capsys, caplog):
+    """Six steps, two calls refused in words that quote the key: the ledger is the server's count, no file tells more."""
+    server.score = ANSWER
+    server.plan.extend(["answer", 401, "answer", 500])
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    settings = {"use": ["token-accounting"]}
+    with (
+        caplog.at_level(logging.DEBUG, logger="steersman"),
+        steersman.attach(optimizer, settings, folder=tmp_path, teacher=teacher) as run,
+    ):
+        for step in range(1, 7):
+            with contextlib.suppress(openai.APIStatusError):
+                client.chat.completions.create(**question)
+            optimizer.step()
+            run.log(step, loss=1.0)
+
+    total = run.session.supervisor.run.ledgers["teacher"].total
+    told = (total.samples, total.tokens, total.received, total.cached_tokens)
+    assert (told, total.errors) == (server.counts, 2)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"journal.jsonl"} <= {path.name for path in files}
+    assert [path.name for path in files if found(path.read_bytes().decode(errors="replace"))] == []
+    printed = capsys.readouterr()
+    assert found(printed.out + printed.err + caplog.text) == []
+
+
+def test_a_run_that_ends_by_an_error_that_quotes_the_key(client, teacher, server, question, tmp_path):
+    """An error of the client that ends the run is journaled without its words."""
+    server.plan.append(401)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    with (
+        pytest.raises(openai.AuthenticationError, match=KEY),
+        steersman.attach(optimizer, {"use": [], "console": False}, folder=tmp_path, teacher=teacher) as run,
+    ):
+        run.log(1, loss=1.0)
+        client.chat.completions.create(**question)
+
+    text = (tmp_path / "steersman" / "journal.jsonl").read_text()
+    assert "AuthenticationError" in text
+    assert found(text) == []

@@ -24,6 +24,28 @@ def test_overlapping_calls_count_once():
     assert sketch.quantile(used.latencies, 1.0) == pytest.approx(3, rel=0.01)
 
 
+def test_calls_that_are_told_out_of_order():
+    """Threads tell in any order: calls from 1 to 2 and 8 to 9 s are 2 s, though the second begin was told first."""
+    tally = Tally()
+    for at, opens in ((1, 1), (8, 1), (2, -1), (9, -1)):
+        tally.tell(Told(at, opens))
+    tally.tell(Told(9, cost=Usage("teacher", samples=1)))
+
+    assert tally.take().seconds == 2
+
+
+def test_an_end_that_is_told_late_counts_no_time_twice():
+    """An end at 1.5 s that is told when all until 2 s was added up leaves 3 s for calls from 1 to 4 s, not 3.5 s."""
+    tally = Tally()
+    for at, opens in ((1, 1), (2, 1)):
+        tally.tell(Told(at, opens))
+    assert tally.errors() == {}
+    for at, opens in ((1.5, -1), (4, -1)):
+        tally.tell(Told(at, opens, Usage("teacher", samples=1)))
+
+    assert tally.take().seconds == 3
+
+
 def test_the_time_of_threads_that_sleep(teacher):
     """8 threads with 5 calls of 20 ms each take at least 0.1 s together, and no more than the clock on the wall."""
 

@@ -1,0 +1,66 @@
+"""`steersman demo` and `steersman demo rlaif`: their options, and what is said before anything is trained."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+
+def test_a_subcommand_beside_a_command(command):
+    """`demo --help` has the options of before and names `rlaif`; `demo rlaif --help` has its own and examples."""
+    text = command("demo", "--help").stdout
+    assert all(option in text for option in ("--output", "--seed", "--json", "\n  rlaif "))
+    text = command("demo", "rlaif", "--help").stdout
+    assert all(option in text for option in ("--output", "--seed", "--teacher-url", "--teacher-model", "--json"))
+    assert "\n    steersman demo rlaif --output" in text
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--seed", "3"], ["--output", "x"]])
+def test_options_of_the_first_demo_are_not_lost(command, options):
+    """An option before `rlaif` would do nothing there: it is an error that says where it belongs."""
+    result = command("demo", *options, "rlaif")
+    assert result.exit_code == 2
+    assert "belong behind 'rlaif'" in result.stderr
+
+
+@pytest.mark.parametrize("options", [["--teacher-url", "http://127.0.0.1:1/v1"], ["--teacher-model", "m"]])
+def test_a_teacher_needs_both(command, options):
+    """An address without a model, or a model without an address, is an error."""
+    result = command("demo", "rlaif", *options)
+    assert result.exit_code == 2
+    assert "--teacher-url and --teacher-model go together" in result.stderr
+
+
+def test_a_misspelt_demo_names_the_nearest(command):
+    """`demo rlaf` is answered with `rlaif`."""
+    assert "did you mean 'rlaif'?" in command("demo", "rlaf").stderr
+
+
+@pytest.mark.parametrize("missing", ["trl", "openai"])
+def test_a_missing_package_is_one_line(command, monkeypatch, missing):
+    """Without trl or openai one line says so, with the pip command."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else found(name))
+    result = command("demo", "rlaif")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: the demo needs {missing}: pip install 'steersman[rlaif]'\n"
+
+
+def test_a_teacher_that_is_not_there_is_one_line(command, tmp_path, monkeypatch):
+    """An address where nobody listens ends the demo before the training, with no word of the key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
+    url = "http://127.0.0.1:9/v1"
+    result = command("demo", "rlaif", "--teacher-url", url, "--teacher-model", "m", "--output", tmp_path / "run")
+    assert result.exit_code == 1
+    assert f"Error: {url}: the teacher cannot be asked (APIConnectionError)" in result.stderr
+    assert "sk-planted" not in result.output
+
+
+def test_a_folder_in_use_is_left_alone(command, tmp_path):
+    """A folder with something in it is an error that says what to do."""
+    (tmp_path / "mine.txt").write_text("precious")
+    result = command("demo", "rlaif", "--output", tmp_path)
+    assert result.exit_code == 1
+    assert "is not an empty folder; choose another --output" in result.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
