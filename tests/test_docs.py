@@ -44,6 +44,7 @@ from steersman.rails import Limits, Mode
 from steersman.registry import Registry
 from steersman.snapshots import OnPaperSnapshots, Recovery, RecoverySettings
 from steersman.testing import CHECKS, Played, Story
+from steersman_plugins.rl_health import Name as FOUND
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -264,7 +265,7 @@ def test_every_shipped_strategy_has_a_section() -> None:
     }
 
     assert set(sections("reference/strategies.md")) == shipped
-    assert len(shipped) == 6
+    assert len(shipped) == 7
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def options(cls: type[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "token-accounting"]
+    "strategy", ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "rl-health", "token-accounting"]
 )
 def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     """A strategy's section names each of its options."""
@@ -290,6 +291,16 @@ def test_every_option_of_a_preset_is_listed_with_its_default(preset: str) -> Non
     cls = attrs.fields_dict(installed()["trend-health"][0].load())[preset].default.factory
 
     assert {name: float(cells[0]) for name, cells in fields_of(mine).items() if len(cells) == 2} == options(cls)
+
+
+def test_every_threshold_of_rl_health_is_listed_with_its_default() -> None:
+    """The second table of its section has exactly the thresholds, and the first what it can find."""
+    section = sections("reference/strategies.md")["rl-health"]
+    cls = attrs.fields_dict(installed()["rl-health"][0].load())["rules"].default.factory
+    rows = {name: cells[0] for name, cells in fields_of(section).items() if len(cells) == 2 and name in options(cls)}
+
+    assert {name: float(value) for name, value in rows.items()} == options(cls)
+    assert [name for name in get_args(FOUND) if f"| `{name}` |" not in section] == []
 
 
 def written_by_the_code() -> dict[str, set[str]]:

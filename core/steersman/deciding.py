@@ -14,6 +14,7 @@ from steersman.control import Control, Said
 from steersman.decisions import Adjust, Proposal, Rollback, Save, Stop
 from steersman.dispatch import Dispatch
 from steersman.disputes import Disputes
+from steersman.hyperparameters import MOVES_REWARDS, base_of
 from steersman.journal import to_json
 from steersman.outcomes import OWN_NAME, Judged, Outcomes
 from steersman.rails import Offer, Rails, Standing
@@ -111,9 +112,11 @@ class Decider:
         self.standing.checks += 1
         if not self.outcomes.trials:
             return [], []
-        changed = [adjustment.step for adjustment in self.run.adjustments]
+        made = self.run.adjustments
+        changed = [a.step for a in made]
+        moved = [a.step for a in made if base_of(a.hyperparameter) in MOVES_REWARDS]
         factors = {name: entry.factor for name, entry in self.registry.entries.items()}
-        return self.outcomes.examine(check.windows, changed, factors, healthy=healthy)
+        return self.outcomes.examine(check.windows, changed, factors, healthy=healthy, moved=moved)
 
     def _rails(self, check: Check, said: Said) -> Rails:
         off = _PUT_BACK if said.reverts else said.off

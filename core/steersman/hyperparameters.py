@@ -22,6 +22,8 @@ SAFER: Mapping[str, Safer] = {
 """The hyperparameters Steersman has names for, and which way each is safer."""
 MOVES_METRICS = frozenset({"kl_penalty", "reward_weight", "reward_threshold", "temperature"})
 """A change of one of these moves rewards or losses by itself, with the very same model."""
+MOVES_REWARDS = MOVES_METRICS - {"kl_penalty"}
+"""A change of one of these moves the rewards by itself."""
 
 
 def base_of(name: str) -> str:

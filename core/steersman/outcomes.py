@@ -106,16 +106,28 @@ class Trial:
         return Adjust(self.hyperparameter, add=-(self.add or 0.0), because=because)
 
 
-def compare(windows: Sequence[Window], step: int, checks: int) -> Comparison | None:
-    """Return the comparison around `step`, or None where a side has fewer than `checks` windows of any metric."""
+def compare(windows: Sequence[Window], step: int, checks: int, moved: Sequence[int] = ()) -> Comparison | None:
+    """Return the comparison around `step`, or None where a side has fewer than `checks` windows of any metric.
+
+    Rewards are compared over none of the steps `moved`, at which something was changed that moves them by itself.
+    """
     for metric, sign in _JUDGED_BY:
         known = [(w, sign * mean) for w in windows if (mean := w.mean(metric)) is not None]
         before = [mean for window, mean in known if window.last_step <= step][-checks:]
         after = [mean for window, mean in known if window.first_step >= step][:checks]
         if len(before) == len(after) == checks:
+            if metric == "reward" and _holds(known, step, checks, moved):
+                return None
             noise = _scatter(before) + _scatter(after)
             return Comparison(metric, fmean(before), fmean(after), noise)
     return None
+
+
+def _holds(known: Sequence[tuple[Window, float]], step: int, checks: int, moved: Sequence[int]) -> bool:
+    """Whether one of `moved` lies between the first and the last of the windows that are compared around `step`."""
+    first = [window for window, _ in known if window.last_step <= step][-checks].first_step
+    last = [window for window, _ in known if window.first_step >= step][checks - 1].last_step
+    return any(first < at < last for at in moved)
 
 
 def placebos(windows: Sequence[Window], changed: Sequence[int], checks: int) -> list[tuple[int, Comparison]]:
@@ -171,11 +183,18 @@ class Outcomes:
         self.trials.clear()
 
     def examine(
-        self, windows: Sequence[Window], changed: Sequence[int], factors: Mapping[str, float], *, healthy: bool
+        self,
+        windows: Sequence[Window],
+        changed: Sequence[int],
+        factors: Mapping[str, float],
+        *,
+        healthy: bool,
+        moved: Sequence[int] = (),
     ) -> tuple[list[Judged], list[Offer]]:
         """Count one scheduled check; return the changes judged at it, and what is to be undone or released.
 
-        `factors` are the products of all changes so far: a cut that others have taken back is no cut any more.
+        `factors` are the products of all changes so far: a cut that others have taken back is no cut any more. `moved`
+        are those of the steps `changed` at which something was changed that moves the rewards by itself.
         """
         judged: list[Judged] = []
         offers: list[Offer] = []
@@ -185,7 +204,7 @@ class Outcomes:
             trial.healthy = trial.healthy + 1 if healthy else 0
             if not trial.judged and trial.checks >= self.settings.judge_after:
                 trial.judged = True
-                verdict = self.judge(trial, windows, changed)
+                verdict = self.judge(trial, windows, changed, moved)
                 judged.append(verdict)
                 trial.must_go = trial.raises_risk and self.settings.revert_risky and not verdict.is_clear
             if trial.must_go:
@@ -202,10 +221,12 @@ class Outcomes:
         self.trials = [t for t in self.trials if not t.judged or (t.is_cut and releases) or t.must_go]
         return judged, offers
 
-    def judge(self, trial: Trial, windows: Sequence[Window], changed: Sequence[int]) -> Judged:
+    def judge(
+        self, trial: Trial, windows: Sequence[Window], changed: Sequence[int], moved: Sequence[int] = ()
+    ) -> Judged:
         """Return what the windows say of a change, beside the same at checks without one."""
         checks = self.settings.judge_after
-        compared = compare(windows, trial.step, checks)
+        compared = compare(windows, trial.step, checks, moved)
         others = [
             (step, c) for step, c in placebos(windows, changed, checks) if compared and c.metric == compared.metric
         ]

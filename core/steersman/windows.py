@@ -135,6 +135,8 @@ class Windows:
     check: OpenWindow = field(factory=OpenWindow)
     epoch: OpenWindow = field(default=Factory(_the_check_window, takes_self=True))
     last_log: int = 0
+    since: int = 0
+    """Where everything before was forgotten. A train log that began before it and ends after it is left out."""
     _growing: dict[tuple[str, ...], Rows] = field(factory=dict[tuple[str, ...], Rows])
     _held: deque[tuple[int, Window]] = field(factory=deque[tuple[int, Window]])
     _size: int = 0
@@ -148,10 +150,23 @@ class Windows:
     def add(self, record: Record, row: Block | None = None) -> None:
         """Add a record to both open windows. Only train records cover steps. `row` is where it stands in a table."""
         covers = max(record.step - self.last_log, 1)
+        is_log = "loss" in record.metrics or (record.kind == "train" and not anomalies(record))
+        spans = is_log and self.last_log < self.since < record.step
+        if spans:
+            self._growing.clear()
         new = Slice(*row, covers) if row is not None else self._begun(record, covers)
-        self._count(1, record.step, record.epoch, new)
-        if "loss" in record.metrics or (record.kind == "train" and not anomalies(record)):
+        if spans:
+            self._leave_out(record.step, record.epoch, new)
+        else:
+            self._count(1, record.step, record.epoch, new)
+        if is_log:
             self.last_log = record.step
+
+    def _leave_out(self, step: int, epoch: float | None, piece: Piece | None) -> None:
+        """Count a log in the open epoch window alone: the check window began in the middle of it."""
+        if self.epoch is not self.check:
+            self.epoch.count(1, step, epoch, piece)
+        self._growing.clear()
 
     def _begun(self, record: Record, covers: int) -> Rows | None:
         """Add a record to the rows of its metrics; return these where it is the first of them."""
@@ -165,6 +180,10 @@ class Windows:
 
     def extend(self, table: Table, start: int, stop: int) -> None:
         """Add rows of a table of train logs, as `add` would one by one; each moves `last_log` on."""
+        if start < stop and self.last_log < self.since < table.steps[start]:
+            first = Slice(table, start, start + 1, table.steps[start] - self.last_log)
+            self._leave_out(table.steps[start], None if table.epochs is None else table.epochs[start], first)
+            self.last_log, start = table.steps[start], start + 1
         while start < stop:
             end = min(stop, start + _FOLDED_AT - max(self.check.unfolded, self.epoch.unfolded))
             step, epoch = table.steps[end - 1], None if table.epochs is None else table.epochs[end - 1]
@@ -179,6 +198,7 @@ class Windows:
 
     def restart(self, step: int) -> None:
         """Forget what was before `step`: it cannot be compared with what comes."""
+        self.since = step
         self.closed = tuple(window for window in self.closed if window.first_step >= step)
         if self.check.first_step < step:
             self.drop_open(step)

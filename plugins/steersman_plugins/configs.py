@@ -7,9 +7,18 @@ from typing import Any
 from steersman import rails
 
 DEFAULT: dict[str, Any] = {
-    "use": ["multi-metric", "eval-loss", "trend-health", "token-accounting"],
+    "use": [
+        "multi-metric",
+        "eval-loss",
+        "trend-health",
+        {"rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}},
+        "token-accounting",
+    ],
 }
-"""What a config starts from that says nothing else: advise, and the four default strategies."""
+"""What a config starts from that says nothing else: advise, and the five default strategies.
+
+What `rl-health` leaves out `trend-health` finds already, and acts on where it may.
+"""
 
 NO_RAILS: dict[str, Any] = {"extends": [], **rails.NO_RAILS}
 """Every rail off but the bounds of each hyperparameter: for those who trust their strategies, and to try them alone."""

@@ -75,12 +75,15 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, clip: flo
         yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (_cut(r, "divergence"), raised), "critical")
 
 
-def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: bool) -> Iterator[Fired]:
+def setbacks(
+    r: GuardedRules, courses: Courses, of_rewards: Courses, *, use_loss: bool, use_reward: bool
+) -> Iterator[Fired]:
     """Yield what has moved against the run further than its own noise and progress explain.
 
-    `use_loss` and `use_reward` are whether the newest window has them.
+    `of_rewards` begins where rewards can be compared; `use_loss` and `use_reward` are whether the newest window has
+    them.
     """
-    losses, falls = courses.losses, courses.falls
+    losses, falls = courses.losses, of_rewards.falls
     has_losses = use_loss and len(losses) > r.windows_needed
     if has_losses and (found := losses.setback(r.noise_multiple, r.progress_share)) is not None:
         above, limit = found
@@ -98,8 +101,8 @@ def setbacks(r: GuardedRules, courses: Courses, *, use_loss: bool, use_reward: b
             message = f"{fell}, for two checks running more than noise explains"
             seen: dict[str, float | None] = {"reward": -falls[-1], "below_best": below, "limit": limit}
             yield Fired("reward-declining", message, seen, (raised,))
-    usual = courses.usual[len(courses.usual) // 2] if courses.usual else 0.0
-    newest = courses.variances[-1] if courses.variances else 0.0
+    usual = of_rewards.usual[len(of_rewards.usual) // 2] if of_rewards.usual else 0.0
+    newest = of_rewards.variances[-1] if of_rewards.variances else 0.0
     if usual > 0 and newest > r.variance_multiple * usual:
         factor, least = r.temperature_factor, r.temperature_min
         cooler = Adjust("temperature", scale=factor, at_least=least, because="reward-variance")

@@ -11,7 +11,7 @@ from steersman_plugins.courses import Courses
 from steersman_plugins.guarded_rules import GuardedRules, divergence, setbacks, without_cooling
 from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired, SeedRules, seed_rules
-from steersman_plugins.trends import SHOWN, Trend, is_policy_gradient
+from steersman_plugins.trends import SHOWN, Trend, comparable, is_policy_gradient
 
 
 @define(eq=False)
@@ -33,6 +33,7 @@ class TrendHealth:
     """Thresholds, factors and bounds of the preset `guarded`."""
 
     _courses: Courses = field(init=False, factory=Courses, repr=False)
+    _rewards: Courses = field(init=False, factory=Courses, repr=False)
     _seen: tuple[Check, list[Fired]] | None = field(init=False, default=None, repr=False)
 
     @hookimpl
@@ -55,31 +56,48 @@ class TrendHealth:
             return []
         windows = check.windows if check.reason == "scheduled" else (*check.windows, window)
         if check.reason != "anomaly":
-            self._courses.follow(windows)
+            self._follow(run, windows)
         if self.preset == "seed":
             fired = [*non_finite(window)]  # said, as the origin did not; its rules propose nothing for it
             return fired if check.reason == "anomaly" else [*fired, *seed_rules(self.seed, self._trend(windows))]
-        before = windows[-2] if len(windows) > 1 else None
+        since = comparable(run, windows)
+        before = since[-2] if len(since) > 1 else None
         fired = [*divergence(self.guarded, window, before, run.hyperparameters["max_grad_norm"].value)]
         if check.reason != "anomaly":
-            has_loss, has_reward = window.mean("loss") is not None, window.mean("reward") is not None
-            found = setbacks(self.guarded, self._courses, use_loss=has_loss, use_reward=has_reward)
+            has_loss, has_reward = window.mean("loss") is not None, self._has_reward(window)
+            found = setbacks(self.guarded, self._courses, self._rewards, use_loss=has_loss, use_reward=has_reward)
             fired += [f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows)]
         if not fired:
             return fired
         cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
         return [without_cooling(f, cooling) for f in fired] if cooling else fired
 
+    def _follow(self, run: Run, windows: tuple[Window, ...]) -> None:
+        """Go on to `windows`; rewards are compared with those since the last change that moves them."""
+        self._courses.follow(windows)
+        since = comparable(run, windows)
+        if len(since) == len(windows):
+            self._rewards = self._courses
+            return
+        if self._rewards is self._courses or not since:
+            self._rewards = Courses()
+        if since:
+            self._rewards.follow(since)
+
+    def _has_reward(self, window: Window) -> bool:
+        """Whether the newest window has a reward that may be judged."""
+        return window.mean("reward") is not None and len(self._rewards.falls) > 0
+
     def _looks_at_loss(self, windows: tuple[Window, ...]) -> bool:
         return self.loss_rules == "on" or (self.loss_rules == "auto" and not is_policy_gradient(windows))
 
     def _trend(self, windows: tuple[Window, ...]) -> Trend:
         """Return the trend over the newest windows. The newest must have the metric, else it has no current value."""
-        newest, courses = windows[-1], self._courses
+        newest, has_reward = windows[-1], self._has_reward(windows[-1])
         use_loss = newest.mean("loss") is not None and self._looks_at_loss(windows)
-        losses = courses.losses[-SHOWN:] if use_loss else ()
-        rewards = [-fall for fall in courses.falls[-SHOWN:]] if newest.mean("reward") is not None else ()
-        return Trend(tuple(losses), tuple(rewards), newest.reward_variance)
+        losses = self._courses.losses[-SHOWN:] if use_loss else ()
+        rewards = [-fall for fall in self._rewards.falls[-SHOWN:]] if has_reward else ()
+        return Trend(tuple(losses), tuple(rewards), newest.reward_variance if has_reward else None)
 
 
 def _is_same(diagnosed: Check, check: Check) -> bool:

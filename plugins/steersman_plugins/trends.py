@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
+from collections.abc import Sequence
 
 from attrs import frozen
 
-from steersman import Window
+from steersman import Run, Window
+from steersman.hyperparameters import MOVES_REWARDS, base_of
 
 POLICY_GRADIENT_KEYS = frozenset(
     {"frac_reward_zero_std", "completion_length", "completions/mean_length", "clip_ratio", "clip_ratio/region_mean",
@@ -57,6 +60,19 @@ def is_policy_gradient(windows: tuple[Window, ...]) -> bool:
     return any("reward" in w.means and any(key in w.means for key in POLICY_GRADIENT_KEYS) for w in windows[-8:])
 
 
+def comparable(run: Run, windows: tuple[Window, ...]) -> tuple[Window, ...]:
+    """Return the newest windows whose rewards can be compared: those since the last change that moves rewards.
+
+    Where baselines begin anew after such a change (`rails.restart_baselines`), none is older. A change that waits for
+    the next generation is cut at where it was decided: no reward is logged before that generation.
+    """
+    changed = [a.step for a in run.adjustments if base_of(a.hyperparameter) in MOVES_REWARDS]
+    since = max(changed, default=None)
+    if since is None or not windows or windows[0].first_step >= since:
+        return windows
+    return tuple(window for window in windows if window.first_step >= since)
+
+
 def noise(values: tuple[float, ...]) -> float:
     """Return the median absolute deviation of the differences between neighbours."""
     steps = [b - a for a, b in itertools.pairwise(values)]
@@ -75,3 +91,20 @@ def setback(values: tuple[float, ...], noise_multiple: float, progress_share: fl
     earlier = values[:-1]
     lowest = min(earlier)
     return values[-1] - lowest, max(noise_multiple * noise(earlier), progress_share * (earlier[0] - lowest))
+
+
+def rising(values: Sequence[float]) -> float:
+    """Return how surely values rise, as a number of standard deviations; below 0 they fall.
+
+    It is the z of the Mann-Kendall test, with the variance for ties: beyond 1.96 is chance in 5 of 100 courses without
+    a trend. 0 where there are fewer than three values, or all are the same. Sources: Mann (1945), Kendall (1975).
+    """
+    n = len(values)
+    if n < 3:
+        return 0.0
+    score = sum((b > a) - (b < a) for a, b in itertools.combinations(values, 2))
+    ties = [len(list(same)) for _, same in itertools.groupby(sorted(values))]
+    variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)) / 18
+    if not variance or not score:
+        return 0.0
+    return (score - math.copysign(1, score)) / math.sqrt(variance)

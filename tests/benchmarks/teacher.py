@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import openai
@@ -31,10 +31,11 @@ STREAMED = {**ASKED, "stream": True, "stream_options": {"include_usage": True}}
 
 @frozen
 class Figures:
-    """Microseconds of a plain and of a recorded call: medians."""
+    """Microseconds of a plain and of a recorded call, and what the latter takes of the processor besides: medians."""
 
     plain: float
     recorded: float
+    own: float
 
     @property
     def ratio(self) -> float:
@@ -42,40 +43,50 @@ class Figures:
         return self.recorded / self.plain
 
 
-def timed(ask: Callable[[], object]) -> float:
-    began = perf_counter()
+Times = tuple[float, float]
+"""Seconds of a call by the clock, and of the processor in its thread."""
+
+
+def timed(ask: Callable[[], object]) -> Times:
+    began, computed = perf_counter(), thread_time()
     ask()
-    return perf_counter() - began
+    return perf_counter() - began, thread_time() - computed
+
+
+def figures(plain: Sequence[Times], recorded: Sequence[Times]) -> Figures:
+    """Return the medians of calls that took turns."""
+    took, computed = ([statistics.median(times[i] for times in side) for side in (plain, recorded)] for i in (0, 1))
+    return Figures(1e6 * took[0], 1e6 * took[1], 1e6 * (computed[1] - computed[0]))
 
 
 def turns(plain: Callable[[], object], recorded: Callable[[], object]) -> Figures:
     """Return the figures of two ways to ask, by turns."""
     pairs = [(timed(plain), timed(recorded)) for _ in range(WARM + CALLS)][WARM:]
-    return Figures(*(1e6 * statistics.median(side) for side in zip(*pairs, strict=True)))
+    return figures(*zip(*pairs, strict=True))
 
 
 def by_hand() -> float:
-    """Return microseconds of an empty `with teacher() as call`, with a usage told."""
+    """Return microseconds of the processor for `with teacher() as call` and a usage told: the mean, with all sums."""
     teacher, usage = Teacher(), {"usage": {"prompt_tokens": 6, "completion_tokens": 2}}
 
     def call() -> None:
         with teacher() as call:
             call.used(usage)
 
-    return 1e6 * statistics.median(timed(call) for _ in range(20_000))
+    return 1e6 * timed(lambda: [call() for _ in range(20_000)])[1] / 20_000
 
 
 async def in_tasks(base_url: str) -> Figures:
     """Return the figures of one call in a task after another."""
     async with openai.AsyncOpenAI(base_url=base_url, api_key=KEY) as plain:
         recorded = Teacher().wrap(plain)
-        times: dict[Any, list[float]] = {plain: [], recorded: []}
+        times: dict[Any, list[Times]] = {plain: [], recorded: []}
         for _ in range(WARM + CALLS):
             for client, spent in times.items():
-                began = perf_counter()
+                began, computed = perf_counter(), thread_time()
                 await client.chat.completions.create(**ASKED)
-                spent.append(perf_counter() - began)
-    return Figures(*(1e6 * statistics.median(spent[WARM:]) for spent in times.values()))
+                spent.append((perf_counter() - began, thread_time() - computed))
+    return figures(*(spent[WARM:] for spent in times.values()))
 
 
 def main() -> None:
@@ -95,9 +106,9 @@ def main() -> None:
             ),
             "chat completion in a task": asyncio.run(in_tasks(server.base_url)),
         }
-    table = Table("call", "plain, µs", "recorded, µs", "ratio")
-    for name, figures in rows.items():
-        table.add_row(name, f"{figures.plain:,.0f}", f"{figures.recorded:,.0f}", f"{figures.ratio:.3f}")
+    table = Table("call", "plain, µs", "recorded, µs", "ratio", "own CPU, µs")
+    for name, row in rows.items():
+        table.add_row(name, f"{row.plain:,.0f}", f"{row.recorded:,.0f}", f"{row.ratio:.3f}", f"{row.own:,.0f}")
     Console().print(table)
     print(f"openai {openai.__version__}; {CALLS} calls each; a call told by hand takes {by_hand():.1f} µs of its own")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from attrs import define, field
 
 from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl, state
@@ -301,10 +302,20 @@ def _told(entry: dict[str, Any]) -> dict[str, Any]:
         case {"kind": "record", "usage": usage}:
             return {f"Tokens/{u['ledger']}/interval_tokens_per_second": u["tokens"] / u["seconds"] for u in usage}
         case {"kind": "tokens"}:
-            named = {name: entry[name] for name in ("generation", "backpropagation", "teacher") if name in entry}
+            named = {name: entry[name] for name in ("generation", "backpropagation", "teacher") if entry[name]}
             told = {f"Tokens/{name}/{key}": value for name, figures in named.items() for key, value in figures.items()}
             return {tag: value for tag, value in told.items() if not tag.endswith("/interval_tokens_per_second")}
     return {}
+
+
+@pytest.fixture
+def logs() -> Iterator[list[Any]]:
+    """Return a list that fills with what Steersman logs."""
+    was_configured = structlog.is_configured()
+    with structlog.testing.capture_logs() as told:
+        yield told
+    if not was_configured:
+        structlog.reset_defaults()
 
 
 @pytest.fixture

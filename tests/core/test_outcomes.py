@@ -52,6 +52,34 @@ def test_what_it_is_judged_by():
     assert compare(with_eval, 20, 2).metric == "eval_loss"
 
 
+@pytest.mark.parametrize(("at", "is_compared"), [(0, True), (10, False), (20, False), (30, False), (40, True)])
+def test_rewards_are_not_compared_over_what_moves_them(at, is_compared):
+    """Of a change at 20, a reward weight changed between 0 and 40 leaves rewards without a meaning; the loss is none."""
+    both = [Window(10 * i, 10 * (i + 1), None, {"loss": 1.0, "reward": 1.0}, {}, {}, 1) for i in range(4)]
+
+    assert (compare(both, 20, 2, [at]) is not None) is is_compared
+    assert compare(windows_of(1, 1, 1, 1), 20, 2, [at]) is not None
+
+
+def test_a_change_that_moves_the_rewards_is_unclear_by_itself(supervise):
+    """Without a restart too: the reward halves with its weight at step 40, and that is not worse; nothing is said."""
+    told = supervise(
+        Steers({40: Adjust("reward_weight", scale=0.5)}, ()),
+        config={
+            "mode": "act", "check_every": 10, "hyperparameters": {"reward_weight": {}},
+            "rails": {"restart_baselines": False},
+        },
+        plan=RunPlan(10_000),
+        values={"reward_weight": 1.0},
+    )  # fmt: skip
+    for i in range(1, 11):
+        told.train(10 * i, loss=0.0, reward=1.0 if i <= 4 else 0.5)
+    told.supervisor.settle()
+
+    assert told.of("restart") == []
+    assert [(e.data["label"], e.data["metric"]) for e in told.of("outcome")] == [("unclear", None)]
+
+
 def test_too_few_windows_compare_with_nothing():
     """With two windows on a side, or with means missing, three cannot be compared."""
     assert compare(windows_of(1, 1, 1, 1, 1), 30, 3) is None

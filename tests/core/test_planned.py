@@ -97,7 +97,9 @@ def test_what_acts_outside_is_left_out():
     assert len(planned({"use": [Posts(), "eval-loss"]}).fresh()) == 2
 
 
-@pytest.mark.parametrize("name", ["multi-metric", "eval-loss", "trend-health", "token-accounting", "recovery"])
+@pytest.mark.parametrize(
+    "name", ["multi-metric", "eval-loss", "trend-health", "token-accounting", "recovery", "rl-health"]
+)
 def test_every_shipped_strategy_can_be_planned(name):
     """Each strategy that ships can be made anew as often as there are runs."""
     made = planned({"use": [name]})

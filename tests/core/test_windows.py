@@ -1,10 +1,12 @@
 import math
+from array import array
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from steersman import Record
+from steersman.tables import Table
 from steersman.windows import Windows, anomalies
 
 
@@ -176,3 +178,29 @@ def test_a_check_window_goes_on_after_the_epoch_it_held():
     assert windows.close_epoch(30).logs == 1
     windows.drop_open(30)
     assert windows.close_check(30).logs == 0
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_log_that_spans_a_restart_is_left_out(together):
+    """After a restart at 15 the log of steps 11 to 20 holds both sides: the window has that of 30, the epoch has all."""
+    windows = windows_of((10, {"loss": 1.0}))
+    windows.close_check(15)
+    windows.restart(15)
+    later = Table("train", array("q", (20, 30)), {"loss": array("d", (5.0, 2.0))})
+    if together:
+        windows.extend(later, 0, 2)
+    else:
+        for row in (0, 1):
+            windows.add(later.record(row))
+    check, epoch = windows.close_check(30), windows.close_epoch(30)
+    assert (check.first_step, check.logs, check.mean("loss")) == (15, 1, 2.0)
+    assert (epoch.first_step, epoch.logs, epoch.mean("loss")) == (0, 3, pytest.approx(8 / 3))
+    assert windows.closed == (check,)
+
+
+def test_a_log_that_begins_with_a_restart_is_kept():
+    """After a restart at step 10, where a log ended, the log of steps 11 to 20 is of the time after."""
+    windows = windows_of((10, {"loss": 1.0}))
+    windows.restart(10)
+    windows.add(Record(20, "train", {"loss": 5.0}))
+    assert windows.close_check(20).mean("loss") == 5.0

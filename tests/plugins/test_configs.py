@@ -12,7 +12,7 @@ import pytest
 from steersman import replay
 from steersman.config import read
 
-DEFAULT_ORDER = ["multi-metric", "eval-loss", "trend-health", "token-accounting"]
+DEFAULT_ORDER = ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
 
 
 def options(config: Any) -> dict[str, Any]:
@@ -32,7 +32,9 @@ def test_without_a_config_nothing_may_be_changed() -> None:
     config = read(None)
 
     assert (config.mode, config.check_every, config.allowed) == ("advise", "auto", {})
-    assert options(config) == {name: {} for name in DEFAULT_ORDER}
+    left_out = {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}
+    assert list(options(config)) == DEFAULT_ORDER
+    assert options(config) == {name: left_out if name == "rl-health" else {} for name in DEFAULT_ORDER}
 
 
 def test_the_scorers_are_asked_in_order(tmp_path: Path) -> None:

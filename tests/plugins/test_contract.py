@@ -8,6 +8,7 @@ from steersman.testing import StrategyContract, a_run
 from steersman_plugins.eval_loss import EvalLoss
 from steersman_plugins.multi_metric import MultiMetric
 from steersman_plugins.recovery import Recovery
+from steersman_plugins.rl_health import RlHealth
 from steersman_plugins.token_accounting import TokenAccounting
 from steersman_plugins.trend_health import TrendHealth
 from steersman_plugins.weighted_score import WeightedScore
@@ -38,6 +39,17 @@ class TestTrendHealth(StrategyContract):
 
     strategy = TrendHealth
     options = ({}, {"preset": "seed", "loss_rules": "on"}, {"preset": "seed", "seed": {"high_loss": 2.0}})
+
+
+class TestRlHealth(StrategyContract):
+    """As it is, and with every option that is not a threshold."""
+
+    strategy = RlHealth
+    options = (
+        {},
+        {"held_out": ["eval_reward", "loss"], "reward_range": [0, 1], "leave_out": ["reward-stagnant"]},
+        {"rules": {"windows_needed": 2, "newest": 4, "sure": 0.5, "kl_ceiling": 0.1}},
+    )
 
 
 class TestRecovery(StrategyContract):

@@ -46,7 +46,7 @@ FIRES: dict[str, tuple[str, list[Any], set[tuple[str, str, float | None, float |
     "loss-high": ("loss-high", loss(0.6, 0.5001), {LR}),
     "reward-declining": ("reward-declining", both([0.45, 0.45], [0.5, 0.49]), {WEIGHT}),
     "reward-declining, low loss": ("reward-declining", both([0.39, 0.39], [0.5, 0.49]), {WEIGHT, LOWER_KL}),
-    "reward-stagnant": ("reward-stagnant", both([0.3] * 3, [0.2, 0.1, 0.209]), {WEIGHT}),
+    "reward-stagnant": ("reward-stagnant", both([0.3] * 3, [0.2, 0.2, 0.209]), {WEIGHT}),
     "reward-variance": ("reward-variance", [spread(0.5, 0.1), spread(0.5, math.sqrt(0.0801))], {THRESHOLD}),
     "overfitting": ("overfitting", both([0.1, 0.1501], [0.0, 0.01001]), {OVERFITTING_KL}),
     "needs-exploration": ("needs-exploration", both([0.35, 0.2999], [0.3, 0.3]), {WARMER}),

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steersman import Adjust, Check, hookimpl
 from steersman.testing import Played, a_run
 from steersman_plugins.trend_health import TrendHealth
-from steersman_plugins.trends import noise, setback
+from steersman_plugins.trends import noise, rising, setback
 
 KEPT = st.floats(-1e3, 1e3, allow_nan=False)
 
@@ -100,3 +101,40 @@ def test_a_window_without_the_metric_is_skipped() -> None:
     assert [(f.name, f.evidence["reward_change"]) for f in played.findings] == [
         ("reward-declining", pytest.approx(-0.1))
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "z"), [((1, 2, 3, 4), 5 / math.sqrt(26 / 3)), ((4, 3, 2, 1), -5 / math.sqrt(26 / 3)), ((1, 1, 1), 0.0), ((1, 2), 0.0)]
+)  # fmt: skip
+def test_how_surely_values_rise(values: tuple[float, ...], z: float) -> None:
+    """Four that rise: S = 6, the variance 4 x 3 x 13 / 18, z = (6 - 1) / its root; all the same or too few give 0."""
+    assert rising(values) == pytest.approx(z)
+
+
+def test_ties_lower_the_variance() -> None:
+    """Of 1, 1, 2 the score is 2 and the variance (66 - 18) / 18, so z is 1 / 1.633."""
+    assert rising((1, 1, 2)) == pytest.approx(1 / math.sqrt(48 / 18))
+
+
+@pytest.mark.parametrize(
+    "name", ["reward_weight", "reward_weight[truth]", "reward_threshold", "temperature", "kl_penalty"]
+)
+@pytest.mark.parametrize("preset", ["guarded", "seed"])
+def test_rewards_are_compared_since_the_last_change_that_moves_them(preset: Any, name: str) -> None:
+    """The reward rises to 0.6 in six epochs and is then 0.3: declining, unless its weight or the like was changed there.
+
+    The KL penalty moves no reward by itself. `restart_baselines` is off.
+    """
+
+    class Once:
+        @hookimpl
+        def propose_adjustments(self, check: Check) -> Adjust | None:
+            return Adjust(name, scale=0.5, because="a test") if check.step == 48 else None
+
+    story = a_run(8, **{name: 1.0})
+    for reward in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.31, 0.32, 0.33):
+        story = story.epoch(reward=reward)
+    told = story.play(TrendHealth(preset=preset), Once(), mode="act")
+
+    found = [f.step for f in told.findings if f.name == "reward-declining"]
+    assert found == ([] if name != "kl_penalty" else [56] if preset == "seed" else [64, 72])

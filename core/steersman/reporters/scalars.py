@@ -69,7 +69,8 @@ def _of_record(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def _of_tokens(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for ledger in LEDGERS:
-        for name, value in data.get(ledger, {}).items():
+        figures: Mapping[str, Any] = data[ledger] or {}
+        for name, value in figures.items():
             if name != _OF_INTERVAL:  # told at the step of its record
                 yield f"Tokens/{ledger}/{name}", value
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from steersman.records import Usage
 from steersman.teacher.tally import Tally, Told
@@ -22,6 +22,12 @@ _TOLD_LATE = (
 _TWICE = "A call told by hand had another within it: the inner one is counted, so that nothing is counted twice."
 
 _by_hand: ContextVar[Call | None] = ContextVar("steersman_teacher_call", default=None)
+
+
+class _Sums(TypedDict):
+    tokens: int
+    received: int
+    cached_tokens: int
 
 
 @define(eq=False, repr=False)
@@ -66,7 +72,8 @@ class Call:
 
     def begin(self) -> Self:
         """Begin the call now, as entering its block does; one that had ended begins anew."""
-        self._told, self._retries, self._is_hit, self._has_inner, self._inner_failed = [], 0, False, False, False
+        self._told, self._retries, self._is_hit = [], 0, False
+        self._outer, self._has_inner, self._inner_failed = None, False, False
         outer = _by_hand.get()
         if outer is not None and outer._tally is self._tally and outer._began is not None:
             self._outer, outer._has_inner = outer, True
@@ -93,8 +100,9 @@ class Call:
         if is_answered and self._is_hit:
             return Usage("teacher", retries=self._retries, cache_hits=1)
         is_known = any(each.is_told for each in self._told) and not self._faults
-        return evolve(
-            _sum(self._told),
+        return Usage(
+            "teacher",
+            **_sums(self._told),
             samples=int(is_answered),
             retries=self._retries,
             errors=errors,
@@ -117,7 +125,7 @@ class Call:
         if self._began is not None:
             self._told.append(tokens)
         elif tokens.is_told and not self._has_inner:
-            self._tally.tell(Told(perf_counter(), cost=_sum([tokens]), sentences=[_TOLD_LATE]))
+            self._tally.tell(Told(perf_counter(), cost=Usage("teacher", **_sums([tokens])), sentences=[_TOLD_LATE]))
 
     def __enter__(self) -> Self:
         """Begin the call."""
@@ -142,13 +150,12 @@ class Call:
         self.__exit__(kind, error, traceback)
 
 
-def _sum(told: list[Tokens]) -> Usage:
-    return Usage(
-        "teacher",
-        tokens=sum(each.sent or 0 for each in told),
-        received=sum(each.received or 0 for each in told),
-        cached_tokens=sum(each.cached or 0 for each in told),
-    )
+def _sums(told: list[Tokens]) -> _Sums:
+    return {
+        "tokens": sum(each.sent or 0 for each in told),
+        "received": sum(each.received or 0 for each in told),
+        "cached_tokens": sum(each.cached or 0 for each in told),
+    }
 
 
 def _kind(error: BaseException) -> str:

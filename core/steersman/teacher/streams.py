@@ -34,10 +34,11 @@ class Watch:
     """A call whose answer is still being read; as a context, the wait for its next event."""
 
     call: Call
+    heard: float | None = None
+    """When the last event of a stream came, in seconds by `perf_counter`."""
     _usage: Any = field(init=False, default=None)
     _is_waiting: bool = field(init=False, default=False)
     _failure: FailedResponse | None = field(init=False, default=None)
-    _heard: float | None = field(init=False, default=None)
 
     def __enter__(self) -> None:
         """Wait: a connection that closes now was closed from within."""
@@ -51,10 +52,12 @@ class Watch:
 
     def received(self, event: object) -> None:
         """Take what one event tells: the usage so far, so that the last counts."""
-        self._usage = part(event, "usage") or part(part(event, "response"), "usage") or self._usage
-        if part(event, "type") in _FAILURES:
+        kind = part(event, "type")
+        usage = part(event if kind is None else part(event, "response"), "usage")
+        self._usage = usage or self._usage
+        if kind in _FAILURES:
             self._failure = FailedResponse()
-        self._heard = perf_counter()
+        self.heard = perf_counter()
 
     def closed(self, body: object = None) -> None:
         """End the call where its answer was closed from without, or dropped: with the last event of a stream.
@@ -63,7 +66,7 @@ class Watch:
         """
         if not self._is_waiting:
             self._usage = self._usage or part(body, "usage")
-            self._end(at=self._heard)
+            self._end(at=self.heard)
 
     def _end(self, error: BaseException | None = None, at: float | None = None) -> None:
         if self._usage is not None:
@@ -79,7 +82,7 @@ def is_stream(answer: object) -> bool:
 
 def watch_stream(stream: Any, watch: Watch) -> None:
     """Watch a stream until it is read, breaks, or is closed."""
-    watch.call.no_usage = _NO_USAGE
+    watch.call.no_usage, watch.heard = _NO_USAGE, perf_counter()
     if behind(stream) is None:
         disguise(stream, _async_stream_methods if hasattr(stream, "__anext__") else _stream_methods, watch)
     if behind(stream.response) is None:

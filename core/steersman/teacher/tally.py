@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from attrs import define, field, frozen
@@ -91,23 +91,33 @@ class Tally:
             news, self._news = tuple(self._news), []
             return news
 
+    def __deepcopy__(self, _: object) -> Self:
+        """A copy in this process is the same: calls go on to be told here."""
+        return self
+
+    def __reduce__(self) -> tuple[type[Tally], tuple[()]]:
+        """One in another process begins at nothing: what was counted here is taken here."""
+        return Tally, ()
+
     def _add_up(self, now: float = 0.0) -> None:
+        usages, seconds = [self._usage], 0.0
         for told in sorted((self._queue.popleft() for _ in range(len(self._queue))), key=lambda told: told.at):
-            self._elapse(told.at)
+            seconds += self._passed(told.at)
             self._open += told.opens
             if told.cost is not _NOTHING:
-                self._usage = added((self._usage, _measured(told)))
+                usages.append(_measured(told))
             if told.failed is not None:
                 self._errors[told.failed] += 1
             new = [sentence for sentence in told.sentences if sentence not in self._said]
             self._said.update(new)
             self._news += new
-        self._elapse(now)
+        self._usage = added((*usages, Usage("teacher", seconds=seconds + self._passed(now))))
 
-    def _elapse(self, now: float) -> None:
-        if self._open and now > self._since:
-            self._usage = attrs.evolve(self._usage, seconds=self._usage.seconds + now - self._since)
+    def _passed(self, now: float) -> float:
+        """Return the seconds since the last call of this in which a call was open; an earlier time passed already."""
+        passed = max(0.0, now - self._since) if self._open else 0.0
         self._since = max(self._since, now)
+        return passed
 
 
 def _measured(told: Told) -> Usage:

@@ -54,8 +54,8 @@ def test_the_list_as_json(printed_json):
     assert printed["config"] is None
     assert the(printed, "token-accounting") == {
         "name": "token-accounting",
-        "summary": "Keep the three ledgers and report them when the run ends; duration adds up over resumes.",
-        "hooks": ["on_log", "on_epoch_end", "diagnose"],
+        "summary": "Report the three ledgers when the run ends: what the run itself counted, over resumes.",
+        "hooks": ["diagnose"],
         "effects": False,
         "distribution": "steersman",
         "distribution_version": version("steersman"),
@@ -105,7 +105,7 @@ def test_what_a_config_extends_is_active(printed_json, write):
     """A config that says nothing uses the four of the shipped default."""
     printed = printed_json("strategies", "--config", write("run.yaml", "mode: act"))
     active = {each["name"] for each in printed["strategies"] if each["active"]}
-    assert active == {"multi-metric", "eval-loss", "trend-health", "token-accounting"}
+    assert active == {"multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"}
 
 
 def test_the_config_that_lies_here_is_said(command, write):
@@ -394,9 +394,10 @@ def test_one_that_two_provide_cannot_be_shown(command, distribution):
     assert "second 1.0 (second_mod:Good)" in result.stderr
 
 
-def test_what_a_shipped_strategy_declares_is_shown(command):
+def test_what_a_strategy_declares_is_shown(command, tmp_path):
     """`strategies show` says that a weighted score is made again when a metric comes late, and who hears tokens only."""
+    file = tmp_path / "mine.py"
+    file.write_text(f"from typing import ClassVar\n{GOOD}    logs_with_usage_only: ClassVar[bool] = True\n")
     assert "again when one of them comes late" in " ".join(command("strategies", "show", "score").stdout.split())
-    assert "only those that tell of tokens" in " ".join(
-        command("strategies", "show", "token-accounting").stdout.split()
-    )
+    shown = command("strategies", "show", f"{file}:Good")
+    assert "only those that tell of tokens" in " ".join(shown.stdout.split())

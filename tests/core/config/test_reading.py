@@ -26,12 +26,12 @@ class Mine:
 
 
 def test_no_config():
-    """Without a config the mode is advise, nothing may be changed, and the four defaults are asked in their order."""
+    """Without a config the mode is advise, nothing may be changed, and the five defaults are asked in their order."""
     config = read(None)
     assert config.mode == "advise"
     assert config.check_every == "auto"
     assert config.allowed == {}
-    assert names(config) == ["multi-metric", "eval-loss", "trend-health", "token-accounting"]
+    assert names(config) == ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
     assert config.source == "no config"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from structlog.testing import capture_logs
-
 from steersman.journal import JournalEntry
 from steersman.reporters.isolation import isolated
 
@@ -17,14 +15,13 @@ class Failing:
         raise OSError(28, "No space left on device")
 
 
-def test_a_failing_reporter_is_said_once_and_rests():
+def test_a_failing_reporter_is_said_once_and_rests(logs):
     """Of five entries it hears three, and one error is logged, with its name."""
     failing = Failing()
     hear = isolated(failing.hear)
 
-    with capture_logs() as logs:
-        for step in range(5):
-            hear(JournalEntry("note", step, {}))
+    for step in range(5):
+        hear(JournalEntry("note", step, {}))
 
     assert failing.heard == [0, 1, 2]
     assert [(log["log_level"], log["reporter"]) for log in logs] == [("error", "Failing")]

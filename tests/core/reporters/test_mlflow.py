@@ -6,7 +6,6 @@ import socket
 import time
 
 import pytest
-from structlog.testing import capture_logs
 
 from steersman.journal import JournalEntry
 from steersman.reporters import mlflow as reporter
@@ -67,21 +66,20 @@ def dead_server(monkeypatch):
     return mlflow.MlflowClient(f"http://127.0.0.1:{port}"), "run-1"
 
 
-def test_a_server_that_is_gone(dead_server):
+def test_a_server_that_is_gone(dead_server, logs):
     """Nothing is raised and nobody waits for it: it is said once, and after three failures it is left alone."""
     sink = MLflow(lambda: dead_server)
     hear = isolated(sink.hear)
     took, sent = [], []
 
-    with capture_logs() as logs:
-        for step in range(1, 7):
-            began = time.perf_counter()
-            hear(change(step, 1.0))
-            took.append(time.perf_counter() - began)
-            if sink._sent is not None and sink._sent not in sent:
-                sent.append(sink._sent)
-                with pytest.raises(mlflow.MlflowException):
-                    sink._sent.wait()
+    for step in range(1, 7):
+        began = time.perf_counter()
+        hear(change(step, 1.0))
+        took.append(time.perf_counter() - began)
+        if sink._sent is not None and sink._sent not in sent:
+            sent.append(sink._sent)
+            with pytest.raises(mlflow.MlflowException):
+                sink._sent.wait()
 
     assert [log["reporter"] for log in logs] == ["MLflow"]
     assert "Connection refused" in str(logs[0]["exc_info"])
@@ -110,16 +108,15 @@ class Slow:
         self.answers = False
 
 
-def test_a_slow_server_gets_one_batch_at_a_time(monkeypatch):
+def test_a_slow_server_gets_one_batch_at_a_time(monkeypatch, logs):
     """While a batch is on its way the rest waits, at most four here, which is said once; then they go as one."""
     monkeypatch.setattr(reporter, "_AT_ONCE", 4)
     slow = Slow(None)
     sink = MLflow(lambda: (slow, "run-1"))
-    with capture_logs() as logs:
-        for step in range(1, 9):
-            sink.hear(change(step, 1.0))
-        slow.answers = True
-        sink.hear(JournalEntry("record", 9, {"usage": ()}, 1.0))
+    for step in range(1, 9):
+        sink.hear(change(step, 1.0))
+    slow.answers = True
+    sink.hear(JournalEntry("record", 9, {"usage": ()}, 1.0))
 
     name = "HealthCheck/learning_rate"
     assert slow.batches == [[(name, 1)], [(name, step) for step in (5, 6, 7, 8)]]

@@ -39,10 +39,10 @@ CASES = {
     "a record without usage": ("record", {"usage": (), "metrics": {"loss": 2.0}}, {}),
     "the ledgers": (
         "tokens",
-        {"teacher": TEACHER, "elapsed": 60.0, "cost": None, "currency": "USD"},
+        {"teacher": TEACHER, "generation": None, "backpropagation": None, "elapsed": 60.0, "cost": None, "currency": "USD"},
         {"Tokens/teacher/tokens": 900, "Tokens/teacher/received": 300, "Tokens/teacher/seconds": 4.5},
     ),
-    "the newest interval in the ledgers": ("tokens", {"generation": {"interval_tokens_per_second": 7.0}}, {}),
+    "the newest interval in the ledgers": ("tokens", {"generation": {"interval_tokens_per_second": 7.0}, "backpropagation": None, "teacher": None}, {}),
     "a note": ("note", {"message": "something"}, {}),
     "a kind of a later release": ("unheard_of", {"value": 1.0}, {}),
 }  # fmt: skip

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from structlog.testing import capture_logs
 
 from steersman import ConfigError
 from steersman.config import read
@@ -85,12 +84,11 @@ class Unclosable:
         raise OSError(5, "Input/output error")
 
 
-def test_what_cannot_be_closed_raises_nothing(tmp_path):
+def test_what_cannot_be_closed_raises_nothing(tmp_path, logs):
     """An error at the end is logged with its name, and the others are closed all the same."""
     sound = reporting(("tensorboard",), "act", Trackers(tmp_path))
     sound.reporters[0](JournalEntry("adjustment", 1, {"hyperparameter": "learning_rate", "new": 1.0}, 1.0))
-    with capture_logs() as logs:
-        Reporting((Unclosable(), *sound.sinks)).close()
+    Reporting((Unclosable(), *sound.sinks)).close()
 
     assert [log["reporter"] for log in logs] == ["Unclosable"]
     assert sound.sinks[0].writer._made is None

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from structlog.testing import capture_logs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from steersman.journal import JournalEntry
@@ -60,15 +59,14 @@ def test_a_resumed_run_supersedes_the_steps_it_makes_anew(tmp_path):
     assert [(step, value) for step, value, _ in shown(tmp_path)] == [(4, 0.5), (8, 1.0), (12, 1.0), (16, 1.0)]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path, logs):
     """Where a file lies in the way, it is tried three times, said once, and nothing is raised."""
     (tmp_path / "logs").write_text("a file")
     sink = TensorBoard(OwnWriter(tmp_path / "logs" / "run"))
     hear = isolated(sink.hear)
 
-    with capture_logs() as logs:
-        for step in range(1, 6):
-            hear(change(step, 1.0))
+    for step in range(1, 6):
+        hear(change(step, 1.0))
     sink.close()
 
     assert [log["reporter"] for log in logs] == ["TensorBoard"]
@@ -95,13 +93,13 @@ print([log["log_level"] for log in logs].count("error"), logs[0]["reporter"], "w
 
 @pytest.mark.slow
 def test_a_disk_that_is_full(tmp_path):
-    """Where a file may not grow over 2000 bytes, 100 entries are heard, it is said, and what fitted can be read."""
+    """Where a file may not grow over 2000 bytes, 100 entries are heard; it is said once, and once at the end."""
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=100, env=dict(os.environ)
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() in (["1", "TensorBoard", "went", "on"], ["2", "TensorBoard", "went", "on"])
+    assert done.stdout.split() == ["2", "TensorBoard", "went", "on"]
     kept = shown(tmp_path, "HealthCheck/learning_rate")
     assert 5 < len(kept) < 100
     assert [step for step, *_ in kept] == list(range(1, len(kept) + 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from structlog.testing import capture_logs
 
 from steersman.journal import JournalEntry
 from steersman.reporters import wandb as reporter
@@ -100,13 +99,12 @@ def test_what_waits_is_written_at_the_end(run, offline_wandb):
     assert of(offline_wandb(), STEP, LR) == [(step, step / 4) for step in range(1, 6)]
 
 
-def test_what_waits_is_bounded(run, offline_wandb, monkeypatch):
+def test_what_waits_is_bounded(run, offline_wandb, monkeypatch, logs):
     """Of rows that wait only the newest are kept, here three beside the one that lies open, and that is said once."""
     monkeypatch.setattr(reporter, "_WAITING", 3)
     sink = Wandb(active_run)
-    with capture_logs() as logs:
-        for step in range(1, 8):
-            sink.hear(change(step, step / 4))
+    for step in range(1, 8):
+        sink.hear(change(step, step / 4))
     sink.close()
     run.finish()
 
@@ -114,15 +112,14 @@ def test_what_waits_is_bounded(run, offline_wandb, monkeypatch):
     assert ["oldest scalars are left out" in log["event"] for log in logs] == [True]
 
 
-def test_a_run_that_was_finished(run, offline_wandb):
+def test_a_run_that_was_finished(run, offline_wandb, logs):
     """After the user's `finish` nothing is raised: it is said once, and what was logged stays."""
     sink = Wandb(active_run)
     hear = isolated(sink.hear)
     hear(change(1, 1.0))
     run.finish()
-    with capture_logs() as logs:
-        for step in range(2, 8):
-            hear(change(step, 1.0))
+    for step in range(2, 8):
+        hear(change(step, 1.0))
 
     assert [log["reporter"] for log in logs] == ["Wandb"]
     assert "is finished" in str(logs[0]["exc_info"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 from attrs import asdict
 
 import steersman
 from steersman import Usage
 from steersman.integrations.meters import Meter, Meters
+from steersman.integrations.policy import Policy
 from steersman.ranks import OneProcess
 
 
@@ -42,6 +46,27 @@ def test_what_was_counted_and_not_logged_survives_a_checkpoint():
     used = second.take()
     assert (used.tokens, used.samples, sum(used.latencies.values())) == (12, 2, 2)
     assert used.seconds >= saved["seconds"]
+
+
+def test_a_copy_counts_what_the_original_hears():
+    """A teacher inside the policy of a callback that is copied is the same one: 3 and 4 tokens are 7, and none for the original."""
+    teacher = steersman.Teacher()
+    ask(teacher, 3)
+    policy = copy.deepcopy(Policy({"use": []}, teacher=teacher))
+    ask(teacher, 4)
+
+    assert policy.teacher.take().tokens == 7
+    assert teacher.take() == Usage("teacher")
+
+
+def test_in_another_process_it_begins_at_nothing():
+    """What was counted before processes were started is counted by the first alone, not once for each."""
+    teacher = steersman.Teacher()
+    ask(teacher, 3)
+    sent = pickle.loads(pickle.dumps(teacher))
+    ask(sent, 4)
+
+    assert (teacher.take().tokens, sent.take().tokens) == (3, 4)
 
 
 def test_released_it_goes_on():

@@ -58,7 +58,7 @@ def test_a_stream_takes_the_time_it_is_read(client, teacher, asked):
         if event.usage is None:
             time.sleep(0.025)  # four events before the one with the usage
 
-    assert 0.1 <= teacher.take().seconds < 1.0
+    assert teacher.take().seconds >= 0.1
 
 
 @pytest.mark.parametrize("leave", ["close", "with", "break and drop", "drop unread"])
@@ -82,14 +82,21 @@ def test_a_stream_that_is_left_early(client, teacher, asked, leave):
     assert "read the stream to its end" in note
 
 
-def test_the_time_of_a_dropped_stream_ends_with_its_last_event(client, teacher, asked):
-    """A stream that is left after one event and collected 0.2 s later took less than 0.1 s."""
-    for _ in client.chat.completions.create(**asked, **WITH_USAGE):
-        break
+@pytest.mark.parametrize("events", [0, 1])
+def test_the_time_of_a_dropped_stream_ends_with_its_last_event(client, teacher, asked, events):
+    """A stream that is left after one event, or none, and collected 0.2 s later took no longer than until it was left."""
+    began = time.perf_counter()
+    stream = client.chat.completions.create(**asked, **WITH_USAGE)
+    for _ in range(events):
+        next(stream)
+    left = time.perf_counter()
     time.sleep(0.2)
+    del stream
     gc.collect()
 
-    assert teacher.take().seconds < 0.1
+    used = teacher.take()
+    assert (used.samples, used.unknown) == (1, 1)
+    assert used.seconds < left - began
 
 
 def test_a_stream_that_breaks(client, teacher, server, asked):

@@ -12,27 +12,23 @@ from steersman.integrations.torch.token_batch import Told
 from steersman.records import Usage
 
 COUNTS = ("tokens", "input_tokens", "loss_tokens", "samples", "unknown")
-_ON_DEVICE = ("tokens", "loss_tokens", "samples")
+_MOST_PARTS = 128
+"""How many numbers may wait on devices before they are added up there."""
 
 
 @define
 class TokenSums:
-    """What was counted, by name: `known` on the host, and for each device one vector of the names it sums."""
+    """What was counted, by name: `known` on the host, and `parts` that are single numbers still on a device."""
 
     known: dict[str, int] = field(factory=dict[str, int])
-    vectors: dict[torch.device, torch.Tensor] = field(factory=dict[torch.device, torch.Tensor])
-    _elements: dict[torch.device, tuple[torch.Tensor, ...]] = field(
-        factory=dict[torch.device, tuple[torch.Tensor, ...]]
-    )
+    parts: list[tuple[str, torch.Tensor]] = field(factory=list[tuple[str, torch.Tensor]])
 
     def add(self, told: Told) -> None:
         """Add what a batch tells; nothing is read from its device."""
-        for name, tensor in told.sums:
-            elements = self._elements.get(tensor.device)
-            if elements is None:
-                elements = self._begin(tensor.device)
-            elements[_ON_DEVICE.index(name)].add_(tensor)
         self.add_known(told.known)
+        self.parts.extend(told.sums)
+        if len(self.parts) > _MOST_PARTS:
+            self._add_up()
 
     def add_known(self, known: Mapping[str, int]) -> None:
         """Add numbers by name."""
@@ -40,24 +36,25 @@ class TokenSums:
             self.known[name] = self.known.get(name, 0) + number
 
     def as_of_now(self) -> TokenSums:
-        """Return a copy to read later, which nothing reaches that is added meanwhile; it stays on its devices."""
-        return TokenSums(dict(self.known), {device: vector.clone() for device, vector in self.vectors.items()})
+        """Return a copy to read later, which nothing reaches that is added meanwhile."""
+        return TokenSums(dict(self.known), list(self.parts))
 
     def usage(self, seconds: float) -> Usage:
         """Return all as what this process took: one read for each device that had batches, as a rule one."""
-        total = TokenSums(dict(self.known))
-        for vector in self.vectors.values():
-            values: Any = vector
-            total.add_known(dict(zip(_ON_DEVICE, values.tolist(), strict=True)))
+        total = self.as_of_now()
+        for device in {tensor.device for _, tensor in self.parts}:
+            here = [(name, tensor) for name, tensor in self.parts if tensor.device == device]
+            stacked: Any = torch.stack([tensor for _, tensor in here])
+            for (name, _), number in zip(here, stacked.tolist(), strict=True):
+                total.add_known({name: number})
         tokens, input_tokens, loss_tokens, samples, unknown = (total.known.get(name, 0) for name in COUNTS)
         return Usage(
             "backpropagation", tokens, seconds, samples,
             input_tokens=input_tokens, loss_tokens=loss_tokens, unknown=unknown,
         )  # fmt: skip
 
-    def _begin(self, device: torch.device) -> tuple[torch.Tensor, ...]:
-        with torch.inference_mode(False):
-            vector = torch.zeros(len(_ON_DEVICE), dtype=torch.int64, device=device)
-            elements = tuple(vector.unbind())
-        self.vectors[device], self._elements[device] = vector, elements
-        return elements
+    def _add_up(self) -> None:
+        alike: dict[tuple[str, torch.device], list[torch.Tensor]] = {}
+        for name, tensor in self.parts:
+            alike.setdefault((name, tensor.device), []).append(tensor)
+        self.parts = [(name, torch.stack(tensors).sum()) for (name, _), tensors in alike.items()]

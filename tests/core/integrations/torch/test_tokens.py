@@ -265,7 +265,7 @@ class Seen(TorchDispatchMode):
 
 
 def test_a_forward_is_counted_without_a_read_and_in_few_operations(make_rows):
-    """Five operations count a padded batch and none of them reads; a forward that trains nothing costs none."""
+    """Three operations count a padded batch and none of them reads; a forward that trains nothing costs none."""
     count = TokenCount(model := Positional())
     ids = torch.stack([row["input_ids"] for row in make_rows(2)])
     model(ids, torch.ones_like(ids), ids)
@@ -279,9 +279,7 @@ def test_a_forward_is_counted_without_a_read_and_in_few_operations(make_rows):
         model(ids, ids, ids)
 
     counting = [name for name in seen.names if "ones_like" not in name]
-    assert sorted(counting) == [
-        "aten.add_.Tensor", "aten.add_.Tensor", "aten.count_nonzero.default", "aten.count_nonzero.default", "aten.ne.Scalar",
-    ]  # fmt: skip
+    assert counting == ["aten.count_nonzero.default", "aten.ne.Scalar", "aten.count_nonzero.default"]
     assert idle.names == []
     assert count.take().tokens == 2 * 2 * 16
 
@@ -388,3 +386,19 @@ def test_threads_that_share_a_model_lose_nothing():
 
     usage = count.take()
     assert (usage.tokens, usage.input_tokens, usage.loss_tokens, usage.samples) == (7200, 7200, 7200, 2400)
+
+
+def test_a_count_that_is_long_not_read_is_added_up_on_the_device():
+    """A thousand forwards of 6 tokens hold at most 128 numbers, and what a step's end has seen stays 500 x 6."""
+    count = TokenCount(model := Positional())
+    ids = torch.ones(2, 3, dtype=torch.long)
+
+    for i in range(1000):
+        model(ids, ids, ids)
+        assert len(count._sums.parts) <= 128
+        if i == 499:
+            count.step_ended()
+
+    assert (count.pending().tokens, count.pending().loss_tokens) == (3000, 3000)
+    usage = count.take()
+    assert (usage.tokens, usage.loss_tokens, usage.samples) == (6000, 6000, 2000)

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import TrainerCallback
 
@@ -54,9 +53,8 @@ def test_the_trainers_own_writer(make_trainer, act, logs_to, told_to_trackers):
     told = shown(logs_to)
     assert told == near(told_to_trackers(written(trainer)))
     assert [step for step, _ in told["Score/multi-metric"]] == [4, 8, 12]
-    assert {"HealthCheck/healthy", "HealthCheck/learning_rate", "Score/eval-loss", "Score/multi-metric/gap"} <= set(
-        told
-    )
+    assert {"HealthCheck/healthy", "HealthCheck/learning_rate", "Score/multi-metric/gap"} <= set(told)
+    assert told["Tokens/backpropagation/tokens"][-1] == (12, 3 * 32 * 16)
     assert [s for s, _ in told["Tokens/backpropagation/interval_tokens_per_second"]] == [2, 4, 6, 8, 10, 12]
     assert len(list(logs_to.iterdir())) == 1
 
@@ -140,14 +138,13 @@ def test_who_is_told_in_which_mode(make_trainer, journal, logs_to, mode, report_
     assert [entry.step for entry in journal(trainer, "score") if entry.data["decides"]] == [4, 8, 12]
 
 
-def test_a_folder_that_cannot_be_written(make_trainer, act, journal, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written(make_trainer, act, journal, tmp_path, monkeypatch, logs):
     """Where a file lies in the way of the event file, it is said once, and the run goes on to its last step."""
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "taken" / "tb"))
     trainer = make_trainer()
     steersman.supervise(trainer, act(report_to=["tensorboard"]))
-    with capture_logs() as logs:
-        trainer.train()
+    trainer.train()
 
     assert [log["reporter"] for log in logs if log["log_level"] == "error"] == ["TensorBoard"]
     assert trainer.state.global_step == 12
