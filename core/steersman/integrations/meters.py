@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -51,13 +51,14 @@ class Meters:
         self._carried: tuple[Usage, ...] = ()
         self._summed: tuple[Usage, ...] | None = None
 
-    def carry(self, usages: Iterable[Usage]) -> None:
-        """Count with the next `take`, on rank 0, what was found otherwise."""
-        self._carried = tuple(usages) if self._ranks.is_main else ()
+    def resume(self, usages: Iterable[Mapping[str, Any]], lost: Sequence[Usage] = ()) -> None:
+        """Keep what a resumed run had counted and not logged, for the meters to come; rank 0 alone counts it again.
 
-    def resume(self, usages: Iterable[Mapping[str, Any]]) -> None:
-        """Keep what a resumed run had counted, for the meters to come; rank 0 alone counts it again."""
-        self._held = {str(usage["ledger"]): usage for usage in usages} if self._ranks.is_main else {}
+        `lost` is what it had logged after the checkpoint, and what counts all the same: it covers what was not logged.
+        """
+        known = {usage.ledger for usage in lost}
+        held = {str(usage["ledger"]): usage for usage in usages if usage["ledger"] not in known}
+        self._held, self._carried = (held, tuple(lost)) if self._ranks.is_main else ({}, ())
 
     def add(self, meter: Meter) -> None:
         """Count with `meter` too."""

@@ -97,7 +97,8 @@ class Session:
         self.tokens = TokenCount(begin.model, hooks=begin.counts_forwards)
         self.meters = Meters(self.ranks, self.note)
         self._held.callback(self.meters.release)
-        self.meters.resume(saved.get("usage") or ())
+        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
+        self.meters.resume(saved.get("usage") or (), earlier.usage)
         for meter in (self.tokens, *begin.meters(self.tokens.exclude)):
             self.meters.add(meter)
         self.stopwatch = Stopwatch()
@@ -114,13 +115,11 @@ class Session:
         warned += [too_new] if too_new else []
         if self.ranks.size > 1:
             warned.append(f"{self.ranks.size} ranks: rank 0 decides for all; tokens are those of all")
-        earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
         recovery.used = earlier.rollbacks
         self._stopped_before = earlier.stopped_because
         if earlier.stopped_because and config.mode in ("ask", "act"):
             self.supervisor.actions.stop_because = earlier.stopped_because
         warned += earlier.notes
-        self.meters.carry(earlier.usage)
         for what, seconds in earlier.spent.items():
             self.stopwatch.add(what, seconds)
         if (snapshots := told(recovery)) != "":

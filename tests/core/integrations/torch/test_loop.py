@@ -225,8 +225,9 @@ def test_tokens_go_on_after_a_resume(tmp_path, halves):
 
     saved = train("first", 2).state_dict()
     second = train("second", 0)
-    assert saved["tokens"]["tokens"] == 20
-    assert saved["tokens"]["seconds"] > 0
+    [pending] = saved["usage"]
+    assert (pending["ledger"], pending["tokens"]) == ("backpropagation", 20)
+    assert pending["seconds"] > 0
     second.close()
     third = steersman.attach(torch.optim.SGD(model.parameters()), halves, folder=tmp_path / "third")
     third.load_state_dict(saved)
