@@ -32,7 +32,7 @@ def rlaif(output: Path | None, seed: int, teacher_url: str | None, teacher_model
     """Let a teacher behind an API score what a tiny student writes: GRPO, a real drift.
 
     A small server on this machine is the teacher, unless --teacher-url names another; each is asked through the openai
-    package, once for each completion.
+    package, once for each completion: some 3,000 times.
 
     \b
     Examples:

@@ -27,8 +27,8 @@ use:                         # who is asked besides, in this order
       loss_rules: on         # off by themselves for GRPO, whose loss is KL penalty x KL
       seed:                  # thresholds in units of that loss; the penalty here begins at 0.02
         spike_rise: 0.015
-        exploration_loss_fall: 0.005
-        exploration_reward_rise: 0.05
+        exploration_loss_fall: 0.003
+        exploration_reward_rise: 0.1
         declining_kl_min: 0.01
   - token-accounting
 check_every: epoch           # a health check at the end of each epoch

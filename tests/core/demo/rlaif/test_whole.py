@@ -106,9 +106,9 @@ def test_what_a_person_reads(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """Stopped in the midst of the training it exits with 130, and nobody listens on the teacher's port any more."""
     journal = tmp_path / "run" / "steersman" / "journal.jsonl"
-    running = subprocess.Popen(
-        command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # also where a shell ignores it
+    start = [sys.executable, "-c", f"{heard}from steersman.cli import main; main()", *command(tmp_path / "run")[3:]]
+    running = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         until = time.monotonic() + 200
         while not (journal.is_file() and '"kind":"record"' in journal.read_text()) and time.monotonic() < until:
