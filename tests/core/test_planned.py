@@ -29,14 +29,14 @@ class Remembers:
 
 def test_two_runs_share_nothing():
     """Strategies of two runs are objects of their own, as they are before a run, options that can grow included."""
-    made = planned({"use": [{"token-accounting": {}}, "trend-health", Remembers(names=["given"])]})
+    made = planned({"use": [{"token-accounting": {}}, "recovery", Remembers(names=["given"])]})
     first, second = made.fresh(), made.fresh()
-    assert [s.name for s in first] == ["token-accounting", "trend-health", "remembers"]
+    assert [s.name for s in first] == ["token-accounting", "recovery", "remembers"]
     assert all(a.strategy is not b.strategy for a, b in zip(first, second, strict=True))
-    first[0].strategy.ledgers["generation"] = {"tokens": 1}
+    first[1].strategy.since = 7
     first[2].strategy.seen.append(5)
     first[2].strategy.names.append("more")
-    assert second[0].strategy.ledgers == planned(None).fresh()[3].strategy.ledgers == {}
+    assert second[1].strategy.since == planned({"use": ["recovery"]}).fresh()[0].strategy.since == 0
     assert (second[2].strategy.seen, second[2].strategy.names) == ([], ["given"])
     assert (made.fresh()[2].strategy.seen, made.fresh()[2].strategy.names) == ([], ["given"])
 

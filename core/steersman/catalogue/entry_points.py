@@ -37,7 +37,7 @@ class EntryPoint(NamedTuple):
 def entry_points(group: str) -> list[EntryPoint]:
     """Return every entry point of a group; of two distributions of one name the first on the path counts."""
     seen: set[str] = set()
-    if any(hasattr(finder, "find_distributions") for finder in sys.meta_path if finder is not PathFinder):
+    if any(hasattr(finder, "find_distributions") and not _looks_at_folders(finder) for finder in sys.meta_path):
         return list(_by_the_library(group, seen, None))
     found: list[EntryPoint] = []
     for folder in (entry or "." for entry in sys.path):
@@ -49,6 +49,11 @@ def entry_points(group: str) -> list[EntryPoint]:
             if ending in ("dist-info", "egg-info") and _is_first(stem.partition("-")[0], seen):
                 found += _points(os.path.join(folder, name), group)
     return found
+
+
+def _looks_at_folders(finder: object) -> bool:
+    """Whether a finder of distributions looks at the folders of the path, as the backport `importlib_metadata` does."""
+    return finder is PathFinder or type(finder).__module__.partition(".")[0] == "importlib_metadata"
 
 
 def _names_in(folder: str) -> list[str]:
@@ -96,11 +101,19 @@ def _text(path: str) -> str:
         return ""
 
 
+def _name_of(dist: Any) -> str:
+    """Return the name of a distribution, nothing where it has none to tell."""
+    try:
+        return dist.name or ""
+    except Exception:  # newer releases of the library raise one of their own
+        return ""
+
+
 def _by_the_library(group: str, seen: set[str], path: list[str] | None) -> Iterator[EntryPoint]:
     from importlib import metadata
 
     for dist in metadata.distributions() if path is None else metadata.distributions(path=path):
-        if _is_first(dist.name or "", seen):
+        if _is_first(_name_of(dist), seen):
             for point in dist.entry_points:
                 if point.group == group:
                     yield EntryPoint(point.name, point.value, dist.name, dist.version)

@@ -574,3 +574,14 @@ def test_an_in_house_file_that_cannot_be_read(write, tmp_path, target, problem):
     write("relative.py", "from . import Good")
     (tmp_path / "folder.py").mkdir()
     assert in_house(target, tmp_path).problem == problem.format(tmp_path)
+
+
+def test_the_backport_of_the_library_changes_nothing(write, tmp_path, monkeypatch):
+    """Where somebody imported `importlib_metadata`, which adds a finder of its own, the same is found, bare ones too."""
+    backport = pytest.importorskip("importlib_metadata")
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path, backport.MetadataPathFinder()])
+    write("site/bare-2.0.dist-info/entry_points.txt", "[steersman.strategies]\nbare = bare_mod:Good\n")
+    write("site/bare_mod.py", GOOD)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    assert the("bare")[:4] == ("bare", "bare_mod:Good", "bare", "2.0")

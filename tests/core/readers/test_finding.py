@@ -36,7 +36,7 @@ def test_the_runs_among_the_real_logs(runs):
     """Every log of the test data is found once, in the order of the names, and each can be read."""
     names = found(runs)
     assert names == [
-        "lightning/pytorch-lightning-01.csv", "roberta", *(f"task_metrics/semeval23-0{i}.json" for i in (1, 2, 5, 7)), "tfevents/16831-project-01", "tfevents/torchtitan-01", "tfevents/verl-04",
+        "grpo_public/gemma-3-rl-finetuning-01.json", "lightning/pytorch-lightning-01.csv", "roberta", *(f"task_metrics/semeval23-0{i}.json" for i in (1, 2, 5, 7)), "tfevents/16831-project-01", "tfevents/torchtitan-01", "tfevents/verl-04",
         "trainer_log/llama-factory-01.jsonl", "trainer_log/llama-factory-03.jsonl", "trainer_state/16831-project-01.json",
         "trainer_state/llama-factory-01.json", "trainer_state/merilion-01.json", "trainer_state/unslothgrpo-01.json",
     ]  # fmt: skip
