@@ -11,7 +11,7 @@ from steersman.journal import Journal
 from steersman.ledgers import Ledgers, Prices
 from steersman.rails import Mode
 from steersman.ranks import Ranks
-from steersman.records import Record
+from steersman.records import Record, Usage
 from steersman.run import Progress
 
 
@@ -57,16 +57,17 @@ class Accounting:
         progress = self._progress
         return accounts.of(self.ledgers, self.prices, epochs=progress.epoch, elapsed=progress.elapsed)
 
-    def spent(self, elapsed: float | None = None, step: int | None = None) -> str:
+    def spent(self, elapsed: float | None = None, step: int | None = None, more: tuple[Usage, ...] = ()) -> str:
         """Return why the run must stop, or nothing; a budget that is spent is journaled once.
 
         Every rank must call this at the same facts. `elapsed` and `step` are the seconds of training and the steps
-        finished now, where they are known; else they are those of the newest record.
+        finished now, where they are known; else they are those of the newest record. `more` was not logged yet.
         """
         if self.is_spent or not self.budget.is_set:
             return ""
         now = self._progress.elapsed if elapsed is None else elapsed
-        found = self._ranks.agree(lambda: budgets.spent(self.budget, self.ledgers, self.prices, now))
+        ledgers = self.ledgers.with_more(more) if more else self.ledgers
+        found = self._ranks.agree(lambda: budgets.spent(self.budget, ledgers, self.prices, now))
         if found is None:
             return ""
         self.is_spent, stops = True, self._mode != "observe"

@@ -23,12 +23,17 @@ class Budget:
     cost: float | None = field(default=None, validator=within(0.0, open_below=True))
     """What all tokens cost by `prices:`, in its currency."""
     hours: float | None = field(default=None, validator=within(0.0, open_below=True))
-    """Hours of training by the clock, evaluations and checkpoints included, the time between processes not."""
+    """Hours by the clock, evaluations, checkpoints and steps that a restart lost included; between processes not."""
 
     @property
     def is_set(self) -> bool:
         """Whether there is any limit."""
         return self != Budget()
+
+    @property
+    def counts(self) -> bool:
+        """Whether any limit needs what is counted, and not the clock alone."""
+        return self != Budget(hours=self.hours)
 
     def told(self, prices: Prices) -> str:
         """Return the limits in words."""
@@ -64,7 +69,8 @@ def _limits(budget: Budget, ledgers: Ledgers, prices: Prices, elapsed: float | N
     if budget.cost is not None:
         yield Spent("cost", budget.cost, ledgers.cost(prices), prices.currency)
     if budget.hours is not None:
-        yield Spent("hours", budget.hours, (elapsed or 0.0) / 3600, "h of training")
+        seconds = (elapsed or 0.0) + ledgers.spent.get("redone", 0.0)
+        yield Spent("hours", budget.hours, seconds / 3600, "h of training")
 
 
 _TOKENS = (

@@ -5,7 +5,8 @@ They are filled from the usage that records carry, so that a replay of a journal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cattrs
@@ -17,7 +18,7 @@ from steersman.validating import within
 
 LEDGERS = ("generation", "backpropagation", "teacher")
 """The names of the ledgers, in the order in which they are told."""
-COUNTS = tuple(a.name for a in fields(Usage) if a.type in ("int", int))
+COUNTS = tuple(a.name for a in fields(Usage) if a.default == 0 and a.name != "seconds")
 """The fields of a usage that are counts."""
 SKETCHES = ("rates", "received_rates", "latencies")
 _EPOCHS = 128
@@ -77,8 +78,8 @@ class Ledger:
     total: Usage
     interval: Usage
     epochs: tuple[Epoch, ...] = ()
-    closed: Usage | None = None
-    """The total at the end of the newest epoch."""
+    unplaced: Epoch | None = None
+    """What was taken since the newest epoch ended of which it was not told in which one."""
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -109,27 +110,40 @@ class Ledgers(Mapping[str, Ledger]):
 
     def hear(self, record: Record) -> None:
         """Add what a record took."""
-        for usage in record.usage:
-            before = self._ledgers.get(usage.ledger)
-            counted = _with_rates(usage)
-            total = counted if before is None else added((before.total, counted))
-            interval = evolve(usage, rates={}, received_rates={}, latencies={})
-            self._ledgers[usage.ledger] = (
-                Ledger(total, interval) if before is None else evolve(before, total=total, interval=interval)
-            )
+        for name in LEDGERS:
+            usages = [usage for usage in record.usage if usage.ledger == name]
+            if usages:
+                self._hear(name, usages)
         for what, seconds in record.spent.items():
             self.spent[what] = self.spent.get(what, 0.0) + seconds
         self.has_news = self.has_news or bool(record.usage or record.spent)
 
+    def _hear(self, name: str, usages: Sequence[Usage]) -> None:
+        nothing = Usage(usages[0].ledger)
+        ledger = self._ledgers.get(name) or Ledger(nothing, nothing)
+        counted = [evolve(_with_rates(usage), epoch=None) for usage in usages]
+        interval = evolve(added(usages), rates={}, received_rates={}, latencies={}, epoch=None)
+        ledger = evolve(ledger, total=added((ledger.total, *counted)), interval=interval)
+        for usage in usages:
+            if usage.epoch is None:
+                ledger = evolve(ledger, unplaced=_line(0, usage, ledger.unplaced))
+            else:
+                ledger = evolve(ledger, epochs=_placed(ledger.epochs, usage.epoch, usage))
+        self._ledgers[name] = ledger
+
+    def with_more(self, usages: tuple[Usage, ...]) -> Ledgers:
+        """Return ledgers that hold more than these."""
+        more = Ledgers()
+        more._ledgers, more.spent = dict(self._ledgers), dict(self.spent)
+        more.hear(Record(0, "train", usage=usages))
+        return more
+
     def close_epoch(self, epoch: int) -> None:
-        """Add a line to the breakdown of each ledger: what it took since the last."""
+        """An epoch ended: what was taken since the last, and of which no epoch was told, was taken in it."""
         for name, ledger in self._ledgers.items():
-            now, before = ledger.total, ledger.closed or Usage(ledger.total.ledger)
-            line = Epoch(
-                epoch, now.tokens - before.tokens, now.received - before.received, now.seconds - before.seconds,
-                now.samples - before.samples,
-            )  # fmt: skip
-            self._ledgers[name] = evolve(ledger, epochs=(*ledger.epochs, line)[-_EPOCHS:], closed=now)
+            rest = ledger.unplaced
+            if rest is not None:
+                self._ledgers[name] = evolve(ledger, epochs=_placed(ledger.epochs, epoch, rest), unplaced=None)
 
     def cost(self, prices: Prices) -> float:
         """Return what all tokens cost so far."""
@@ -143,6 +157,22 @@ class Ledgers(Mapping[str, Ledger]):
         """Take back what `save` returned."""
         self._ledgers = {name: cattrs.structure(held, Ledger) for name, held in saved.get("ledgers", {}).items()}
         self.spent = {what: float(seconds) for what, seconds in saved.get("spent", {}).items()}
+
+
+def _line(epoch: int, more: Usage | Epoch, before: Epoch | None) -> Epoch:
+    """Return the line of an epoch with more that it took."""
+    line = before or Epoch(epoch, 0, 0, 0.0, 0)
+    return Epoch(
+        epoch, line.tokens + more.tokens, line.received + more.received, line.seconds + more.seconds,
+        line.samples + more.samples,
+    )  # fmt: skip
+
+
+def _placed(epochs: tuple[Epoch, ...], epoch: int, more: Usage | Epoch) -> tuple[Epoch, ...]:
+    """Return the newest lines with what was taken in an epoch, in their order."""
+    lines = {line.epoch: line for line in epochs}
+    lines[epoch] = _line(epoch, more, lines.get(epoch))
+    return tuple(lines[number] for number in sorted(lines))[-_EPOCHS:]
 
 
 def _with_rates(usage: Usage) -> Usage:
@@ -159,18 +189,26 @@ def added(usages: Iterable[Usage]) -> Usage:
     """Return one usage for several of a ledger, one after the other, at least one."""
     each = tuple(usages)
     held: dict[str, Any] = {name: sum(getattr(usage, name) for usage in each) for name in (*COUNTS, "seconds")}
+    held["epoch"] = each[0].epoch
     held |= {name: sketch.merged(*(getattr(usage, name) for usage in each)) for name in SKETCHES}
     return Usage(each[0].ledger, **held)
 
 
 def side_by_side(ranks: Iterable[Iterable[Usage]]) -> tuple[Usage, ...]:
-    """Return one usage a ledger for those of several ranks at the same time: seconds are those of the longest."""
-    by_ledger: dict[str, list[Usage]] = {}
-    for usages in ranks:
-        for usage in usages:
-            by_ledger.setdefault(usage.ledger, []).append(usage)
-    return tuple(
-        evolve(added(each), seconds=max(usage.seconds for usage in each))
-        for name in LEDGERS
-        if (each := by_ledger.get(name))
-    )
+    """Return one usage a ledger and epoch for those of several ranks at the same time.
+
+    Seconds are those of the rank that took longest.
+    """
+    summed = [_by_place(usages) for usages in ranks]
+    places = sorted({place for each in summed for place in each})
+    found = [[each[place] for each in summed if place in each] for place in places]
+    return tuple(evolve(added(each), seconds=max(usage.seconds for usage in each)) for each in found)
+
+
+def _by_place(usages: Iterable[Usage]) -> dict[tuple[int, float], Usage]:
+    """Return one usage for each ledger and epoch; where no epoch is told comes last."""
+    found: dict[tuple[int, float], list[Usage]] = {}
+    for usage in usages:
+        epoch = math.inf if usage.epoch is None else usage.epoch
+        found.setdefault((LEDGERS.index(usage.ledger), epoch), []).append(usage)
+    return {place: added(each) for place, each in found.items()}

@@ -26,7 +26,7 @@ class Usage:
     `received`, `cached_tokens` (those of `tokens` that its provider had in a cache), `retries` and `errors` of calls,
     `cache_hits` (answers that needed no call), and three sketches (see `steersman.sketch`) over single calls: `rates`
     (tokens sent per second), `received_rates`, and `latencies` in seconds. `unknown` counts batches or answers whose
-    tokens are not known.
+    tokens are not known. `epoch`, from 1, is the one it was taken in, None where that is not known.
     """
 
     ledger: Literal["generation", "backpropagation", "teacher"]
@@ -44,6 +44,7 @@ class Usage:
     rates: Mapping[str, int] = field(factory=dict[str, int])
     received_rates: Mapping[str, int] = field(factory=dict[str, int])
     latencies: Mapping[str, int] = field(factory=dict[str, int])
+    epoch: int | None = None
 
 
 @frozen

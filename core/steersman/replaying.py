@@ -164,7 +164,7 @@ def _feed_as_resumed(supervisor: Supervisor, recording: Recording) -> None:
     for record in recording.records:
         while resumes and record.step > resumes[0].step:
             resumed = resumes.pop(0)
-            supervisor.go_on(resumed.step, resumed.rollbacks)
+            supervisor.go_on(resumed)
         supervisor.feed(record)
 
 

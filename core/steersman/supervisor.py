@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steersman import fingerprint, resuming, saved_state, summary
 from steersman.accounting import Accounting
@@ -26,7 +26,7 @@ from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking
 from steersman.ranks import OneProcess, Ranks
-from steersman.records import Record
+from steersman.records import Record, Usage
 from steersman.registry import Registry
 from steersman.restarting import Restarts
 from steersman.run import Progress, WritableRun
@@ -36,6 +36,9 @@ from steersman.skimming import Position, Skimming
 from steersman.snapshots import Recovery
 from steersman.tables import Block, Records
 from steersman.windows import Window, Windows
+
+if TYPE_CHECKING:
+    from steersman.readers.recording import Resumed
 
 
 class Supervisor:
@@ -136,10 +139,12 @@ class Supervisor:
         """
         return resuming.restore(self, past, saved or {}, step=step)
 
-    def go_on(self, step: int, rollbacks: int) -> None:
-        """Hear, in a replay, that the run was resumed at `step`, having used so many rollbacks."""
-        self.recovery.used = rollbacks
-        self.recovery.take(step)
+    def go_on(self, resumed: Resumed) -> None:
+        """Hear, in a replay, that the run was resumed: with the rollbacks and the ledgers of its checkpoint."""
+        self.recovery.used = resumed.rollbacks
+        self.recovery.take(resumed.step)
+        if resumed.accounting is not None:
+            self.accounting.restore(resumed.accounting)
 
     def feed(self, record: Record, row: Block | None = None) -> Checkpoint | None:
         """Hear one record, perhaps a `row` of a table; return the scored checkpoint if it closed an evaluation."""
@@ -212,9 +217,11 @@ class Supervisor:
         if self.judging:
             self.see_to_budgets()
 
-    def see_to_budgets(self, elapsed: float | None = None, step: int | None = None) -> None:
-        """Ask for a stop where a budget is spent, after `elapsed` seconds of training and `step` steps."""
-        if because := self.accounting.spent(elapsed, step):
+    def see_to_budgets(
+        self, elapsed: float | None = None, step: int | None = None, more: tuple[Usage, ...] = ()
+    ) -> None:
+        """Ask for a stop where a budget is spent after `elapsed` seconds and `step` steps; `more` is not logged yet."""
+        if because := self.accounting.spent(elapsed, step, more):
             self.actions.stop(because)
 
     def saved(self, step: int, path: str) -> None:

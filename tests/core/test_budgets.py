@@ -98,6 +98,15 @@ def test_the_time_of_the_moment_counts_too() -> None:
     assert supervisor.actions.stop_because == "the budget of 1 h of training is spent: 1 h of training"
 
 
+def test_hours_include_the_steps_that_restarts_lost() -> None:
+    """1,800 s since the begin and 1,800 s of steps that were made again are an hour; time between processes is not."""
+    made = Ledgers()
+    made.hear(Record(1, "train", usage=TAKEN, spent={"redone": 1800.0, "down": 9000.0}))
+
+    assert spent(Budget(hours=1), made, Prices(), 1800.0) is not None
+    assert spent(Budget(hours=1), made, Prices(), 1799.0) is None
+
+
 def test_a_budget_in_money_needs_a_price() -> None:
     """A cost that can never be reached is a fault of the config, told with its path."""
     with pytest.raises(ConfigError, match=r"\$\.budget\.cost: nothing has a price"):

@@ -16,6 +16,8 @@ from steersman.readers import UnreadableRun
 from steersman.replaying import Replay, replay
 from steersman.reporters.accounts import lines
 
+_NO_TOKENS = "there are no tokens in it; the journal of a supervised run has them, from its first log on"
+
 
 @click.command(short_help="Tell what a run took: tokens, seconds, costs, of each ledger.")
 @click.argument("run")
@@ -32,9 +34,12 @@ def tokens(run: str, config: Path | None, as_object: bool) -> None:
       steersman tokens out --json | jq .teacher.received
     """
     found = _heard(run, config)
-    accounts = found.summary["tokens"]
+    accounts = {**found.summary["tokens"], **_as_it_ended(found)}
     if not any(name in accounts for name in LEDGERS):
-        raise UnreadableRun(found.recording.path, "nobody counted tokens in it; a journal of a supervised run has them")
+        raise UnreadableRun(
+            found.recording.path,
+            "there are no tokens in it; the journal of a supervised run has them, from its first log on",
+        )
     if as_object:
         print_json({"version": as_json.VERSION, "run": run, "step": _last_step(found), **accounts})
         return
@@ -50,6 +55,12 @@ def _heard(run: str, config: Path | None) -> Replay:
     found = replay(run, nobody)
     own = _prices(found.recording.config or {})
     return replay(run, {**nobody, **own}) if own else found
+
+
+def _as_it_ended(found: Replay) -> dict[str, Any]:
+    """Return the seconds of training as the run told them at its end, which are more than those of its last log."""
+    ends = [entry.data["elapsed"] for entry in found.recording.decisions if entry.kind == "end"]
+    return {"elapsed": ends[-1]} if ends else {}
 
 
 def _prices(config: Mapping[str, Any]) -> dict[str, Any]:

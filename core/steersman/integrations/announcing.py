@@ -43,6 +43,7 @@ def announce(
         superseded=superseded,
         settled=settled,
         rollbacks=supervisor.recovery.used,
+        accounting=supervisor.accounting.save() if begin.step else None,
         config_source=config.source,
         config=config.raw,
         mode=config.mode,

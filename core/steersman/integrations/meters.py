@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from steersman.ledgers import COUNTS, side_by_side
 from steersman.ranks import Ranks
@@ -48,6 +49,7 @@ class Meters:
         self._ranks, self._tell = ranks, tell
         self._meters: list[Meter] = []
         self._held: dict[str, Mapping[str, Any]] = {}
+        self._epoch: int | None = None
         self._carried: tuple[Usage, ...] = ()
         self._summed: tuple[Usage, ...] | None = None
 
@@ -57,8 +59,10 @@ class Meters:
         `lost` is what it had logged after the checkpoint, and what counts all the same: it covers what was not logged.
         """
         known = {usage.ledger for usage in lost}
-        held = {str(usage["ledger"]): usage for usage in usages if usage["ledger"] not in known}
-        self._held, self._carried = (held, tuple(lost)) if self._ranks.is_main else ({}, ())
+        told = [usage for usage in usages if usage["ledger"] not in known]
+        placed = tuple(Usage(**usage) for usage in told if usage.get("epoch") is not None)
+        held = {str(usage["ledger"]): usage for usage in told if usage.get("epoch") is None}
+        self._held, self._carried = (held, (*lost, *placed)) if self._ranks.is_main else ({}, ())
 
     def add(self, meter: Meter) -> None:
         """Count with `meter` too."""
@@ -76,9 +80,26 @@ class Meters:
         for meter in self._meters:
             meter.step_ended()
 
+    def reach(self, epoch: float | None) -> None:
+        """So many epochs are finished, fractional: what is counted is of the one that the newest step lies in."""
+        self._epoch = self._epoch if epoch is None else max(math.ceil(epoch - 1e-6), 1)
+
+    def epoch_ended(self) -> None:
+        """Keep what was counted for the next `take`, as that of the epoch that is over: one read."""
+        if self._epoch is not None:
+            self.step_ended()
+            taken = (evolve(usage, epoch=self._epoch) for usage in self._local(lambda meter: meter.take()))
+            self._carried = (*self._carried, *(usage for usage in taken if _is_something(usage)))
+
     def take(self) -> tuple[Usage, ...]:
-        """Return what all ranks counted since the last call. Every rank must call this at the same facts."""
-        local = (*self._carried, *self._local(lambda meter: meter.take()))
+        """Return what all ranks counted since the last call.
+
+        Every rank must call this at the same facts.
+        """
+        local = (
+            *self._carried,
+            *(evolve(usage, epoch=self._epoch) for usage in self._local(lambda meter: meter.take())),
+        )
         self._carried, self._summed = (), None
         taken = side_by_side(self._ranks.gathered(local))
         for note in (note for meter in self._meters for note in meter.notes()):
@@ -88,13 +109,19 @@ class Meters:
     def sum_pending(self) -> None:
         """Add up over the ranks what is not logged yet, for a save by rank 0 alone. Every rank must call this."""
         if self._ranks.size > 1:
-            self._summed = side_by_side(self._ranks.gathered(self._local(lambda meter: meter.pending())))
+            self._summed = self.so_far()
+
+    def so_far(self) -> tuple[Usage, ...]:
+        """Return what all ranks counted and did not log yet. Every rank must call this at the same facts."""
+        return side_by_side(self._ranks.gathered(self._untaken()))
+
+    def _untaken(self) -> tuple[Usage, ...]:
+        newest = self._local(lambda meter: meter.pending())
+        return (*self._carried, *(evolve(usage, epoch=self._epoch) for usage in newest))
 
     def pending(self) -> list[dict[str, Any]]:
         """Return what a checkpoint must hold: what was counted and not yet logged."""
-        usages = self._summed
-        if usages is None:
-            usages = side_by_side([self._carried, self._local(lambda meter: meter.pending())])
+        usages = side_by_side([self._untaken()]) if self._summed is None else self._summed
         return [asdict(usage) for usage in usages if _is_something(usage)]
 
     def release(self) -> None:

@@ -27,7 +27,7 @@ def read(path: Path) -> Recording:
     begin = next((entry for entry in entries if entry.kind == "run"), None)
     if begin is None:
         raise UnreadableRun(path, "it holds no run of Steersman's journal")
-    records = tuple(_record(entry.step, entry.data) for entry in entries if entry.kind == "record")
+    records = tuple(_record(entry.step, entry.data) for entry in entries if _is_record(entry))
     plan = cattrs.structure(begin.data["plan"], RunPlan) if begin.data.get("plan") else plan_of(records, None)
     saved = saved_told(entries)
     values, config = begin.data.get("values", {}), begin.data.get("config")
@@ -117,7 +117,17 @@ def _stands(entry: JournalEntry, step: int, *, whole: bool) -> bool:
 
 def _resumed(entry: JournalEntry, begin: JournalEntry) -> Resumed:
     is_other = any(entry.data.get(name) != begin.data.get(name) for name in ("config", "facts"))
-    return Resumed(entry.step, entry.data.get("rollbacks", 0), is_other)
+    return Resumed(entry.step, entry.data.get("rollbacks", 0), is_other, entry.data.get("accounting"))
+
+
+def _is_record(entry: JournalEntry) -> bool:
+    """Whether an entry is a record, and one that can be read."""
+    data = entry.data
+    return (
+        entry.kind == "record"
+        and data.get("of") in ("train", "eval", "summary")
+        and isinstance(data.get("metrics"), dict)
+    )
 
 
 def _record(step: int, data: Any) -> Record:

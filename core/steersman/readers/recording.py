@@ -34,12 +34,14 @@ class UnreadableRun(Exception):
 class Resumed:
     """A run went on from the checkpoint of `step`, where it had used so many `rollbacks`.
 
-    `is_other` is whether its config or what its scores depend on was changed.
+    `is_other` is whether its config or what its scores depend on was changed. `accounting` is what its ledgers held;
+    None where the journal does not tell.
     """
 
     step: int
     rollbacks: int
     is_other: bool
+    accounting: Mapping[str, Any] | None = None
 
 
 @frozen

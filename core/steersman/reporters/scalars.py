@@ -61,10 +61,13 @@ def _of_score(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _of_record(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for usage in data["usage"]:
-        tokens, seconds = usage.get("tokens", 0), usage.get("seconds", 0.0)
-        if seconds > 0 and (tokens or not usage.get("unknown")):
-            yield f"Tokens/{usage['ledger']}/{_OF_INTERVAL}", tokens / seconds
+    for ledger in LEDGERS:
+        usages = [usage for usage in data["usage"] if usage["ledger"] == ledger]  # one for each epoch
+        tokens, seconds, unknown = (
+            sum(usage.get(name, 0) for usage in usages) for name in ("tokens", "seconds", "unknown")
+        )
+        if seconds > 0 and (tokens or not unknown):
+            yield f"Tokens/{ledger}/{_OF_INTERVAL}", tokens / seconds
 
 
 def _of_tokens(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

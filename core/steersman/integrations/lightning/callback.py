@@ -120,12 +120,17 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         if trainer.global_step == self._began_at:
             return  # a micro-batch: gradients are still accumulating
         self.step, self._epoch = trainer.global_step, epoch_of(trainer, batch_idx)
-        self.session.step_ends(self.step)
+        self.session.step_ends(self.step, self._epoch)
         self._loss = _loss_of(outputs, trainer, pl_module)
         every = trainer.log_every_n_steps
         if every and self.step // every > (self._began_at or 0) // every:
             self._log(trainer)
         self._obey(trainer)
+
+    @guarded
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if self.session is not None:
+            self.session.meters.epoch_ended()
 
     @guarded
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:

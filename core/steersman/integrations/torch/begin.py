@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from steersman.integrations.meters import Meter
+from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import JournalEntry
 from steersman.records import Record
 from steersman.registry import Registry
@@ -23,7 +24,8 @@ class Begin:
     sentences for the user; `packages` are named with their versions in the journal. `keeps_records` where the trainer
     keeps no log of its own: then `saved` holds the records. `counts_forwards` where the forwards of the model tell the
     tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
-    `listener` on every rank. `meters` makes what counts for the ledgers besides;
+    `listener` on every rank. `tokens` has counted since before the run began,
+    where there is one. `meters` makes what counts for the ledgers besides;
     it is given what takes seconds out of the time of backpropagation.
     """
 
@@ -42,6 +44,7 @@ class Begin:
     forces_logs: bool = False
     reporters: tuple[Callable[[JournalEntry], None], ...] = ()
     listener: Callable[[JournalEntry], None] | None = None
+    tokens: TokenCount | None = None
     meters: Callable[[Callable[[float], None]], tuple[Meter, ...]] = lambda exclude: ()
     keeps_records: bool = False
     steps_begin_late: bool = False

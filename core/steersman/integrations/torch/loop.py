@@ -18,6 +18,7 @@ from steersman.integrations.torch.facts import adaptive
 from steersman.integrations.torch.learning_rate import LearningRate, innermost, learning_rates
 from steersman.integrations.torch.session import Session
 from steersman.integrations.torch.supervised import Evaluated, Supervised
+from steersman.integrations.torch.tokens import TokenCount
 from steersman.records import number
 from steersman.registry import registry_of
 from steersman.reporters.sinks import Reporting, Trackers, reporting
@@ -49,6 +50,7 @@ class Loop(Supervised):
 
     def _open(self) -> None:
         self._begun = self._closed = self._stops = False
+        self._tokens = TokenCount(self._model)  # its first step begins before the run, which its first log may begin
         self._reporting = Reporting()
         inner = innermost(self._optimizer)
         self._handles = (  # before those of the learning rate, so that a change acts on the step about to be made
@@ -138,6 +140,7 @@ class Loop(Supervised):
     @guarded
     def _begin(self) -> None:
         if self._closed or is_switched_off():
+            self._tokens.release()
             return
         config, strategies = self.policy.begin()
         self._reporting = reporting(config.report_to, config.mode, Trackers(self.folder, self.step))
@@ -145,7 +148,7 @@ class Loop(Supervised):
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
             steps_begin_late=True, notes=self._reporting.notes, reporters=self._reporting.reporters,
-            meters=lambda _: (self.teacher,),
+            tokens=self._tokens, meters=lambda _: (self.teacher,),
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
 
@@ -176,7 +179,10 @@ class Loop(Supervised):
     def _count(self) -> None:
         self.step += 1
         if self.session is not None:
-            self.session.step_ends(self.step)
+            epoch = self._epoch_of(self.step, None)
+            self.session.step_ends(self.step, epoch)
+            if epoch is not None and int(epoch + 1e-6) > int((self._epoch_of(self.step - 1, None) or 0.0) + 1e-6):
+                self.session.meters.epoch_ended()
 
     def _epoch_of(self, step: int, epoch: float | None) -> float | None:
         per = self.plan.steps_per_epoch
@@ -184,6 +190,7 @@ class Loop(Supervised):
 
     def _detach(self) -> None:
         self._closed = True
+        self._tokens.release()
         for handle in self._handles:
             handle.remove()
         self._registry.release()

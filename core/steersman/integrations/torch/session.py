@@ -14,6 +14,7 @@ import cattrs
 from attrs import asdict, evolve
 
 from steersman.alarms import WATCHED_STEPS
+from steersman.budgets import Budget
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
@@ -30,7 +31,7 @@ from steersman.journaling import journal_own_failure
 from steersman.late.hearing import JournalLines
 from steersman.loaded import Loaded
 from steersman.logs import logger
-from steersman.readers.run_directory import JOURNAL
+from steersman.readers.run_directory import JOURNAL, point_to
 from steersman.records import Record
 from steersman.reporters.console import Console
 from steersman.reporters.isolation import isolated
@@ -42,6 +43,8 @@ _RECORDS = 20_000
 """How many of the newest records a checkpoint carries where the trainer keeps no log of its own."""
 _UNLOGGED = 64
 """How many of the newest records it carries that no trainer logged: those of non-finite steps."""
+_BUDGET_EVERY = 10
+"""After how many steps a budget is looked at where nothing is logged: one read from the device."""
 _converter = cattrs.Converter()
 
 
@@ -94,7 +97,7 @@ class Session:
             steps_begin_late=begin.steps_begin_late,
         )
         self._held.callback(self.supervisor.close)
-        self.tokens = TokenCount(begin.model, hooks=begin.counts_forwards)
+        self.tokens = begin.tokens or TokenCount(begin.model, hooks=begin.counts_forwards)
         self.meters = Meters(self.ranks, self.note)
         self._held.callback(self.meters.release)
         earlier = self.ranks.agree(lambda: heard_of(self.folder, self.journal.path, begin.step, saved, config.mode))
@@ -109,7 +112,7 @@ class Session:
         self._records = deque(kept, _RECORDS) if begin.keeps_records else None
         self.journal.open()
         if config.journal and self.journal.is_open:
-            _point_to(path, begin.folder / JOURNAL)
+            point_to(path, begin.folder / JOURNAL)
         counted = self.meters.ledgers() - ({"backpropagation"} if begin.model is None else set())
         warned = [*begin.notes, *will_not_change(begin.registry, config), *budgets_told(config, counted)]
         warned += [too_new] if too_new else []
@@ -148,12 +151,13 @@ class Session:
     def step_begins(self) -> None:
         """Every record of the step before has arrived; decisions take effect in this one."""
         self.supervisor.settle(step_begins=True)
-        if self.config.budget.hours is not None and self.ranks.size == 1:  # ranks agree at logs: their clocks differ
-            self.supervisor.see_to_budgets(self.elapsed(), self.step)
+        if self.config.budget.is_set:
+            self._see_to_budgets(self.config.budget)
         self.tokens.start()
 
-    def step_ends(self, step: int) -> None:
-        """Optimizer step `step` (from 1) was made."""
+    def step_ends(self, step: int, epoch: float | None = None) -> None:
+        """Optimizer step `step` (from 1) was made, after so many epochs."""
+        self.meters.reach(epoch)
         self.tokens.stop()
         self.meters.step_ended()
         self.stopwatch.mark()
@@ -166,6 +170,7 @@ class Session:
     def hear(self, record: Record) -> Checkpoint | None:
         """Feed a record with time and tokens; return the scored checkpoint if it closed an evaluation."""
         self.step = record.step
+        self.meters.reach(record.epoch)
         if record.kind == "eval":
             self.stopwatch.went_into("evaluation")
             self.meters.sum_pending()
@@ -247,6 +252,12 @@ class Session:
         """Return the seconds of training so far, over resumes."""
         return self._elapsed_before + perf_counter() - self._begun
 
+    def _see_to_budgets(self, budget: Budget) -> None:
+        is_turn = self.step > 0 and self.step % _BUDGET_EVERY == 0
+        if is_turn or (budget.hours is not None and self.ranks.size == 1):  # clocks of ranks differ: they must agree
+            more = self.meters.so_far() if is_turn and budget.counts else ()
+            self.supervisor.see_to_budgets(self.elapsed(), self.step, more)
+
     def _watch_for_nan(self, begin: Begin, recovery: Recovery) -> NonFinite | None:
         if not recovery.is_on:
             return None
@@ -275,13 +286,3 @@ class Session:
     def _flush_complaints(self) -> None:
         while self._complaints:
             self.supervisor.note(self._complaints.pop(0))
-
-
-def _point_to(path: Path, place: Path) -> None:
-    """Leave a link where the journal of a run is looked for, to a journal that lies elsewhere."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            place.symlink_to(path.resolve())
-    except OSError:
-        return  # the journal itself is written; only `explain` must be given its path

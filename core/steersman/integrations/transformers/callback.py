@@ -117,12 +117,13 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
     @guarded
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.session is not None:
-            self.session.step_ends(state.global_step)
+            self.session.step_ends(state.global_step, state.epoch)
             self.session.obey(state, control)
 
     @guarded
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.session is not None:
+            self.session.meters.epoch_ended()
             self.session.force_log(control)
 
     @guarded

@@ -200,6 +200,29 @@ def test_the_state_after_the_end_is_that_before_it(tmp_path, halves):
     assert state["step"] == STEPS
 
 
+def test_the_first_step_of_a_loop_is_counted(tmp_path):
+    """The forward before the first step, with which the run begins, counts: 10, 100 and 1,000 tokens are 1,110."""
+    model = torch.nn.Embedding(8, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    class Reads(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, input_ids: Any) -> Any:
+            return self.inner(input_ids).sum()
+
+    reads = Reads()
+    with steersman.attach(optimizer, {"console": False, "use": []}, folder=tmp_path, model=reads) as loop:
+        for tokens in (10, 100, 1000):
+            reads(input_ids=torch.ones(1, tokens, dtype=torch.long)).backward()
+            optimizer.step()
+
+    assert loop.summary["tokens"]["backpropagation"]["tokens"] == 1110
+    assert len(reads._forward_pre_hooks) == 0
+
+
 def test_tokens_go_on_after_a_resume(tmp_path, halves):
     """Tokens counted and not yet logged at a save are in the first log of the resumed run."""
     model = torch.nn.Embedding(8, 1)

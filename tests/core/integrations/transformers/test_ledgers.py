@@ -118,6 +118,48 @@ def test_a_token_budget_ends_the_run_with_a_checkpoint(make_trainer, journal, tm
     assert "budget: 640 tokens trained on; the run stops with a checkpoint there" in begin.data["preflight"]
 
 
+def test_a_token_budget_is_seen_without_logs(make_trainer, journal, tmp_path):
+    """Five steps' tokens, and no log, evaluation or save: seen at step 10, stopped with a checkpoint at step 11."""
+    trainer = make_trainer(logging_steps=1000, eval_strategy="no", save_strategy="no")
+    steersman.supervise(trainer, QUIET | {"budget": {"tokens": 5 * TOKENS_OF_A_STEP}})
+
+    trainer.train()
+
+    [told] = journal(trainer, "budget")
+    assert (told.step, told.data["taken"], trainer.state.global_step) == (10, 10 * TOKENS_OF_A_STEP, 11)
+    assert (tmp_path / "run" / "checkpoint-11").is_dir()
+    assert tokens_of(trainer, journal)["backpropagation"]["tokens"] == 11 * TOKENS_OF_A_STEP
+
+
+@pytest.mark.parametrize("logging_steps", [1, 5, 1000])
+def test_an_epoch_holds_its_own_tokens_whenever_they_are_logged(make_trainer, journal, logging_steps):
+    """Three epochs of four steps, with a log at each step, at steps 5 and 10, or none but the last: a third each."""
+    trainer = make_trainer(logging_steps=logging_steps, eval_strategy="no")
+    steersman.supervise(trainer, QUIET)
+
+    trainer.train()
+
+    lines = tokens_of(trainer, journal)["backpropagation"]["epochs"]
+    assert [(line["epoch"], line["tokens"], line["samples"]) for line in lines] == [
+        (epoch, 4 * TOKENS_OF_A_STEP, 32) for epoch in (1, 2, 3)
+    ]
+
+
+def test_a_run_resumed_from_its_end_is_replayed_with_the_same_ledgers(make_trainer, journal):
+    """Logs at steps 5 and 10 of 12, a save at 12, then 24 steps: steps 11 and 12 are in the checkpoint, and once only."""
+    for epochs in (3, 6):
+        trainer = make_trainer(num_train_epochs=epochs, logging_steps=5, save_steps=12)
+        steersman.supervise(trainer, QUIET)
+        trainer.train(resume_from_checkpoint=epochs == 6)
+
+    [end] = replay(trainer.args.output_dir, QUIET).of("end")
+
+    live = tokens_of(trainer, journal)["backpropagation"]
+    assert live["tokens"] == 24 * TOKENS_OF_A_STEP
+    assert end.data["tokens"]["backpropagation"] == live
+    assert [line["tokens"] for line in live["epochs"]] == [4 * TOKENS_OF_A_STEP] * 6
+
+
 def test_a_spent_budget_stops_a_resumed_run_until_it_is_raised(make_trainer, journal, tmp_path):
     """Resumed with the same budget the run ends after a step and saves nothing; with a larger one it goes on."""
     config = QUIET | {"budget": {"tokens": 5 * TOKENS_OF_A_STEP}}
