@@ -43,6 +43,7 @@ def told(batch: Mapping[str, Any], *, shifts_labels: bool) -> Told:
     places = shape.numel()
     found = Told({"input_tokens": places})
     if mask is not None and mask.dim() == 2:
+        mask = mask[:, -shape[-1] :] if mask.shape[1] > shape[-1] else mask  # it covers what was cached before, too
         found.sums.append(("tokens", torch.count_nonzero(mask)))  # some masks number the sequences from 1
         found.known["samples"] = shape[0]
     else:

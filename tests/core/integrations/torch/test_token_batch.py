@@ -40,6 +40,13 @@ def test_any_kind_of_mask_tells_five_tokens(mask):
     assert counted(input_ids=IDS, attention_mask=mask, labels=LABELS)["tokens"] == 5
 
 
+def test_a_mask_that_covers_what_was_cached_counts_the_places_of_the_batch():
+    """Three places before the batch, in a cache, are seen by the mask and not trained on: 5 tokens."""
+    longer = torch.cat([torch.ones(2, 3, dtype=MASK.dtype), MASK], dim=1)
+
+    assert counted(input_ids=IDS, attention_mask=longer, labels=LABELS)["tokens"] == 5
+
+
 def test_shifted_labels_count_as_they_are():
     """Labels that the caller has shifted, as sequence parallelism does, are not shifted again: 4 beside the 3."""
     assert counted(input_ids=IDS, attention_mask=MASK, labels=LABELS, shift_labels=LABELS)["loss_tokens"] == 4
