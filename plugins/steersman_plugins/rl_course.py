@@ -33,11 +33,14 @@ rewards of single completions.
 class Seen:
     """What a window says of a policy; None where it does not. `held_out` are means of held-out scores by name.
 
+    `has_logs` is whether the window has more than evaluations.
+
     `spread` is the standard deviation of the rewards of single completions. `kl_least` is the mean KL less its standard
     deviation between logs: its estimate has a heavy tail, and one odd completion among many moves the mean alone.
     """
 
     step: int
+    has_logs: bool = True
     reward: float | None = None
     variance: float | None = None
     spread: float | None = None
@@ -67,6 +70,7 @@ def seen_in(window: Window, held_out: tuple[str, ...]) -> Seen:
     held = {name: mean for name in held_out if (mean := window.mean(name)) is not None}
     return Seen(
         window.last_step,
+        has_logs=window.logs > 0 and (not window.means or any(not name.startswith("eval_") for name in window.means)),
         variance=variance,
         spread=math.sqrt(max(variance, 0.0)) if has_spread and variance is not None else None,
         kl_least=least,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
@@ -52,6 +53,29 @@ class RlRules:
     def little(self, rewards: Sequence[float]) -> float:
         """Return a change of the reward that is little beside the range it has had."""
         return self.progress_share * (max(rewards) - min(rewards))
+
+
+def missing(_: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
+    """Yield that no reward came in two windows more than ever passed between two that had one, although logs came.
+
+    Where every window had one, these are two windows running; rewards may come at generations only.
+    """
+    logged = [window for window in seen if window.has_logs]
+    at = [number for number, window in enumerate(logged) if window.reward is not None]
+    if len(at) < 2:
+        return
+    usual = max(newer - older - 1 for older, newer in itertools.pairwise(at))
+    without, newest = len(logged) - 1 - at[-1], logged[at[-1]]
+    if without >= usual + 2:
+        said = (
+            f"no reward in the newest {without} windows, though logs came; the newest reward came by step {newest.step}"
+        )
+        evidence: dict[str, float | str | None] = {
+            "windows": without,
+            "newest_step": newest.step,
+            "reward": newest.reward,
+        }
+        yield Finding("reward-missing", said, "warning", evidence)
 
 
 def declining(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:

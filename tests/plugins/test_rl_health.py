@@ -87,6 +87,11 @@ FIRES: dict[str, tuple[str, str, Logs, dict[str, Any]]] = {
     "lengths near the longest": (
         "completions-at-limit", "warning", [*LENGTHS, *[{**LENGTHS[0], "response_length/mean": 90.0}] * 2], {},
     ),
+    "no reward twice": ("reward-missing", "warning", [*rewards(0.5, 0.5), *[{"loss": 0.0}] * 2], {}),
+    "no number twice": ("reward-missing", "warning", [*rewards(0.5, 0.5), *rewards(math.nan, math.nan)], {}),
+    "three after every second": (
+        "reward-missing", "warning", [*[{"reward": 0.5}, {"loss": 0.0}] * 3, *[{"loss": 0.0}] * 2], {},
+    ),
     "three in ten are clipped": ("clip-saturation", "warning", of("clip_ratio/region_mean", 0.3, 0.3), {}),
     "clipped as verl says it": ("clip-saturation", "warning", of("actor/pg_clipfrac", 0.3, 0.3), {}),
     "clipped as TRL said it": ("clip-saturation", "warning", of("clip_ratio", 0.3, 0.3), {}),
@@ -134,6 +139,10 @@ SILENT: dict[str, tuple[str, Logs, dict[str, Any]]] = {
         "completions-at-limit",
         [*LENGTHS, *({"reward": 0.5, "response_length/mean": n, "response_length/max": n + 1.0} for n in (110.0, 120.0))], {},
     ),
+    "no reward once": ("reward-missing", [*rewards(0.5, 0.5), {"loss": 0.0}], {}),
+    "rewards in every third window": ("reward-missing", [{"reward": 0.5}, *[{"loss": 0.0}] * 2] * 4, {}),
+    "two after every second": ("reward-missing", [*[{"reward": 0.5}, {"loss": 0.0}] * 3, {"loss": 0.0}], {}),
+    "evaluations alone": ("reward-missing", [*rewards(0.5, 0.5), *[{"eval_loss": 1.0}] * 2], {}),
     "0.295 clipped": ("clip-saturation", of("clip_ratio/region_mean", 0.3, 0.29), {}),
 }  # fmt: skip
 
@@ -151,7 +160,7 @@ def test_a_rule_fires(case: str) -> None:
 
     found = [f for f in told.findings if f.name == name]
     assert (found[-1].step, found[-1].severity) == (8 * len(logs), severity)
-    assert any(word in found[-1].message for word in ("fell by", "rose by", "grew by", "did not rise"))
+    assert any(word in found[-1].message for word in ("fell by", "rose by", "grew by", "did not rise", "no reward"))
     assert any(isinstance(value, float) for value in found[-1].evidence.values())
     assert (told.proposals, told.errors) == ((), ())
 
@@ -209,6 +218,22 @@ def test_a_log_may_have_none(tmp_path: Path) -> None:
 
     assert told.of("error") == ()
     assert [f for f in told.findings if f.severity != "info"] == []
+
+
+@pytest.mark.parametrize("last", [{"reward": None}, {"loss": 0.0, "reward": None}, {"loss": 0.0}])
+def test_a_reward_that_vanishes(last: dict[str, Any], tmp_path: Path) -> None:
+    """After step 40 every log has null for a reward, or none: with a check each 4 steps it is found at step 48."""
+    log = [{"step": s, "loss": 0.0, "reward": 0.5} if s <= 40 else {"step": s, **last} for s in range(1, 51)]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": log, "max_steps": 50}))
+
+    told = replay(
+        tmp_path / "trainer_state.json", {"extends": [], "use": [RlHealth()], "check_every": "4 steps"}
+    )  # fmt: skip
+
+    [found] = [f for f in told.findings if f.name == "reward-missing"]
+    assert (found.step, found.severity) == (48, "warning")
+    assert found.evidence == {"windows": 2, "newest_step": 40, "reward": 0.5}
+    assert found.message == "no reward in the newest 2 windows, though logs came; the newest reward came by step 40"
 
 
 @pytest.mark.parametrize(
