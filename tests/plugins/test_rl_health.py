@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,22 @@ def test_a_rule_just_does_not_fire(case: str) -> None:
 
     assert name not in rules(told)
     assert told.errors == ()
+
+
+@pytest.mark.parametrize(("has_std", "found_in"), [(False, 0), (True, 40)])
+def test_variance_is_that_within_batches(has_std: bool, found_in: int) -> None:
+    """A rise with noise of 0.02, four logs a window, is no high variance in 40 seeds; a standard deviation that doubles is."""
+    courses = 0
+    for seed in range(40):
+        chance = random.Random(seed)
+        values = [0.2 + 0.6 * step / 80 + chance.gauss(0.0, 0.02) for step in range(1, 81)]
+        story = a_run(4)
+        for at in range(0, 80, 4):
+            more = {"reward_std": 0.1 if at < 60 else 0.2} if has_std else {}
+            story = story.epoch(logs=4, reward=values[at : at + 4], **more)
+        courses += "reward-variance" in rules(story.play(RlHealth))
+
+    assert courses == found_in
 
 
 def test_the_figures_of_a_fall() -> None:
