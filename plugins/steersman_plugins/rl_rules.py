@@ -31,6 +31,8 @@ class RlRules:
     """How many times its noise a reward must lie below its best; noise is the median deviation of its steps."""
     progress_share: float = field(default=0.12, validator=gt(0))
     """Share of the progress so far that must be lost, too."""
+    flat_share: float = field(default=0.01, validator=[gt(0), le(1)])
+    """Share of the reward's rise within which a held-out score stands still, both beside the largest that was seen."""
     variance_multiple: float = field(default=3.0, validator=gt(1))
     """How many times its median the variance of the rewards must be to be high."""
     kl_ceiling: float = field(default=5.0, validator=gt(0))
@@ -144,10 +146,21 @@ def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def _parts(r: RlRules, both: Sequence[tuple[float, float]]) -> bool:
-    """Whether in the newest of these the reward surely rises, by more than little, and the held-out score does not."""
+    """Whether in the newest of these the reward surely rises, by more than little, and the held-out score does not.
+
+    A score that moves by next to nothing beside the reward does not rise, however surely it creeps up.
+    """
     rewards, scores = zip(*both[-r.newest :], strict=True)
     little = r.little([reward for reward, _ in both])
-    return rising(rewards) >= r.sure and halves(rewards) >= little and halves(scores) <= 0 and rising(scores) <= 0
+    gain = halves(rewards)
+    if rising(rewards) < r.sure or gain < little:
+        return False
+    stands = max(scores) - min(scores) <= r.flat_share * gain / _largest(rewards) * _largest(scores)
+    return stands or (halves(scores) <= 0 and rising(scores) <= 0)
+
+
+def _largest(values: Sequence[float]) -> float:
+    return max(map(abs, values))
 
 
 def way(change: float, form: str = ".4g") -> str:

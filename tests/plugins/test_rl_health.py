@@ -53,6 +53,12 @@ FIRES: dict[str, tuple[str, str, Logs, dict[str, Any]]] = {
     "held-out score is flat": (
         "reward-without-held-out", "warning", each(*((r, 0.5) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
+    "held-out score creeps up": (
+        "reward-without-held-out", "warning", each(*((r, 0.4 + 1e-5 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
+    ),
+    "held-out score of 100 moves by 0.42": (
+        "reward-without-held-out", "warning", each(*((r, 100 + 0.6 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
+    ),
     "held-out score falls": (
         "reward-without-held-out", "warning", each(*((r, -r) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
@@ -112,6 +118,9 @@ SILENT: dict[str, tuple[str, Logs, dict[str, Any]]] = {
     "held-out score rises at the end": (
         "reward-without-held-out",
         each(*((r, 0.5) for r in NINE[:8]), (0.9, 0.51), name="truth"), {"held_out": ("truth",)},
+    ),
+    "held-out score of 100 moves by 0.49": (
+        "reward-without-held-out", each(*((r, 100 + 0.7 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
     "eight windows": (
         "reward-without-held-out", each(*((r, 0.5) for r in NINE[:8]), name="truth"), {"held_out": ("truth",)},
