@@ -105,7 +105,7 @@ def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[
         return
     moved, rose, never = halves(flat), fmean(flat) - rewards[0], rising(rewards) < r.sure
     before = "it never rose before" if never else f"it rose by {rose:.4g} before, and may have arrived"
-    said = f"reward {way(moved)} only in {len(flat)} windows, to {flat[-1]:.4g}; {before}"
+    said = f"reward {way(moved, flat[-1])} in {len(flat)} windows, no more; {before}"
     evidence = {"reward": flat[-1], "change": moved, "windows": len(flat), "z": rising(flat), "rose_before": rose}
     yield Finding("reward-stagnant", said, "warning" if never else "info", evidence)
 
@@ -137,8 +137,9 @@ def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
             continue
         rewards, scores = zip(*both[-r.newest :], strict=True)
         gain, change, sureness = halves(rewards), halves(scores), rising(scores)
-        fell = f"{name} fell by {-change:.4g}" if sureness <= -r.sure else f"{name} did not rise ({change:+.4g})"
-        said = f"reward rose by {gain:.4g} in {r.newest} windows, while {fell}, to {scores[-1]:.4g}"
+        fell = f"fell by {-change:.4g}, to" if sureness <= -r.sure else f"did not rise ({change:+.4g}), to"
+        fell = "stood at" if _unseen(change, scores[-1]) else fell
+        said = f"reward rose by {gain:.4g} in {r.newest} windows, while {name} {fell} {scores[-1]:.4g}"
         evidence: dict[str, float | str | None] = {
             "held_out": name, "reward_change": gain, "held_out_change": change, "held_out_z": sureness,
         }  # fmt: skip
@@ -163,9 +164,16 @@ def _largest(values: Sequence[float]) -> float:
     return max(map(abs, values))
 
 
-def way(change: float, form: str = ".4g") -> str:
-    """Return `rose by 0.1` or `fell by 0.1`."""
-    return f"{'rose' if change >= 0 else 'fell'} by {abs(change):{form}}"
+def way(change: float, to: float, form: str = ".4g") -> str:
+    """Return `rose by 0.1 to 0.5`, `fell by 0.1 to 0.5`, or `stood at 0.5` where the change cannot be seen."""
+    if _unseen(change, to, form):
+        return f"stood at {to:{form}}"
+    return f"{'rose' if change > 0 else 'fell'} by {abs(change):{form}} to {to:{form}}"
+
+
+def _unseen(change: float, to: float, form: str = ".4g") -> bool:
+    """Whether a change is rounded to nothing, by itself or in what it leads to."""
+    return not float(f"{abs(change):{form}}".rstrip("%")) or f"{to - change:{form}}" == f"{to:{form}}"
 
 
 def halves(values: Sequence[float]) -> float:

@@ -170,7 +170,9 @@ def test_a_rule_fires(case: str) -> None:
 
     found = [f for f in told.findings if f.name == name]
     assert (found[-1].step, found[-1].severity) == (8 * len(logs), severity)
-    assert any(word in found[-1].message for word in ("fell by", "rose by", "grew by", "did not rise", "no reward"))
+    assert any(
+        word in found[-1].message for word in ("fell by", "rose by", "grew by", "stood at", "did not rise", "no reward")
+    )
     assert any(isinstance(value, float) for value in found[-1].evidence.values())
     assert (told.proposals, told.errors) == ((), ())
 
@@ -212,6 +214,28 @@ def test_the_figures_of_a_fall() -> None:
         "limit": pytest.approx(0.06),
     }
     assert found.message == "reward fell by 0.07 from its best, to 0.53; noise and progress explain 0.06"
+
+
+@pytest.mark.parametrize(
+    ("logs", "name", "said"),
+    [
+        (of("frac_reward_zero_std", 1.0, 1.0), "groups-all-alike", "groups with one reward throughout stood at 100% of all"),
+        (of("frac_reward_zero_std", 0.996, 1.0), "groups-all-alike", "throughout stood at 100% of all"),
+        (of("frac_reward_zero_std", 0.9, 1.0), "groups-all-alike", "throughout rose by 10% to 100% of all"),
+        (of("clip_ratio", 0.4, 0.4), "clip-saturation", "the share of clipped tokens, whose update is lost, stood at 40%"),
+        (of("clip_ratio", 0.5, 0.4), "clip-saturation", "whose update is lost, fell by 10% to 40%"),
+        (of("kl", 5.5, 5.5), "kl-runaway", "KL stood at 5.5, above 5"),
+        (of("kl", 5.5, 6.5), "kl-runaway", "KL rose by 1 to 6.5, above 5"),
+        (rewards(*[0.5] * 10), "reward-stagnant", "reward stood at 0.5 in 8 windows, no more; it never rose before"),
+        (each(*((r, 0.4 + 1e-5 * r) for r in NINE), name="truth"), "reward-without-held-out", "while truth stood at 0.4"),
+    ],
+)  # fmt: skip
+def test_what_does_not_move_stood(logs: Logs, name: str, said: str) -> None:
+    """A change that would read as 0 is told as `stood at`, any other with its size and where it led."""
+    found = [f.message for f in played(logs, {"held_out": ("truth",)}).findings if f.name == name]
+
+    assert said in found[-1]
+    assert " by 0 " not in found[-1] and " by 0% " not in found[-1]
 
 
 def test_keys_that_come_at_generations_only() -> None:
