@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from trend_health_words import epochs, rules
 
+import steersman
 from steersman import replay
 from steersman.config.errors import ConfigError
 from steersman.testing import Played, a_run
@@ -327,6 +328,21 @@ def test_a_held_out_score_that_never_comes_is_named() -> None:
 
     [end] = told.of("end")
     assert "rewards/truht/mean" in end.data["never_came"]
+
+
+def test_it_is_named_by_a_loop_and_by_its_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A loop of 12 steps with rewards says at its end what never came under `held_out`, and so does its replay."""
+    torch = pytest.importorskip("torch")
+    config = {"extends": [], "use": [{"rl-health": {"held_out": ["nosuch"]}}], "check_every": "4 steps"}
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.1)
+
+    loop = steersman.attach(optimizer, config, folder=tmp_path, total_steps=12)
+    for step in range(1, 13):
+        loop.log(step, loss=0.0, reward=step / 12)
+    loop.close()
+
+    assert "the metric 'nosuch' was asked for and never came" in capsys.readouterr().out
+    assert replay(tmp_path, config).summary["never_came"] == {"nosuch": None}
 
 
 def test_a_reward_without_weight_is_held_out() -> None:
