@@ -10,6 +10,9 @@ from attrs import define, field
 
 from steersman import Window
 
+_ENOUGH_LOGS = 20
+"""From which on a variance three times the usual is hardly chance: 3 in 100 000 windows of normal rewards."""
+
 
 class Course(Sequence[float]):
     """Values that come one by one, lower is better, with what `trends.setback` says of them, to the last digit."""
@@ -100,7 +103,7 @@ class Courses:
             self.losses.push(loss)
         if reward is not None:
             self.falls.push(-reward)
-        if reward is not None and (variance := window.reward_variance) is not None:
+        if (variance := _variance(window)) is not None:
             if self.variances:
                 bisect.insort(self.usual, self.variances[-1])
             self.variances.append(variance)
@@ -110,10 +113,16 @@ class Courses:
             self.losses.drop_oldest()
         if window.mean("reward") is not None:
             self.falls.drop_oldest()
-        if window.mean("reward") is not None and window.reward_variance is not None:
+        if _variance(window) is not None:
             oldest = self.variances.pop(0)
             if self.variances:
                 del self.usual[bisect.bisect_left(self.usual, oldest)]
+
+
+def _variance(window: Window) -> float | None:
+    """Return the variance of the rewards where enough of them are known: within batches, or of that many logs."""
+    is_known = window.mean("reward_std") is not None or window.logs >= _ENOUGH_LOGS
+    return window.reward_variance if is_known and window.mean("reward") is not None else None
 
 
 def deviation(ordered: Sequence[float]) -> float:

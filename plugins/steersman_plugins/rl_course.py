@@ -33,11 +33,13 @@ rewards of single completions.
 class Seen:
     """What a window says of a policy; None where it does not. `held_out` are means of held-out scores by name.
 
-    `spread` is the standard deviation of the rewards of single completions. `kl_least` is the mean KL less its standard
-    deviation between logs: its estimate has a heavy tail, and one odd completion among many moves the mean alone.
+    `has_logs` is whether the window has more than evaluations. `variance` is that of the rewards of single completions,
+    known where `reward_std` is logged, and `spread` its root. `kl_least` is the mean KL less its standard deviation
+    between logs: its estimate has a heavy tail, and one odd completion among many moves the mean alone.
     """
 
     step: int
+    has_logs: bool = True
     reward: float | None = None
     variance: float | None = None
     spread: float | None = None
@@ -57,8 +59,8 @@ class Seen:
 def seen_in(window: Window, held_out: tuple[str, ...]) -> Seen:
     """Return what a window says of a policy, its rewards, and the held-out scores of these names."""
     means = {quantity: _first(window, names) for quantity, names in NAMES.items()}
-    variance = window.reward_variance if means["reward"] is not None else None
-    has_spread = variance is not None and window.mean("reward_std") is not None
+    has_spread = means["reward"] is not None and window.mean("reward_std") is not None
+    variance = window.reward_variance if has_spread else None  # the means of a few batches scatter by chance
     lowest, highest = means["lowest"], means["highest"]
     if means["alike"] is None and lowest is not None and highest is not None:
         means["alike"] = 1.0 if math.isclose(lowest, highest) else 0.0
@@ -67,8 +69,9 @@ def seen_in(window: Window, held_out: tuple[str, ...]) -> Seen:
     held = {name: mean for name in held_out if (mean := window.mean(name)) is not None}
     return Seen(
         window.last_step,
+        has_logs=window.logs > 0 and (not window.means or any(not name.startswith("eval_") for name in window.means)),
         variance=variance,
-        spread=math.sqrt(max(variance, 0.0)) if has_spread and variance is not None else None,
+        spread=math.sqrt(max(variance, 0.0)) if variance is not None else None,
         kl_least=least,
         held_out=held,
         **means,

@@ -10,13 +10,13 @@ from attrs import define, field
 from steersman import Check, Finding, Run, hookimpl
 from steersman_plugins.rl_course import Followed, Seen
 from steersman_plugins.rl_policy_rules import at_limit, clip_saturation, entropy_collapse, groups, kl_runaway
-from steersman_plugins.rl_rules import Range, RlRules, declining, stagnant, variance, without_held_out
+from steersman_plugins.rl_rules import Range, RlRules, declining, missing, stagnant, variance, without_held_out
 from steersman_plugins.trends import comparable
 
 Name = Literal[
     "reward-declining", "reward-stagnant", "reward-variance", "reward-without-held-out", "kl-runaway",
     "entropy-collapse", "groups-all-right", "groups-all-wrong", "groups-all-alike", "completions-at-limit",
-    "clip-saturation",
+    "clip-saturation", "reward-missing",
 ]  # fmt: skip
 """What it can find."""
 _RULES = (declining, variance, without_held_out, kl_runaway, entropy_collapse, at_limit, clip_saturation)
@@ -52,7 +52,10 @@ class RlHealth:
             return []
         windows = check.windows if check.reason == "scheduled" else (*check.windows, window)
         seen = self._followed.follow(comparable(run, windows), self._held_out(run))
-        return [finding for finding in self._found(seen) if finding.name not in self.leave_out]
+        found = [*self._found(seen)]
+        if check.reason == "scheduled":  # a window that is cut short may well have no reward
+            found += missing(self.rules, seen)
+        return [finding for finding in found if finding.name not in self.leave_out]
 
     def _found(self, seen: tuple[Seen, ...]) -> Iterator[Finding]:
         if not seen:

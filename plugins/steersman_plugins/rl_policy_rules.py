@@ -22,7 +22,7 @@ def kl_runaway(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
         return
     kl, lowest, earlier, before = kls[-1], min(least[-2:]), kls[-2 - r.newest : -2], rewards[-2 - r.newest : -2]
     if lowest > r.kl_ceiling:
-        said = f"KL {way(kl - kls[0])} to {kl:.4g}, above {r.kl_ceiling:g}"
+        said = f"KL {way(kl - kls[0], kl)}, above {r.kl_ceiling:g}"
         yield Finding("kl-runaway", said, "critical", {"kl": kl, "change": kl - kls[0], "ceiling": r.kl_ceiling})
     elif min(len(earlier), len(before)) >= r.windows_needed:
         usual, gain = median(earlier), fmean(rewards[-2:]) - median(before)
@@ -59,7 +59,7 @@ def groups(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[Fi
         "share": shares[-1], "change": shares[-1] - shares[0], "reward": reward, "lowest": low, "highest": high,
         "spread": spread,
     }  # fmt: skip
-    begin = f"groups with one reward throughout {way(shares[-1] - shares[0], '.0%')} to {shares[-1]:.0%} of all"
+    begin = f"groups with one reward throughout {way(shares[-1] - shares[0], shares[-1], '.0%')} of all"
     can_tell = span > 0 and (given is not None or spread is None or spread <= 0.4 * span)
     if can_tell and high - reward <= r.near * span:
         said = f"{begin}; reward {reward:.4g} is near the highest, {high:.4g}: all right, there is no more to learn"
@@ -108,5 +108,5 @@ def clip_saturation(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
     if len(shares) < 2 or fmean(shares[-2:]) < r.clip_share:
         return
     rise = shares[-1] - shares[0]
-    said = f"{shares[-1]:.0%} of the tokens are clipped, so that much of the update is lost; it {way(rise, '.0%')}"
+    said = f"the share of clipped tokens, whose update is lost, {way(rise, shares[-1], '.0%')}"
     yield Finding("clip-saturation", said, "warning", {"share": shares[-1], "change": rise})

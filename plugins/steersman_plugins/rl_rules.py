@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
@@ -30,6 +31,8 @@ class RlRules:
     """How many times its noise a reward must lie below its best; noise is the median deviation of its steps."""
     progress_share: float = field(default=0.12, validator=gt(0))
     """Share of the progress so far that must be lost, too."""
+    flat_share: float = field(default=0.01, validator=[gt(0), le(1)])
+    """Share of the reward's rise within which a held-out score stands still, both beside the largest that was seen."""
     variance_multiple: float = field(default=3.0, validator=gt(1))
     """How many times its median the variance of the rewards must be to be high."""
     kl_ceiling: float = field(default=5.0, validator=gt(0))
@@ -52,6 +55,29 @@ class RlRules:
     def little(self, rewards: Sequence[float]) -> float:
         """Return a change of the reward that is little beside the range it has had."""
         return self.progress_share * (max(rewards) - min(rewards))
+
+
+def missing(_: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
+    """Yield that no reward came in two windows more than ever passed between two that had one, although logs came.
+
+    Where every window had one, these are two windows running; rewards may come at generations only.
+    """
+    logged = [window for window in seen if window.has_logs]
+    at = [number for number, window in enumerate(logged) if window.reward is not None]
+    if len(at) < 2:
+        return
+    usual = max(newer - older - 1 for older, newer in itertools.pairwise(at))
+    without, newest = len(logged) - 1 - at[-1], logged[at[-1]]
+    if without >= usual + 2:
+        said = (
+            f"no reward in the newest {without} windows, though logs came; the newest reward came by step {newest.step}"
+        )
+        evidence: dict[str, float | str | None] = {
+            "windows": without,
+            "newest_step": newest.step,
+            "reward": newest.reward,
+        }
+        yield Finding("reward-missing", said, "warning", evidence)
 
 
 def declining(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -79,7 +105,7 @@ def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[
         return
     moved, rose, never = halves(flat), fmean(flat) - rewards[0], rising(rewards) < r.sure
     before = "it never rose before" if never else f"it rose by {rose:.4g} before, and may have arrived"
-    said = f"reward {way(moved)} only in {len(flat)} windows, to {flat[-1]:.4g}; {before}"
+    said = f"reward {way(moved, flat[-1])} in {len(flat)} windows, no more; {before}"
     evidence = {"reward": flat[-1], "change": moved, "windows": len(flat), "z": rising(flat), "rose_before": rose}
     yield Finding("reward-stagnant", said, "warning" if never else "info", evidence)
 
@@ -111,8 +137,9 @@ def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
             continue
         rewards, scores = zip(*both[-r.newest :], strict=True)
         gain, change, sureness = halves(rewards), halves(scores), rising(scores)
-        fell = f"{name} fell by {-change:.4g}" if sureness <= -r.sure else f"{name} did not rise ({change:+.4g})"
-        said = f"reward rose by {gain:.4g} in {r.newest} windows, while {fell}, to {scores[-1]:.4g}"
+        fell = f"fell by {-change:.4g}, to" if sureness <= -r.sure else f"did not rise ({change:+.4g}), to"
+        fell = "stood at" if _unseen(change, scores[-1]) else fell
+        said = f"reward rose by {gain:.4g} in {r.newest} windows, while {name} {fell} {scores[-1]:.4g}"
         evidence: dict[str, float | str | None] = {
             "held_out": name, "reward_change": gain, "held_out_change": change, "held_out_z": sureness,
         }  # fmt: skip
@@ -120,15 +147,33 @@ def without_held_out(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def _parts(r: RlRules, both: Sequence[tuple[float, float]]) -> bool:
-    """Whether in the newest of these the reward surely rises, by more than little, and the held-out score does not."""
+    """Whether in the newest of these the reward surely rises, by more than little, and the held-out score does not.
+
+    A score that moves by next to nothing beside the reward does not rise, however surely it creeps up.
+    """
     rewards, scores = zip(*both[-r.newest :], strict=True)
     little = r.little([reward for reward, _ in both])
-    return rising(rewards) >= r.sure and halves(rewards) >= little and halves(scores) <= 0 and rising(scores) <= 0
+    gain = halves(rewards)
+    if rising(rewards) < r.sure or gain < little:
+        return False
+    stands = max(scores) - min(scores) <= r.flat_share * gain / _largest(rewards) * _largest(scores)
+    return stands or (halves(scores) <= 0 and rising(scores) <= 0)
 
 
-def way(change: float, form: str = ".4g") -> str:
-    """Return `rose by 0.1` or `fell by 0.1`."""
-    return f"{'rose' if change >= 0 else 'fell'} by {abs(change):{form}}"
+def _largest(values: Sequence[float]) -> float:
+    return max(map(abs, values))
+
+
+def way(change: float, to: float, form: str = ".4g") -> str:
+    """Return `rose by 0.1 to 0.5`, `fell by 0.1 to 0.5`, or `stood at 0.5` where the change cannot be seen."""
+    if _unseen(change, to, form):
+        return f"stood at {to:{form}}"
+    return f"{'rose' if change > 0 else 'fell'} by {abs(change):{form}} to {to:{form}}"
+
+
+def _unseen(change: float, to: float, form: str = ".4g") -> bool:
+    """Whether a change is rounded to nothing, by itself or in what it leads to."""
+    return not float(f"{abs(change):{form}}".rstrip("%")) or f"{to - change:{form}}" == f"{to:{form}}"
 
 
 def halves(values: Sequence[float]) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trend_health_words import epochs, rules
 
+import steersman
 from steersman import replay
 from steersman.config.errors import ConfigError
 from steersman.testing import Played, a_run
@@ -52,6 +54,12 @@ FIRES: dict[str, tuple[str, str, Logs, dict[str, Any]]] = {
     "held-out score is flat": (
         "reward-without-held-out", "warning", each(*((r, 0.5) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
+    "held-out score creeps up": (
+        "reward-without-held-out", "warning", each(*((r, 0.4 + 1e-5 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
+    ),
+    "held-out score of 100 moves by 0.42": (
+        "reward-without-held-out", "warning", each(*((r, 100 + 0.6 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
+    ),
     "held-out score falls": (
         "reward-without-held-out", "warning", each(*((r, -r) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
@@ -87,6 +95,11 @@ FIRES: dict[str, tuple[str, str, Logs, dict[str, Any]]] = {
     "lengths near the longest": (
         "completions-at-limit", "warning", [*LENGTHS, *[{**LENGTHS[0], "response_length/mean": 90.0}] * 2], {},
     ),
+    "no reward twice": ("reward-missing", "warning", [*rewards(0.5, 0.5), *[{"loss": 0.0}] * 2], {}),
+    "no number twice": ("reward-missing", "warning", [*rewards(0.5, 0.5), *rewards(math.nan, math.nan)], {}),
+    "three after every second": (
+        "reward-missing", "warning", [*[{"reward": 0.5}, {"loss": 0.0}] * 3, *[{"loss": 0.0}] * 2], {},
+    ),
     "three in ten are clipped": ("clip-saturation", "warning", of("clip_ratio/region_mean", 0.3, 0.3), {}),
     "clipped as verl says it": ("clip-saturation", "warning", of("actor/pg_clipfrac", 0.3, 0.3), {}),
     "clipped as TRL said it": ("clip-saturation", "warning", of("clip_ratio", 0.3, 0.3), {}),
@@ -106,6 +119,9 @@ SILENT: dict[str, tuple[str, Logs, dict[str, Any]]] = {
     "held-out score rises at the end": (
         "reward-without-held-out",
         each(*((r, 0.5) for r in NINE[:8]), (0.9, 0.51), name="truth"), {"held_out": ("truth",)},
+    ),
+    "held-out score of 100 moves by 0.49": (
+        "reward-without-held-out", each(*((r, 100 + 0.7 * r) for r in NINE), name="truth"), {"held_out": ("truth",)},
     ),
     "eight windows": (
         "reward-without-held-out", each(*((r, 0.5) for r in NINE[:8]), name="truth"), {"held_out": ("truth",)},
@@ -134,6 +150,10 @@ SILENT: dict[str, tuple[str, Logs, dict[str, Any]]] = {
         "completions-at-limit",
         [*LENGTHS, *({"reward": 0.5, "response_length/mean": n, "response_length/max": n + 1.0} for n in (110.0, 120.0))], {},
     ),
+    "no reward once": ("reward-missing", [*rewards(0.5, 0.5), {"loss": 0.0}], {}),
+    "rewards in every third window": ("reward-missing", [{"reward": 0.5}, *[{"loss": 0.0}] * 2] * 4, {}),
+    "two after every second": ("reward-missing", [*[{"reward": 0.5}, {"loss": 0.0}] * 3, {"loss": 0.0}], {}),
+    "evaluations alone": ("reward-missing", [*rewards(0.5, 0.5), *[{"eval_loss": 1.0}] * 2], {}),
     "0.295 clipped": ("clip-saturation", of("clip_ratio/region_mean", 0.3, 0.29), {}),
 }  # fmt: skip
 
@@ -151,7 +171,9 @@ def test_a_rule_fires(case: str) -> None:
 
     found = [f for f in told.findings if f.name == name]
     assert (found[-1].step, found[-1].severity) == (8 * len(logs), severity)
-    assert any(word in found[-1].message for word in ("fell by", "rose by", "grew by", "did not rise"))
+    assert any(
+        word in found[-1].message for word in ("fell by", "rose by", "grew by", "stood at", "did not rise", "no reward")
+    )
     assert any(isinstance(value, float) for value in found[-1].evidence.values())
     assert (told.proposals, told.errors) == ((), ())
 
@@ -167,6 +189,22 @@ def test_a_rule_just_does_not_fire(case: str) -> None:
     assert told.errors == ()
 
 
+@pytest.mark.parametrize(("has_std", "found_in"), [(False, 0), (True, 40)])
+def test_variance_is_that_within_batches(has_std: bool, found_in: int) -> None:
+    """A rise with noise of 0.02, four logs a window, is no high variance in 40 seeds; a standard deviation that doubles is."""
+    courses = 0
+    for seed in range(40):
+        chance = random.Random(seed)
+        values = [0.2 + 0.6 * step / 80 + chance.gauss(0.0, 0.02) for step in range(1, 81)]
+        story = a_run(4)
+        for at in range(0, 80, 4):
+            more = {"reward_std": 0.1 if at < 60 else 0.2} if has_std else {}
+            story = story.epoch(logs=4, reward=values[at : at + 4], **more)
+        courses += "reward-variance" in rules(story.play(RlHealth))
+
+    assert courses == found_in
+
+
 def test_the_figures_of_a_fall() -> None:
     """From the best, 0.6, to 0.53 are 0.07; 12 % of the progress from 0.1 to 0.6 are 0.06."""
     [found] = [f for f in played(rewards(*CLIMB, 0.53, 0.53)).findings if f.name == "reward-declining"]
@@ -177,6 +215,28 @@ def test_the_figures_of_a_fall() -> None:
         "limit": pytest.approx(0.06),
     }
     assert found.message == "reward fell by 0.07 from its best, to 0.53; noise and progress explain 0.06"
+
+
+@pytest.mark.parametrize(
+    ("logs", "name", "said"),
+    [
+        (of("frac_reward_zero_std", 1.0, 1.0), "groups-all-alike", "groups with one reward throughout stood at 100% of all"),
+        (of("frac_reward_zero_std", 0.996, 1.0), "groups-all-alike", "throughout stood at 100% of all"),
+        (of("frac_reward_zero_std", 0.9, 1.0), "groups-all-alike", "throughout rose by 10% to 100% of all"),
+        (of("clip_ratio", 0.4, 0.4), "clip-saturation", "the share of clipped tokens, whose update is lost, stood at 40%"),
+        (of("clip_ratio", 0.5, 0.4), "clip-saturation", "whose update is lost, fell by 10% to 40%"),
+        (of("kl", 5.5, 5.5), "kl-runaway", "KL stood at 5.5, above 5"),
+        (of("kl", 5.5, 6.5), "kl-runaway", "KL rose by 1 to 6.5, above 5"),
+        (rewards(*[0.5] * 10), "reward-stagnant", "reward stood at 0.5 in 8 windows, no more; it never rose before"),
+        (each(*((r, 0.4 + 1e-5 * r) for r in NINE), name="truth"), "reward-without-held-out", "while truth stood at 0.4"),
+    ],
+)  # fmt: skip
+def test_what_does_not_move_stood(logs: Logs, name: str, said: str) -> None:
+    """A change that would read as 0 is told as `stood at`, any other with its size and where it led."""
+    found = [f.message for f in played(logs, {"held_out": ("truth",)}).findings if f.name == name]
+
+    assert said in found[-1]
+    assert " by 0 " not in found[-1] and " by 0% " not in found[-1]
 
 
 def test_keys_that_come_at_generations_only() -> None:
@@ -209,6 +269,22 @@ def test_a_log_may_have_none(tmp_path: Path) -> None:
 
     assert told.of("error") == ()
     assert [f for f in told.findings if f.severity != "info"] == []
+
+
+@pytest.mark.parametrize("last", [{"reward": None}, {"loss": 0.0, "reward": None}, {"loss": 0.0}])
+def test_a_reward_that_vanishes(last: dict[str, Any], tmp_path: Path) -> None:
+    """After step 40 every log has null for a reward, or none: with a check each 4 steps it is found at step 48."""
+    log = [{"step": s, "loss": 0.0, "reward": 0.5} if s <= 40 else {"step": s, **last} for s in range(1, 51)]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": log, "max_steps": 50}))
+
+    told = replay(
+        tmp_path / "trainer_state.json", {"extends": [], "use": [RlHealth()], "check_every": "4 steps"}
+    )  # fmt: skip
+
+    [found] = [f for f in told.findings if f.name == "reward-missing"]
+    assert (found.step, found.severity) == (48, "warning")
+    assert found.evidence == {"windows": 2, "newest_step": 40, "reward": 0.5}
+    assert found.message == "no reward in the newest 2 windows, though logs came; the newest reward came by step 40"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +328,21 @@ def test_a_held_out_score_that_never_comes_is_named() -> None:
 
     [end] = told.of("end")
     assert "rewards/truht/mean" in end.data["never_came"]
+
+
+def test_it_is_named_by_a_loop_and_by_its_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A loop of 12 steps with rewards says at its end what never came under `held_out`, and so does its replay."""
+    torch = pytest.importorskip("torch")
+    config = {"extends": [], "use": [{"rl-health": {"held_out": ["nosuch"]}}], "check_every": "4 steps"}
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.1)
+
+    loop = steersman.attach(optimizer, config, folder=tmp_path, total_steps=12)
+    for step in range(1, 13):
+        loop.log(step, loss=0.0, reward=step / 12)
+    loop.close()
+
+    assert "the metric 'nosuch' was asked for and never came" in capsys.readouterr().out
+    assert replay(tmp_path, config).summary["never_came"] == {"nosuch": None}
 
 
 def test_a_reward_without_weight_is_held_out() -> None:
