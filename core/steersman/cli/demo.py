@@ -13,6 +13,16 @@ import click
 from steersman.cli import LazyGroup
 
 
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same decisions.",
+)
+"""What numpy takes as a seed."""
+
+
 class _Demos(LazyGroup):
     lazy: Mapping[str, tuple[str, str]] = {
         "rlaif": (
@@ -28,7 +38,7 @@ class _Demos(LazyGroup):
     short_help="Train a tiny GPT-2 under supervision: a real fault, a real correction.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo).")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
+@seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.pass_context
 def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) -> None:

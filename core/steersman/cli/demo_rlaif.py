@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from steersman.cli.demo import begun, changes_table, print_told, require
+from steersman.cli.demo import begun, changes_table, print_told, require, seed_option
 
 if TYPE_CHECKING:
     from steersman.demo.rlaif.running import Source
@@ -21,7 +21,7 @@ _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "trl", "openai")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo-rlaif)."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
+@seed_option
 @click.option(
     "--teacher-url",
     help="Ask this teacher, not the demo's own: base URL of an OpenAI-compatible API, key in OPENAI_API_KEY.",

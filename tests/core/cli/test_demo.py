@@ -24,6 +24,16 @@ def test_options_of_the_first_demo_are_not_lost(command, options):
     assert "belong behind 'rlaif'" in result.stderr
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+@pytest.mark.parametrize("demo", [["demo"], ["demo", "rlaif"]])
+def test_a_seed_that_is_none(command, tmp_path, demo, seed):
+    """A seed below 0 or over 4294967295 is an error in words, and no folder is made."""
+    result = command(*demo, "--seed", seed, "--output", tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"{seed} is not in the range 0<=x<=4294967295" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("options", [["--teacher-url", "http://127.0.0.1:1/v1"], ["--teacher-model", "m"]])
 def test_a_teacher_needs_both(command, options):
     """An address without a model, or a model without an address, is an error."""
