@@ -12,7 +12,6 @@ import click
 
 from steersman.cli import LazyGroup
 
-
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),

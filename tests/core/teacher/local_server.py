@@ -42,7 +42,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.plan: deque[int | str] = deque()
-        self.delay = 0.0
+        self.delay, self.stall = 0.0, 1.0
         self.score = "0.5"
         self.finish = "stop"
         self.lock = Lock()
@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             behaviour = self.server.plan.popleft() if self.server.plan else "answer"
         time.sleep(self.server.delay)
         if behaviour == "stall":
-            time.sleep(1.0)
+            time.sleep(self.server.stall)
         elif isinstance(behaviour, int):
             self.reply({"error": {"message": f"no: {self.headers['authorization']}"}}, behaviour)
         elif behaviour == "bad json":
