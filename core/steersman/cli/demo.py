@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) 
     require(("torch", "transformers", "accelerate"), "hf")
     from steersman.demo.training import CONFIG
 
-    folder, config = begun(output, "steersman-demo", CONFIG)
-    told = _train(folder, config, seed, as_json)
+    with begun(output, "steersman-demo", CONFIG) as (folder, config):
+        told = _train(folder, config, seed, as_json)
     if as_json:
         print_told(told)
     else:
@@ -137,19 +138,29 @@ def changes_table(changes: Mapping[str, list[dict[str, Any]]]) -> Any:
     return table
 
 
-def begun(output: Path | None, default: str, config: str) -> tuple[Path, Path]:
-    """Return the folder of a demo, made where it was not there, and the path of the config written into it.
+@contextmanager
+def begun(output: Path | None, default: str, config: str) -> Generator[tuple[Path, Path]]:
+    """Give the folder of a demo, made where it was not there, and the path of the config written into it.
 
+    Both are removed again where the demo fails before it wrote anything else.
     Raises ClickException where the folder is in use or cannot be written.
     """
     folder = _folder(output, default)
+    was_there = folder.is_dir()
     path = folder / "steersman.yaml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(config, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{folder} cannot be written: {error.strerror}; choose another --output") from None
-    return folder, path
+    try:
+        yield folder, path
+    except BaseException:
+        if [*folder.iterdir()] == [path]:
+            path.unlink()
+            if not was_there:
+                folder.rmdir()
+        raise
 
 
 def _folder(output: Path | None, default: str) -> Path:

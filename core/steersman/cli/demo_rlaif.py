@@ -47,9 +47,11 @@ def rlaif(output: Path | None, seed: int, teacher_url: str | None, teacher_model
     from steersman.demo.rlaif.running import source
     from steersman.demo.rlaif.training import CONFIG
 
-    folder, config = begun(output, "steersman-demo-rlaif", CONFIG)
     try:
-        with source(teacher_url, teacher_model) as asked:
+        with (
+            begun(output, "steersman-demo-rlaif", CONFIG) as (folder, config),
+            source(teacher_url, teacher_model) as asked,
+        ):
             told = _train(folder, config, seed, asked, as_json=as_json)
     except TeacherUnusable as error:
         raise click.ClickException(f"{teacher_url}: {error}") from None

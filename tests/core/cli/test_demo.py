@@ -67,6 +67,20 @@ def test_a_teacher_that_is_not_there_is_one_line(command, tmp_path, monkeypatch)
     assert "sk-planted" not in result.output
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_failed_start_does_not_block_the_next(command, tmp_path, was_there):
+    """Where the teacher cannot be asked the folder is as before, so that the same command says the same again."""
+    run = tmp_path / "run"
+    if was_there:
+        run.mkdir()
+    for _ in range(2):
+        result = command(
+            "demo", "rlaif", "--teacher-url", "http://127.0.0.1:9/v1", "--teacher-model", "m", "--output", run
+        )
+        assert "the teacher cannot be asked" in result.stderr
+        assert (run.is_dir(), [*tmp_path.rglob("*.yaml")]) == (was_there, [])
+
+
 def test_a_folder_in_use_is_left_alone(command, tmp_path):
     """A folder with something in it is an error that says what to do."""
     (tmp_path / "mine.txt").write_text("precious")
