@@ -81,6 +81,29 @@ def test_a_failed_start_does_not_block_the_next(command, tmp_path, was_there):
         assert (run.is_dir(), [*tmp_path.rglob("*.yaml")]) == (was_there, [])
 
 
+def test_a_url_with_secrets_is_shown_without(command, tmp_path):
+    """User info and query of the teacher's URL are neither in the introduction nor in the error."""
+    url = "http://user:pa55word@127.0.0.1:9/v1?key=sk-INURL"
+    result = command("demo", "rlaif", "--teacher-url", url, "--teacher-model", "m", "--output", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "m at http://127.0.0.1:9/v1, asked" in result.stdout
+    assert "Error: http://127.0.0.1:9/v1: the teacher cannot be asked" in result.stderr
+    assert "pa55word" not in result.output
+    assert "INURL" not in result.output
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:pa55/word@h/v1", "pa55word", "ftp://pa55word/v1", "http://h:pa55word/", ""]
+)
+def test_a_url_that_is_none(command, tmp_path, url):
+    """What is no HTTP address is an error that does not quote it, and no folder is made."""
+    result = command("demo", "rlaif", "--teacher-url", url, "--teacher-model", "m", "--output", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "expected the base URL of an API" in result.stderr
+    assert "pa55" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_in_use_is_left_alone(command, tmp_path):
     """A folder with something in it is an error that says what to do."""
     (tmp_path / "mine.txt").write_text("precious")
