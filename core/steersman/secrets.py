@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 _MASK = "***"
 _SHORTEST = 8
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.I)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _revealed: set[str] = set()
 
@@ -71,3 +72,14 @@ def masked(value: Any) -> Any:
         items = [masked(item) for item in cast("list[object]", value)]
         return tuple(items) if isinstance(value, tuple) else items
     return value
+
+
+def address(url: str) -> str:
+    """Return a URL without what may be secret: user info, query and fragment."""
+    return re.sub(r"^([a-z][a-z0-9+.-]*://)?.*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.I)
+
+
+def told(error: BaseException) -> str:
+    """Return the name of an exception and what it says in one line, revealed secrets and those in URLs masked."""
+    says = _URL.sub(lambda url: address(url[0]), masked(" ".join(str(error).split())))
+    return f"{type(error).__name__}: {says}" if says else type(error).__name__

@@ -13,7 +13,7 @@ from steersman.config import read
 from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.loading import load
-from steersman.secrets import masked
+from steersman.secrets import address, masked
 
 TEXT = 'sec"ret-überall'
 
@@ -122,3 +122,19 @@ def test_a_secret_for_a_name_is_not_repeated():
     """What was given in place of the name of a variable may be the secret."""
     (problem,) = problems_of({"token": {"env": "https://example.org/?key=abc"}})
     assert "example.org" not in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:pa55word@h:8/v1?key=sk-INURL#f", "http://h:8/v1"),
+        ("HTTPS://user@h/v1", "HTTPS://h/v1"),
+        ("http://user:pa/55@word@h/v1", "http://h/v1"),
+        ("user:pa55word@h/v1?key=sk-INURL", "h/v1"),
+        ("http://h/v1?mail=a@b", "http://h/v1"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+    ],
+)
+def test_a_url_without_what_may_be_secret(url, shown):
+    """User info, query and fragment are left out, and nothing else."""
+    assert address(url) == shown

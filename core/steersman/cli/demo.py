@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from steersman.cli import LazyGroup
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same decisions.",
+)
+"""What numpy takes as a seed."""
 
 
 class _Demos(LazyGroup):
@@ -28,7 +38,7 @@ class _Demos(LazyGroup):
     short_help="Train a tiny GPT-2 under supervision: a real fault, a real correction.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo).")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
+@seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.pass_context
 def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) -> None:
@@ -46,8 +56,8 @@ def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) 
     require(("torch", "transformers", "accelerate"), "hf")
     from steersman.demo.training import CONFIG
 
-    folder, config = begun(output, "steersman-demo", CONFIG)
-    told = _train(folder, config, seed, as_json)
+    with begun(output, "steersman-demo", CONFIG) as (folder, config):
+        told = _train(folder, config, seed, as_json)
     if as_json:
         print_told(told)
     else:
@@ -128,19 +138,29 @@ def changes_table(changes: Mapping[str, list[dict[str, Any]]]) -> Any:
     return table
 
 
-def begun(output: Path | None, default: str, config: str) -> tuple[Path, Path]:
-    """Return the folder of a demo, made where it was not there, and the path of the config written into it.
+@contextmanager
+def begun(output: Path | None, default: str, config: str) -> Generator[tuple[Path, Path]]:
+    """Give the folder of a demo, made where it was not there, and the path of the config written into it.
 
+    Both are removed again where the demo fails before it wrote anything else.
     Raises ClickException where the folder is in use or cannot be written.
     """
     folder = _folder(output, default)
+    was_there = folder.is_dir()
     path = folder / "steersman.yaml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(config, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{folder} cannot be written: {error.strerror}; choose another --output") from None
-    return folder, path
+    try:
+        yield folder, path
+    except BaseException:
+        if [*folder.iterdir()] == [path]:
+            path.unlink()
+            if not was_there:
+                folder.rmdir()
+        raise
 
 
 def _folder(output: Path | None, default: str) -> Path:

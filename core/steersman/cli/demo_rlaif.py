@@ -6,10 +6,11 @@ import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
-from steersman.cli.demo import begun, changes_table, print_told, require
+from steersman.cli.demo import begun, changes_table, print_told, require, seed_option
 
 if TYPE_CHECKING:
     from steersman.demo.rlaif.running import Source
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "trl", "openai")
 
 
+def _url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the value; one that is no HTTP address is an error that does not quote it, as it may hold a secret."""
+    try:
+        parts = urlsplit("http://none" if value is None else value)
+        is_sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 80) > 0
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise click.BadParameter("expected the base URL of an API, as http://localhost:8000/v1")
+    return value
+
+
 @click.command()
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the run is written (default: ./steersman-demo-rlaif)."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same decisions.")
+@seed_option
 @click.option(
     "--teacher-url",
+    callback=_url,
     help="Ask this teacher, not the demo's own: base URL of an OpenAI-compatible API, key in OPENAI_API_KEY.",
 )
 @click.option("--teacher-model", help="The model to ask for there.")
@@ -46,13 +60,16 @@ def rlaif(output: Path | None, seed: int, teacher_url: str | None, teacher_model
     from steersman.demo.rlaif.reward import TeacherUnusable
     from steersman.demo.rlaif.running import source
     from steersman.demo.rlaif.training import CONFIG
+    from steersman.secrets import address
 
-    folder, config = begun(output, "steersman-demo-rlaif", CONFIG)
     try:
-        with source(teacher_url, teacher_model) as asked:
+        with (
+            begun(output, "steersman-demo-rlaif", CONFIG) as (folder, config),
+            source(teacher_url, teacher_model) as asked,
+        ):
             told = _train(folder, config, seed, asked, as_json=as_json)
     except TeacherUnusable as error:
-        raise click.ClickException(f"{teacher_url}: {error}") from None
+        raise click.ClickException(f"{address(teacher_url or '')}: {error}") from None
     if as_json:
         print_told(told)
     else:
@@ -86,7 +103,7 @@ def _introduce(asked: Source, config: Path) -> None:
     from steersman.demo.rlaif.training import CONFIG, DRIFT_FACTOR, DRIFT_FROM, DRIFT_TO
 
     click.echo("A tiny GPT-2 that has read Python's documentation goes on with sentences from it.")
-    click.echo(f"A teacher scores each completion: {asked.model} at {asked.url}, asked through the openai package.")
+    click.echo(f"A teacher scores each completion: {asked.model} at {asked.address}, asked through the openai package.")
     if asked.server is not None:
         click.echo(RULE)
     drift = f"From step {DRIFT_FROM + 1} to {DRIFT_TO} the schedule multiplies the learning rate by {DRIFT_FACTOR:g}."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from steersman.journal import JournalEntry
 from steersman.logs import logger
+from steersman.secrets import told
 
 _PATIENCE = 3
 
@@ -23,6 +24,6 @@ def isolated(hear: Callable[[JournalEntry], None]) -> Callable[[JournalEntry], N
         except Exception as error:
             failures.append(error)
             if len(failures) == 1:
-                logger().error("a reporter of steersman failed; training goes on", reporter=name, exc_info=error)
+                logger().error(f"{name} of steersman failed ({told(error)}); training goes on", reporter=name)
 
     return safe

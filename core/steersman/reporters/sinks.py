@@ -16,6 +16,7 @@ from steersman.reporters import mlflow, wandb
 from steersman.reporters.mlflow import MLflow
 from steersman.reporters.tensorboard import OwnWriter, TensorBoard
 from steersman.reporters.wandb import Wandb
+from steersman.secrets import told
 
 Sink = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -60,7 +61,8 @@ class Reporting:
             try:
                 sink.close()
             except Exception as error:
-                logger().error("a tracker could not be closed", reporter=type(sink).__name__, exc_info=error)
+                name = type(sink).__name__
+                logger().error(f"{name} could not be closed ({told(error)})", reporter=name)
 
 
 def reporting(asked: Literal["auto", "none"] | tuple[Sink, ...], mode: Mode, trackers: Trackers) -> Reporting:

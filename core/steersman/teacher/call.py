@@ -61,7 +61,9 @@ class Call:
         self._tell(counted(sent=sent, received=received, cached=cached))
 
     def retried(self, n: int = 1) -> None:
-        """Say that the call was made `n` times more."""
+        """Say that the call was made `n` times more. Raises ValueError where `n` is below 0."""
+        if n < 0:
+            raise ValueError(f"a call cannot be made {n} times more: expected 0 or more")
         self._retries += n
         if self._began is None:
             self._tally.tell(Told(perf_counter(), cost=Usage("teacher", retries=n)))

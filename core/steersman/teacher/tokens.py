@@ -46,8 +46,14 @@ def of_response(response: object) -> Tokens:
 
 
 def counted(**told: object) -> Tokens:
-    """Return the tokens `sent`, `received` and `cached`; what is neither None nor a whole number is a fault."""
+    """Return the tokens `sent`, `received` and `cached`; what is neither None nor a whole number is a fault.
+
+    So are more cached than sent.
+    """
     counts = {name: _count(value) for name, value in told.items()}
+    sent, cached = counts.get("sent"), counts.get("cached")
+    if sent is not None and cached is not None and cached > sent:
+        counts["cached"] = None
     faults = tuple(name for name, value in told.items() if value is not None and counts[name] is None)
     return Tokens(**counts, faults=faults)
 

@@ -24,6 +24,16 @@ def test_options_of_the_first_demo_are_not_lost(command, options):
     assert "belong behind 'rlaif'" in result.stderr
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+@pytest.mark.parametrize("demo", [["demo"], ["demo", "rlaif"]])
+def test_a_seed_that_is_none(command, tmp_path, demo, seed):
+    """A seed below 0 or over 4294967295 is an error in words, and no folder is made."""
+    result = command(*demo, "--seed", seed, "--output", tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"{seed} is not in the range 0<=x<=4294967295" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("options", [["--teacher-url", "http://127.0.0.1:1/v1"], ["--teacher-model", "m"]])
 def test_a_teacher_needs_both(command, options):
     """An address without a model, or a model without an address, is an error."""
@@ -55,6 +65,43 @@ def test_a_teacher_that_is_not_there_is_one_line(command, tmp_path, monkeypatch)
     assert result.exit_code == 1
     assert f"Error: {url}: the teacher cannot be asked (APIConnectionError)" in result.stderr
     assert "sk-planted" not in result.output
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_failed_start_does_not_block_the_next(command, tmp_path, was_there):
+    """Where the teacher cannot be asked the folder is as before, so that the same command says the same again."""
+    run = tmp_path / "run"
+    if was_there:
+        run.mkdir()
+    for _ in range(2):
+        result = command(
+            "demo", "rlaif", "--teacher-url", "http://127.0.0.1:9/v1", "--teacher-model", "m", "--output", run
+        )
+        assert "the teacher cannot be asked" in result.stderr
+        assert (run.is_dir(), [*tmp_path.rglob("*.yaml")]) == (was_there, [])
+
+
+def test_a_url_with_secrets_is_shown_without(command, tmp_path):
+    """User info and query of the teacher's URL are neither in the introduction nor in the error."""
+    url = "http://user:pa55word@127.0.0.1:9/v1?key=sk-INURL"
+    result = command("demo", "rlaif", "--teacher-url", url, "--teacher-model", "m", "--output", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "m at http://127.0.0.1:9/v1, asked" in result.stdout
+    assert "Error: http://127.0.0.1:9/v1: the teacher cannot be asked" in result.stderr
+    assert "pa55word" not in result.output
+    assert "INURL" not in result.output
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:pa55/word@h/v1", "pa55word", "ftp://pa55word/v1", "http://h:pa55word/", ""]
+)
+def test_a_url_that_is_none(command, tmp_path, url):
+    """What is no HTTP address is an error that does not quote it, and no folder is made."""
+    result = command("demo", "rlaif", "--teacher-url", url, "--teacher-model", "m", "--output", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "expected the base URL of an API" in result.stderr
+    assert "pa55" not in result.output
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_in_use_is_left_alone(command, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steersman.journal import JournalEntry
 from steersman.reporters.isolation import isolated
+from steersman.secrets import Secret
 
 
 class Failing:
@@ -25,7 +26,25 @@ def test_a_failing_reporter_is_said_once_and_rests(logs):
 
     assert failing.heard == [0, 1, 2]
     assert [(log["log_level"], log["reporter"]) for log in logs] == [("error", "Failing")]
-    assert "No space left on device" in str(logs[0]["exc_info"])
+    said = "Failing of steersman failed (OSError: [Errno 28] No space left on device); training goes on"
+    assert logs == [{"event": said, "log_level": "error", "reporter": "Failing"}]
+
+
+def test_what_a_failing_reporter_says_holds_no_secret(logs, monkeypatch):
+    """An exception that quotes a revealed secret and a URL is told in one line with neither, and no traceback."""
+    monkeypatch.setenv("TRACKER_KEY", "hush-0123456789")
+    Secret("TRACKER_KEY").reveal()
+
+    def hear(entry):
+        raise ValueError("key hush-0123456789\nis refused by https://me:pa55word@host/api?token=t0ken")
+
+    isolated(hear)(JournalEntry("note", 1, {}))
+
+    [log] = logs
+    assert log["event"] == (
+        "function of steersman failed (ValueError: key *** is refused by https://host/api); training goes on"
+    )
+    assert "exc_info" not in log
 
 
 def test_a_sound_reporter_hears_all():

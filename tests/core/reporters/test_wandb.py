@@ -122,7 +122,7 @@ def test_a_run_that_was_finished(run, offline_wandb, logs):
         hear(change(step, 1.0))
 
     assert [log["reporter"] for log in logs] == ["Wandb"]
-    assert "is finished" in str(logs[0]["exc_info"])
+    assert "is finished" in logs[0]["event"]
     assert of(offline_wandb(), STEP) == [(1,)]
 
 

@@ -32,7 +32,8 @@ KINDS = ("/chat/completions", "/completions", "/responses", "/embeddings")
 class Server(ThreadingHTTPServer):
     """Answers every request soundly, but for those that `plan` holds something for, one each, in order.
 
-    A plan holds: a status (429, 500, ...), `stall`, `no usage`, `bad json`, `prose`, `cut`, or a name of `MALFORMED`.
+    A plan holds: a status (429, 500, ...), `stall`, `no usage`, `bad json`, `prose`, `cut`, `short` (a stream
+    that ends without its `[DONE]`), or a name of `MALFORMED`.
     """
 
     daemon_threads = True
@@ -41,7 +42,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.plan: deque[int | str] = deque()
-        self.delay = 0.0
+        self.delay, self.stall = 0.0, 1.0
         self.score = "0.5"
         self.finish = "stop"
         self.lock = Lock()
@@ -89,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             behaviour = self.server.plan.popleft() if self.server.plan else "answer"
         time.sleep(self.server.delay)
         if behaviour == "stall":
-            time.sleep(1.0)
+            time.sleep(self.server.stall)
         elif isinstance(behaviour, int):
             self.reply({"error": {"message": f"no: {self.headers['authorization']}"}}, behaviour)
         elif behaviour == "bad json":
@@ -133,8 +134,10 @@ class Handler(BaseHTTPRequestHandler):
             if behaviour == "cut" and i == 2:
                 self.close_connection = True
                 return
+            if behaviour == "short" and i == 2:
+                break
             self.chunk(f"event: {event['type']}\n" if "type" in event else "", json.dumps(event))
-        if kind != "/responses":
+        if kind != "/responses" and behaviour != "short":
             self.chunk("", "[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 

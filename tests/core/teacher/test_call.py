@@ -60,6 +60,29 @@ def test_numbers_by_hand(teacher):
     assert counts(teacher.take()) == {"samples": 1, "tokens": 45, "received": 11, "cached_tokens": 30, "retries": 3}
 
 
+def test_retries_below_none(teacher):
+    """Fewer than no retries are an error, within the block and after it, and none are counted; 0 is no error."""
+    with teacher() as call:
+        call.used(ANSWER)
+        call.retried(0)
+        with pytest.raises(ValueError, match="cannot be made -3 times more"):
+            call.retried(-3)
+    with pytest.raises(ValueError, match="cannot be made -1 times more"):
+        call.retried(-1)
+
+    assert counts(teacher.take()) == ONE
+
+
+def test_more_cached_than_sent_is_said_once(teacher):
+    """Two answers with 50 cached of 40 sent are two unknown ones, their 80 sent and 20 received count, 0 cached."""
+    for _ in range(2):
+        with teacher() as call:
+            call.spent(sent=40, received=10, cached=50)
+
+    assert counts(teacher.take()) == {"samples": 2, "tokens": 80, "received": 20, "unknown": 2}
+    assert len(teacher.notes()) == 1
+
+
 def test_an_error_is_the_users_own(teacher):
     """The exception that leaves is the very object that was raised; it counts as an error of its kind, no answer."""
     error = ConnectionResetError("Bearer sk-secret")

@@ -110,6 +110,14 @@ def test_a_stream_that_breaks(client, teacher, server, asked):
     assert teacher.errors == {"APIConnectionError": 1}
 
 
+def test_a_stream_that_ends_without_its_done(client, teacher, server, asked):
+    """Where a stream ends after two events without usage and `[DONE]` nothing is raised: an unknown answer, no error."""
+    server.plan.append("short")
+    assert len(list(client.chat.completions.create(**asked, **WITH_USAGE))) == 2
+
+    assert told(teacher.take()) == UNKNOWN
+
+
 def test_a_stream_that_is_refused_and_retried(client, teacher, server, asked):
     """A retry before a stream begins is counted, and its tokens too."""
     server.plan.append(500)
@@ -210,7 +218,14 @@ def test_a_raw_stream_that_the_caller_reads(client, teacher, asked):
 
 @pytest.mark.parametrize(
     ("read", "expected"),
-    [("parse", KNOWN), ("json", KNOWN), ("read", KNOWN), ("iter_bytes", UNKNOWN), ("request_id", UNKNOWN)],
+    [
+        ("parse", KNOWN),
+        ("json", KNOWN),
+        ("read", KNOWN),
+        ("iter_bytes", UNKNOWN),
+        ("iter_lines", UNKNOWN),
+        ("request_id", UNKNOWN),
+    ],
 )
 def test_a_response_that_is_read_later(client, teacher, asked, read, expected):
     """A response that is read in its own block tells its tokens where it was read whole, and is unknown elsewhere."""

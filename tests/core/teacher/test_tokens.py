@@ -72,3 +72,11 @@ def test_tokens_as_numbers():
     """Numbers told by hand are held to the same: 5 sent and 2 received are known, -1 cached is a fault."""
     assert counted(sent=5, received=2, cached=-1) == Tokens(5, 2, None, ("cached",))
     assert counted(sent=None, received=2, cached=None) == Tokens(None, 2)
+
+
+def test_more_cached_than_sent():
+    """Eight cached of seven sent are no count, by hand and in a response; seven of seven are."""
+    assert counted(sent=7, received=3, cached=8) == Tokens(7, 3, None, ("cached",))
+    assert counted(sent=7, received=3, cached=7) == Tokens(7, 3, 7)
+    told = of_response(usage(prompt_tokens=7, total_tokens=9, prompt_tokens_details={"cached_tokens": 8}))
+    assert told == Tokens(7, 2, None, ("cached",))

@@ -14,18 +14,27 @@ from steersman.demo.rlaif.report import facts
 from steersman.demo.rlaif.reward import TeacherReward
 from steersman.demo.rlaif.rule import RULE
 from steersman.demo.rlaif.teacher_server import MODEL, TeacherServer, serving
+from steersman.secrets import address
 
 _TIMEOUT, _RETRIES = 20.0, 1
 
 
 @frozen
 class Source:
-    """Where the scores come from. `server` is the demo's own teacher, None where it is another."""
+    """Where the scores come from. `server` is the demo's own teacher, None where it is another.
 
-    url: str
+    Show its `address`: the `url` may hold secrets.
+    """
+
+    url: str = field(repr=False)
     model: str
     key: str = field(default="none", repr=False)
     server: TeacherServer | None = None
+
+    @property
+    def address(self) -> str:
+        """The URL without user info, query and fragment."""
+        return address(self.url)
 
 
 @contextmanager
@@ -66,7 +75,7 @@ def run(
 def _of_teacher(asked: Source, reward: TeacherReward) -> dict[str, Any]:
     server = asked.server
     return {
-        "url": asked.url,
+        "url": asked.address,
         "model": asked.model,
         "rule": RULE if server is not None else None,
         "asked": reward.asked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -87,6 +88,29 @@ def test_a_teacher_that_is_not_there(said: list[str]) -> None:
     ):
         reward.try_once()
     assert said == []
+
+
+def test_a_teacher_that_is_silent(server: Server, reward: TeacherReward, said: list[str]) -> None:
+    """So does one that takes longer for its first answer, a second, than it is given, half of one."""
+    server.plan.append("stall")
+    with pytest.raises(TeacherUnusable, match=r"^the teacher cannot be asked \(APITimeoutError\)$"):
+        reward.try_once()
+    assert said == []
+
+
+def test_an_open_call_is_not_waited_for(server: Server, said: list[str]) -> None:
+    """An end while four of eight calls hang comes at once: four are never made, and nothing is said of the others."""
+    server.delay = 1.0
+    client = openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0, timeout=0.5)
+    with client, TeacherReward(client, "t", said.append) as reward:
+        asking = threading.Thread(target=reward, args=(["p"] * 8, ["c"] * 8), daemon=True)
+        asking.start()
+        while server.requests < 4:
+            time.sleep(0.01)
+        began = time.perf_counter()
+    assert time.perf_counter() - began < 0.3
+    asking.join()
+    assert (server.requests, reward.failures, said) == (4, {}, [])
 
 
 def test_a_first_answer_that_is_bad_is_no_end(server: Server, reward: TeacherReward, said: list[str]) -> None:

@@ -34,6 +34,15 @@ def test_another_teacher_gets_the_key_of_the_environment(
         assert KEY not in repr(asked)
 
 
+def test_an_address_holds_no_secret() -> None:
+    """User info and query of a URL are asked with, and neither shown nor printed."""
+    url = "http://user:pa55word@127.0.0.1:1/v1?key=sk-INURL"
+    with source(url, "m") as asked:
+        assert (asked.url, asked.address) == (url, "http://127.0.0.1:1/v1")
+        assert "pa55word" not in repr(asked)
+        assert "sk-INURL" not in repr(asked)
+
+
 def test_a_quoted_key_is_not_said() -> None:
     """A teacher that turns us away and quotes the key: the sentence has the status and not the key."""
     with misbehaving() as server:
