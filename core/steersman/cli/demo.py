@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) 
     require(("torch", "transformers", "accelerate"), "hf")
     from steersman.demo.training import CONFIG
 
-    with begun(output, "steersman-demo", CONFIG) as (folder, config):
+    with begun(output, "steersman-demo", CONFIG) as (folder, config), others_aside(as_json):
         told = _train(folder, config, seed, as_json)
     if as_json:
         print_told(told)
@@ -172,6 +172,11 @@ def _folder(output: Path | None, default: str) -> Path:
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise click.ClickException(f"{output} exists and is not an empty folder; choose another --output or remove it")
     return output
+
+
+def others_aside(as_json: bool) -> AbstractContextManager[object]:
+    """Have what libraries print go to stderr, so that stdout holds one JSON object; without `as_json` nothing."""
+    return redirect_stdout(sys.stderr) if as_json else nullcontext()
 
 
 def require(packages: Iterable[str], extra: str) -> None:

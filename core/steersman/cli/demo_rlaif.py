@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from steersman.cli.demo import begun, changes_table, print_told, require, seed_option
+from steersman.cli.demo import begun, changes_table, others_aside, print_told, require, seed_option
 
 if TYPE_CHECKING:
     from steersman.demo.rlaif.running import Source
@@ -66,6 +66,7 @@ def rlaif(output: Path | None, seed: int, teacher_url: str | None, teacher_model
         with (
             begun(output, "steersman-demo-rlaif", CONFIG) as (folder, config),
             source(teacher_url, teacher_model) as asked,
+            others_aside(as_json),
         ):
             told = _train(folder, config, seed, asked, as_json=as_json)
     except TeacherUnusable as error:

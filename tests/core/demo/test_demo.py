@@ -15,13 +15,13 @@ import pytest
 def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the demo in a process of its own, on one thread: on a busy machine two wait for each other."""
     command = [sys.executable, "-m", "steersman.cli", "demo", "--output", str(folder), *options]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=one_thread)
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what one `demo --json` printed."""
+    """Return what one `demo --json` printed, where transformers prints of W&B."""
     ran = run_demo(tmp_path_factory.mktemp("demo") / "run", "--json")
     assert ran.returncode == 0, ran.stderr
     result: dict[str, Any] = json.loads(ran.stdout)

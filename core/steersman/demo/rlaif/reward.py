@@ -47,9 +47,8 @@ class TeacherReward:
         self.asked += len(completions)
         waiting = deque(enumerate(zip(prompts, completions, strict=True)))
         scored: SimpleQueue[tuple[int, float | None]] = SimpleQueue()
-        for _worker in range(
-            min(_AT_ONCE, len(waiting))
-        ):  # daemons: Python does not wait for one that hangs when it ends
+        for _worker in range(min(_AT_ONCE, len(waiting))):
+            # daemons: Python does not wait for one that hangs when it ends
             Thread(target=self._work, args=(waiting, scored), name="teacher", daemon=True).start()
         return [score for _, score in sorted((scored.get() for _ in completions), key=lambda each: each[0])]
 
