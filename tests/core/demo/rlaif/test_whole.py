@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_server import serving as misbehaving
 
+from steersman.cli.demo_rlaif import _show
 from steersman.demo.rlaif.rule import RULE
+from steersman.journal import read
+from steersman.reporters.console import lines
 
 pytestmark = pytest.mark.slow
 
 
-def command(folder: Path, *options: str) -> list[str]:
-    """The command line of a demo that writes into `folder`."""
-    return [sys.executable, "-m", "steersman.cli", "demo", "rlaif", "--output", str(folder), *options]
-
-
 def run_demo(folder: Path, *options: str) -> str:
     """Run the demo to its end and return what it printed."""
+    command = [sys.executable, "-m", "steersman.cli", "demo", "rlaif", "--output", str(folder), *options]
     wandb = {**os.environ, "WANDB_MODE": "offline"}  # of which transformers prints a line
-    ran = subprocess.run(command(folder, *options), capture_output=True, text=True, check=False, timeout=280, env=wandb)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=wandb)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -41,33 +35,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what one `demo rlaif --json` printed: one object."""
     result: dict[str, Any] = json.loads(run_demo(tmp_path_factory.mktemp("demo") / "run", "--json"))
     return result
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so, 200 seconds at most."""
-    until = time.monotonic() + 200
-    while not is_so() and time.monotonic() < until:
-        time.sleep(0.05)
-
-
-@contextmanager
-def started(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A demo in a process group of its own that hears Ctrl-C, also where a shell ignores it; killed at the end."""
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    start = [sys.executable, "-c", f"{heard}from steersman.cli import main; main()", *command(folder, *options)[3:]]
-    with subprocess.Popen(
-        start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def interrupted(running: subprocess.Popen[str]) -> tuple[str, str]:
-    """Send Ctrl-C; return what was printed and what was said until the end."""
-    running.send_signal(signal.SIGINT)
-    return running.communicate(timeout=60)
 
 
 def scores(told: dict[str, Any], first: int, last: int) -> list[float]:
@@ -121,46 +88,17 @@ def test_one_object_of_version_one(told: dict[str, Any]) -> None:
     assert Path(told["journal"]).is_file()
 
 
-def test_what_a_person_reads(tmp_path: Path) -> None:
-    """The page states the rule and the drift, shows each check and change, and ends with ledgers and the story."""
-    page = run_demo(tmp_path / "run")
+def test_what_a_person_reads(told: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """The page shows each check and change, the ledgers, and ends with the story; told from the same run."""
+    for _, line in itertools.chain.from_iterable(map(lines, read(Path(told["journal"])))):
+        print(line)
+    _show(told)
+    page = capsys.readouterr().out
     for expected in (
-        RULE, "multiplies the learning rate by", "reward_weight may change within", "check at step 120 (epoch 15.00)",
-        "Total Tokens Generated: 57,600", "Total Tokens Trained On: ", "Total Tokens Sent To Teacher: ",
-        "Total Tokens Received From Teacher: 9,003", "The teacher's mean score went from",
-        "The teacher was asked 3,001 times and gave no score 0 times.", "What to try next",
+        "reward_weight may change within", "check at step 120 (epoch 15.00)", "Total Tokens Generated: 57,600",
+        "Total Tokens Trained On: ", "Total Tokens Sent To Teacher: ", "Total Tokens Received From Teacher: 9,003",
+        "The teacher's mean score went from", "The teacher was asked 3,001 times and gave no score 0 times.",
+        "What to try next",
     ):  # fmt: skip
         assert expected in page
-    assert re.search(r"^steersman:   reward_weight: 1 -> 1.15 \(\+15\.0 %\) because of reward-declining$", page, re.M)
-
-
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Stopped in the midst of the training it exits with 130, and nobody listens on the teacher's port any more."""
-    journal = tmp_path / "run" / "steersman" / "journal.jsonl"
-    with started(tmp_path / "run") as running:
-        wait_for(lambda: journal.is_file() and '"kind":"record"' in journal.read_text())
-        page, errors = interrupted(running)
-    assert (running.returncode, "Stopped." in errors) == (130, True)
-    port = re.search(r"http://127\.0\.0\.1:(\d+)/v1", page)
-    assert port is not None
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", int(port[1])))
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
-
-
-@pytest.mark.parametrize("first", [["stall"], ["answer", "stall"]])
-def test_ctrl_c_while_the_teacher_hangs(tmp_path: Path, first: list[str]) -> None:
-    """Stopped while the first question hangs, or those of the training, it ends long before the 20 seconds of a call."""
-    with misbehaving() as server:
-        server.plan.extend([*first, *["stall"] * 50])
-        server.stall = 30.0
-        with started(tmp_path / "run", "--teacher-url", server.base_url, "--teacher-model", "m") as running:
-            wait_for(lambda: server.requests >= (1 if first == ["stall"] else 5))
-            began = time.monotonic()
-            _, errors = interrupted(running)
-            took = time.monotonic() - began
-    assert (running.returncode, errors.split()) == (130, ["Stopped."])
-    assert took < 10
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
+    assert re.search(r"^  reward_weight: 1 -> 1.15 \(\+15\.0 %\) because of reward-declining$", page, re.M)

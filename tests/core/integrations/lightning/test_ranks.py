@@ -56,6 +56,7 @@ trainer.fit(module, loader, loader)
 digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in module.parameters())).hexdigest()
 told = {"digest": digest, "factors": module.factors, "best": best.best_model_score.item(), "steps": trainer.global_step}
 (out / f"rank{trainer.global_rank}.json").write_text(json.dumps(told))
+torch.distributed.destroy_process_group()  # else gloo's threads may outlive the interpreter, which aborts then
 """
 
 
