@@ -52,6 +52,7 @@ class Meters:
         self._epoch: int | None = None
         self._carried: tuple[Usage, ...] = ()
         self._summed: tuple[Usage, ...] | None = None
+        self._has_failed = False
 
     def resume(self, usages: Iterable[Mapping[str, Any]], lost: Sequence[Usage] = ()) -> None:
         """Keep what a resumed run had counted and not logged, for the meters to come; rank 0 alone counts it again.
@@ -76,7 +77,8 @@ class Meters:
         return {meter.pending().ledger for meter in self._meters}
 
     def step_ended(self) -> None:
-        """Everything counted so far is of whole steps."""
+        """Everything counted so far is of whole steps, and more than was added up over the ranks before."""
+        self._summed = None
         for meter in self._meters:
             meter.step_ended()
 
@@ -136,7 +138,9 @@ class Meters:
             try:
                 said.append(ask(meter))
             except Exception as error:
-                self._tell(f"{type(meter).__name__} could not be read ({type(error).__name__}: {error})")
+                if not self._has_failed:
+                    self._tell(f"{type(meter).__name__} could not be read ({type(error).__name__}: {error})")
+                self._has_failed = True
         return tuple(said)
 
 
