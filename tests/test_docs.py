@@ -24,8 +24,9 @@ from attrs import frozen
 
 import steersman
 from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
+from steersman.accounting.budgets import Budget
+from steersman.accounting.ledgers import Prices
 from steersman.arbiter import Ruling
-from steersman.budgets import Budget
 from steersman.cli import main
 from steersman.config import read
 from steersman.config.reading import KEYS, SHIPPED
@@ -36,7 +37,6 @@ from steersman.journal import Journal
 from steersman.journal import read as entries_of
 from steersman.late.entries import LateScore
 from steersman.late.hearing import RecordedLate
-from steersman.ledgers import Prices
 from steersman.loading import installed, load
 from steersman.outcomes import Label
 from steersman.outcomes import Settings as OutcomeSettings

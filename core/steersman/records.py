@@ -24,9 +24,10 @@ class Usage:
 
     Of backpropagation alone: `input_tokens` with padding, `loss_tokens` that bear loss. Of a teacher alone: tokens
     `received`, `cached_tokens` (those of `tokens` that its provider had in a cache), `retries` and `errors` of calls,
-    `cache_hits` (answers that needed no call), and three sketches (see `steersman.sketch`) over single calls: `rates`
-    (tokens sent per second), `received_rates`, and `latencies` in seconds. `unknown` counts batches or answers whose
-    tokens are not known. `epoch`, from 1, is the one it was taken in, None where that is not known.
+    `cache_hits` (answers that needed no call), and three sketches over single calls (see
+    `steersman.accounting.sketch`): `rates` (tokens sent per second), `received_rates`, and `latencies` in seconds.
+    `unknown` counts batches or answers whose tokens are not known. `epoch`, from 1, is the one it was taken in, None
+    where that is not known.
     """
 
     ledger: Literal["generation", "backpropagation", "teacher"]

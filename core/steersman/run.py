@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from attrs import define, frozen
 
+from steersman.accounting.ledgers import Ledgers, Prices
 from steersman.checkpoints import Checkpoint
 from steersman.history import History
 from steersman.hyperparameters import ReadOnly
-from steersman.ledgers import Ledgers, Prices
 from steersman.ranking import Ranking
 from steersman.records import Record
 from steersman.registry import Registry

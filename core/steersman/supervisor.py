@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steersman import fingerprint, resuming, saved_state, summary
-from steersman.accounting import Accounting
+from steersman.accounting.accounting import Accounting
+from steersman.accounting.ledgers import Ledgers
 from steersman.actions import Actions
 from steersman.alarms import Alarms
 from steersman.calls import Hooks
@@ -21,7 +22,6 @@ from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_check, journal_dropped, journal_record
 from steersman.late.hearing import LateHearing, LateSource
-from steersman.ledgers import Ledgers
 from steersman.loaded import Loaded
 from steersman.loading import register
 from steersman.ranking import Ranking

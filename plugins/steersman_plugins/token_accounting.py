@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import define
 
-from steersman import Check, Finding, Run, accounts, hookimpl
-from steersman.ledgers import LEDGERS
+from steersman import Check, Finding, Run, hookimpl
+from steersman.accounting import accounts
+from steersman.accounting.ledgers import LEDGERS
 from steersman.reporters.accounts import lines
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from steersman.accounting.ledgers import LEDGERS
 from steersman.cli import as_json
 from steersman.cli.terminal import print_json, printable
 from steersman.config import read
-from steersman.ledgers import LEDGERS
 from steersman.readers import UnreadableRun
 from steersman.replaying import Replay, replay
 from steersman.reporters.accounts import lines

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from steersman.budgets import Budget
+from steersman.accounting.budgets import Budget
+from steersman.accounting.ledgers import Prices
 from steersman.config.layers import Layer
 from steersman.config.structuring import options_of
-from steersman.ledgers import Prices
 from steersman.outcomes import Settings as OutcomeSettings
 from steersman.rails import Bounds, Limits, Mode
 from steersman.reporters.sinks import Sink

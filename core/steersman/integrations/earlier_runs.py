@@ -10,9 +10,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from steersman.accounting.ledgers import added
 from steersman.control import clear_stop, stopped
 from steersman.journal import JournalEntry, attempts, to_json
-from steersman.ledgers import added
 from steersman.rails import Mode
 from steersman.readers.journal import standing
 from steersman.records import Usage

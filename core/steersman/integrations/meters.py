@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attrs import asdict, evolve
 
-from steersman.ledgers import COUNTS, side_by_side
+from steersman.accounting.ledgers import COUNTS, side_by_side
 from steersman.ranks import Ranks
 from steersman.records import Usage
 

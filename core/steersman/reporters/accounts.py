@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steersman.ledgers import LEDGERS
+from steersman.accounting.ledgers import LEDGERS
 
 _EPOCHS_TOLD = 12
 """How many of the newest epochs are told a line each."""
 
 
 def lines(accounts: Mapping[str, Any]) -> list[str]:
-    """Return the block of what `steersman.accounts.of` returned."""
+    """Return the block of what `steersman.accounting.accounts.of` returned."""
     told = [f"Training Duration: {duration(accounts['elapsed'])}", *_spent(accounts["spent"])]
     if "generation" in accounts:
         ledger = accounts["generation"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any, get_args
 
+from steersman.accounting.ledgers import LEDGERS
 from steersman.decisions import Severity
 from steersman.journal import JournalEntry
-from steersman.ledgers import LEDGERS
 from steersman.records import number
 
 Scalars = tuple[tuple[str, float], ...]

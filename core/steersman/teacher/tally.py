@@ -15,8 +15,8 @@ from typing import Any, Self
 import attrs
 from attrs import define, field, frozen
 
-from steersman import sketch
-from steersman.ledgers import COUNTS, SKETCHES, added
+from steersman.accounting import sketch
+from steersman.accounting.ledgers import COUNTS, SKETCHES, added
 from steersman.records import Usage
 
 _LONG = 256

@@ -364,8 +364,8 @@ def test_every_key_says_what_it_means(shipped):
         "steersman.rails.Limits",
         "steersman.outcomes.Settings",
         "steersman.snapshots.RecoverySettings",
-        "steersman.budgets.Budget",
-        "steersman.ledgers.Prices",
+        "steersman.accounting.budgets.Budget",
+        "steersman.accounting.ledgers.Prices",
     }
     for name, table in {**tables, "top": shipped.schema, "eval-loss": shipped.schema["$defs"]["use.eval-loss"]}.items():
         silent = [key for key, value in table["properties"].items() if not value.get("description")]

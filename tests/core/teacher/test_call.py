@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from steersman import Usage, sketch
+from steersman import Usage
+from steersman.accounting import sketch
 from steersman.teacher import Teacher
 
 ANSWER = {"usage": {"prompt_tokens": 40, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 30}}}

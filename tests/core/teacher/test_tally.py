@@ -8,7 +8,8 @@ from time import perf_counter, sleep
 
 import pytest
 
-from steersman import Usage, sketch
+from steersman import Usage
+from steersman.accounting import sketch
 from steersman.teacher.tally import Tally, Told
 
 

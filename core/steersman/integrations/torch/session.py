@@ -13,8 +13,8 @@ from typing import Any
 import cattrs
 from attrs import asdict, evolve
 
+from steersman.accounting.budgets import Budget
 from steersman.alarms import WATCHED_STEPS
-from steersman.budgets import Budget
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped

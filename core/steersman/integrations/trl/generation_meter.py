@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from steersman.ledgers import COUNTS, added
+from steersman.accounting.ledgers import COUNTS, added
 from steersman.records import Usage
 
 _NOTHING = Usage("generation")

@@ -12,7 +12,7 @@ from typing import Any
 import cattrs
 from attrs import evolve, field, fields, frozen
 
-from steersman import sketch
+from steersman.accounting import sketch
 from steersman.records import Record, Usage
 from steersman.validating import within
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steersman import accounts, budgets
-from steersman.budgets import Budget
+from steersman.accounting import accounts, budgets
+from steersman.accounting.budgets import Budget
+from steersman.accounting.ledgers import Ledgers, Prices
 from steersman.journal import Journal
-from steersman.ledgers import Ledgers, Prices
 from steersman.rails import Mode
 from steersman.ranks import Ranks
 from steersman.records import Record, Usage

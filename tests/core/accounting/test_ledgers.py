@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from steersman import Record, Usage, accounts
-from steersman.ledgers import COUNTS, Ledgers, Prices, added, side_by_side
+from steersman import Record, Usage
+from steersman.accounting import accounts
+from steersman.accounting.ledgers import COUNTS, Ledgers, Prices, added, side_by_side
 
 
 def heard(*usages: Usage, spent: dict[str, float] | None = None) -> Ledgers:

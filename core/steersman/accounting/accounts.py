@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import asdict
 
-from steersman import sketch
-from steersman.ledgers import Ledger, Ledgers, Prices
+from steersman.accounting import sketch
+from steersman.accounting.ledgers import Ledger, Ledgers, Prices
 
 _OF_BACKPROPAGATION = ("input_tokens", "loss_tokens")
 _OF_TEACHER = ("received", "cached_tokens", "retries", "errors", "cache_hits")

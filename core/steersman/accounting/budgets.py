@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from steersman.ledgers import Ledgers, Prices
+from steersman.accounting.ledgers import Ledgers, Prices
 from steersman.validating import within
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman import sketch
+from steersman.accounting import sketch
 
 VALUES = st.lists(st.floats(1e-5, 1e12), min_size=1, max_size=300)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from steersman import ConfigError, Record, Supervisor, Usage
-from steersman.budgets import Budget, spent
+from steersman.accounting.budgets import Budget, spent
+from steersman.accounting.ledgers import Ledgers, Prices
 from steersman.config import read
 from steersman.journal import Journal
-from steersman.ledgers import Ledgers, Prices
 
 TAKEN = (
     Usage("generation", 60),

@@ -1,0 +1,1 @@
+"""What a run takes: the three ledgers, what they come to, what it costs, and the budgets it must keep to."""
