@@ -46,8 +46,8 @@ def demo(context: click.Context, output: Path | None, seed: int, as_json: bool) 
 
     \b
     Example:
-      steersman demo --output /tmp/demo
-      steersman explain /tmp/demo
+      steersman demo --output my-demo
+      steersman explain my-demo
     """
     if context.invoked_subcommand is not None:
         if output is not None or seed or as_json:

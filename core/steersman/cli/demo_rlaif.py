@@ -50,8 +50,8 @@ def rlaif(output: Path | None, seed: int, teacher_url: str | None, teacher_model
 
     \b
     Examples:
-      steersman demo rlaif --output /tmp/rlaif
-      steersman explain /tmp/rlaif
+      steersman demo rlaif --output my-rlaif
+      steersman explain my-rlaif
       steersman demo rlaif --teacher-url http://localhost:8000/v1 --teacher-model my-model
     """
     if (teacher_url is None) != (teacher_model is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import posixpath
 import re
 import sys
@@ -16,6 +17,8 @@ from steersman.reporters.scalars import scalars
 _NOT_ALLOWED = re.compile(r"[^\w\-. /]|\.\.")
 _AT_ONCE = 1000
 """How many metrics a batch may have, and how many wait at most."""
+_PATIENCE = 5.0
+"""How many seconds a batch that is on its way may hold up the end of a run."""
 
 
 class MLflow:
@@ -44,8 +47,14 @@ class MLflow:
             self._send()
 
     def close(self) -> None:
-        """Send all that waits; MLflow sees to it before the process ends."""
+        """Send all that waits; MLflow sees to it before the process ends.
+
+        What is on its way may take some seconds to be through first: a store of files loses one of two batches that
+        make the same folder at the same time.
+        """
         if self._waiting:
+            if self._sent is not None:
+                concurrent.futures.wait(self._sent._operation_futures, timeout=_PATIENCE)
             self._send()
 
     def _is_free(self) -> bool:

@@ -131,3 +131,28 @@ def test_without_a_run_nothing_is_sent():
 
     assert active_run() is None
     assert mlflow.active_run() is None
+
+
+def test_the_last_batch_waits_for_the_one_before_it(local_mlflow, monkeypatch):
+    """Where a metric takes 0.3 s, no two are written at the same time, and none is lost when the run ends meanwhile."""
+    from mlflow.store.tracking.file_store import FileStore
+
+    write, under_way, most = FileStore._log_run_metric, [], []
+
+    def slow(self, *args, **kwargs):
+        under_way.append(1)
+        most.append(len(under_way))
+        time.sleep(0.3)
+        write(self, *args, **kwargs)
+        under_way.pop()
+
+    monkeypatch.setattr(FileStore, "_log_run_metric", slow)
+    with mlflow.start_run() as run:
+        sink = MLflow(active_run)
+        for step in (4, 8, 12):
+            sink.hear(change(step, float(step)))
+        sink.close()
+        told = local_mlflow(run.info.run_id)
+
+    assert told["HealthCheck/learning_rate"] == [(4, 4.0), (8, 8.0), (12, 12.0)]
+    assert most == [1, 1, 1]
