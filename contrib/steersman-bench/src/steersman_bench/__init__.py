@@ -1,0 +1,1 @@
+"""`steersman bench`: does a strategy help, and what does it cost runs that were well?"""

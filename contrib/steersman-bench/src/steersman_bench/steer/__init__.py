@@ -1,0 +1,1 @@
+"""`steersman bench steer`: sick runs and their healthy twins, driven through the real supervisor."""
