@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from steersman import Window
+from steersman.decisions import Severity
 from steersman_plugins.seed_rules import Fired
 
 
@@ -23,5 +24,5 @@ def non_finite(window: Window) -> Iterator[Fired]:
         if name == "grad_norm" and window.mean("loss") == 0.0:
             message += "; the logged loss of 0.0 is the trainer's NaN filter, not a loss"
         evidence: dict[str, float | None] = {"nonfinite_logs": count, "logs": window.logs, "loss": window.mean("loss")}
-        severity = "warning" if name == "eval_loss" else "critical"
+        severity: Severity = "warning" if name == "eval_loss" else "critical"
         yield Fired(f"non-finite-{name.replace('_', '-')}", message, evidence, (), severity)

@@ -31,6 +31,8 @@ class Recovery:
     """Checks in a row that confirm a divergence where no eval loss can; 1 trusts a single check."""
     severe: float = 4.0
     """How many times further above its best than is explained a loss must be to need no confirmation."""
+    leaves_evaluated: bool = False
+    """Whether only what is not finite counts in a run that is evaluated: where trend-health judges its evaluations."""
 
     since: int = state(0)
 
@@ -62,6 +64,8 @@ class Recovery:
             return ""
         windows = tuple(w for w in check.windows if w.first_step >= self.since)
         losses, evals = _means(windows, "loss"), _means(windows, "eval_loss")
+        if evals and self.leaves_evaluated:
+            return ""
         excess = self._excess(losses)
         if excess > self.severe:
             return f"the train loss is {excess:.0f} times as far above its best as noise and progress explain"

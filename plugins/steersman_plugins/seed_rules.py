@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from steersman import Adjust
+from steersman.decisions import Proposal, Severity
 from steersman_plugins.trends import Trend
 
 
@@ -17,8 +18,8 @@ class Fired:
     rule: str
     message: str
     evidence: dict[str, float | None]
-    changes: tuple[Adjust, ...] = ()
-    severity: str = "warning"
+    changes: tuple[Proposal, ...] = ()
+    severity: Severity = "warning"
 
 
 @frozen

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import define, field
 
-from steersman import Adjust, Check, Finding, Run, Window, hookimpl
+from steersman import Adjustment, Check, Finding, RolledBack, Run, Window, hookimpl, state
+from steersman.decisions import Proposal
 from steersman_plugins.courses import Courses
-from steersman_plugins.guarded_rules import GuardedRules, divergence, setbacks, without_cooling
+from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
+from steersman_plugins.guarded.memory import remembered
+from steersman_plugins.guarded.policy import Guarded
+from steersman_plugins.guarded.signs import GuardedRules, divergence, setbacks, without_cooling
 from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired, SeedRules, seed_rules
 from steersman_plugins.trends import SHOWN, Trend, comparable, is_policy_gradient
@@ -31,24 +35,52 @@ class TrendHealth:
     """Thresholds, factors and bounds of the preset `seed`."""
     guarded: GuardedRules = field(factory=GuardedRules)
     """Thresholds, factors and bounds of the preset `guarded`."""
+    evaluated: EvaluatedRules = field(factory=EvaluatedRules)
+    """Thresholds and factors of `guarded` where the run is evaluated."""
+
+    memory: dict[str, Any] = state({})
+    needs_snapshots: ClassVar[bool] = True
 
     _courses: Courses = field(init=False, factory=Courses, repr=False)
     _rewards: Courses = field(init=False, factory=Courses, repr=False)
+    _policy: Guarded | None = field(init=False, default=None, repr=False)
     _seen: tuple[Check, list[Fired]] | None = field(init=False, default=None, repr=False)
 
     @hookimpl
     def diagnose(self, run: Run, check: Check) -> list[Finding]:
         fired = self._fired(run, check)
         self._seen = check, fired
-        return [
-            Finding(f.rule, f.message, "critical" if f.severity == "critical" else "warning", f.evidence) for f in fired
-        ]
+        return [Finding(f.rule, f.message, f.severity, f.evidence) for f in fired]
 
     @hookimpl
-    def propose_adjustments(self, run: Run, check: Check) -> list[Adjust]:
+    def propose_adjustments(self, run: Run, check: Check) -> list[Proposal]:
         seen, self._seen = self._seen, None
         fired = seen[1] if seen is not None and _is_same(seen[0], check) else self._fired(run, check)
         return [change for f in fired for change in f.changes]
+
+    @hookimpl
+    def on_adjusted(self, run: Run, adjustment: Adjustment) -> None:
+        policy = self._guarded()
+        policy.hear_change(adjustment)
+        self.memory = policy.memory.saved()
+
+    @hookimpl
+    def on_rolled_back(self, run: Run, rollback: RolledBack) -> None:
+        policy = self._guarded()
+        policy.hear_rollback(rollback)
+        self.memory = policy.memory.saved()
+
+    def _guarded(self) -> Guarded:
+        if self._policy is None:
+            self._policy = Guarded(self.evaluated, remembered(self.memory))
+        return self._policy
+
+    def _evaluated(self, run: Run, check: Check) -> tuple[Fired, ...]:
+        """Return what the policy makes of a check with an evaluation."""
+        policy = self._guarded()
+        fired = policy.examine(run, check)
+        self.memory = policy.memory.saved()
+        return fired
 
     def _fired(self, run: Run, check: Check) -> list[Fired]:
         window = check.window
@@ -60,17 +92,26 @@ class TrendHealth:
         if self.preset == "seed":
             fired = [*non_finite(window)]  # said, as the origin did not; its rules propose nothing for it
             return fired if check.reason == "anomaly" else [*fired, *seed_rules(self.seed, self._trend(windows))]
-        since = comparable(run, windows)
-        before = since[-2] if len(since) > 1 else None
-        fired = [*divergence(self.guarded, window, before, run.hyperparameters["max_grad_norm"].value)]
-        if check.reason != "anomaly":
-            has_loss, has_reward = window.mean("loss") is not None, self._has_reward(window)
-            found = setbacks(self.guarded, self._courses, self._rewards, use_loss=has_loss, use_reward=has_reward)
-            fired += [f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows)]
+        fired = self._guarded_signs(run, check, window, windows)
         if not fired:
             return fired
         cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
         return [without_cooling(f, cooling) for f in fired] if cooling else fired
+
+    def _guarded_signs(self, run: Run, check: Check, window: Window, windows: tuple[Window, ...]) -> list[Fired]:
+        """Return what the preset `guarded` finds in the means of the window, and in its evaluation where it has one."""
+        since = comparable(run, windows)
+        before = since[-2] if len(since) > 1 else None
+        fired = [*divergence(self.guarded, window, before, windows[:-1])]
+        if check.reason == "anomaly":
+            return fired
+        has_loss, has_reward = window.mean("loss") is not None, self._has_reward(window)
+        has_loss = has_loss and "eval_loss" not in window.means  # an eval loss is the better measure
+        found = setbacks(self.guarded, self._courses, self._rewards, use_loss=has_loss, use_reward=has_reward)
+        fired += [f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows)]
+        if check.reason == "scheduled" and self._looks_at_loss(windows):
+            fired += self._evaluated(run, check)
+        return fired
 
     def _follow(self, run: Run, windows: tuple[Window, ...]) -> None:
         """Go on to `windows`; rewards are compared with those since the last change that moves them."""

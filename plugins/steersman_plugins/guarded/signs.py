@@ -2,12 +2,14 @@
 
 The learning rate moves only on divergence. Falling reward never raises temperature or reward weight and never lowers
 the KL penalty. High variance lowers temperature. The KL penalty rises slowly, towards a ceiling. All thresholds but
-those on KL and the clip are relative to the run's own history.
+those on KL are relative to the run's own history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import statistics
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve, frozen
 
@@ -16,6 +18,8 @@ from steersman_plugins.courses import Courses
 from steersman_plugins.nonfinite import non_finite
 from steersman_plugins.seed_rules import Fired
 from steersman_plugins.trends import setback
+
+_NORMS = 64
 
 
 @frozen
@@ -26,8 +30,8 @@ class GuardedRules:
     """What the learning rate is multiplied by on divergence: one strong cut, not many weak ones."""
     lr_min: float = 1e-7
     """The learning rate below which no rule goes."""
-    clip_multiple: float = 10.0
-    """How many times the gradient clip a mean gradient norm must exceed to be an explosion."""
+    explosion_multiple: float = 10.0
+    """How many times its median a mean gradient norm must exceed to be an explosion."""
     kl_ceiling_seen: float = 5.0
     """KL, as the trainer logs it, above which a run with rewards has run away from its reference."""
     kl_jump: float = 2.0
@@ -50,20 +54,20 @@ class GuardedRules:
     """The temperature below which no rule goes: colder, samples are all alike."""
 
 
-def divergence(r: GuardedRules, window: Window, before: Window | None, clip: float | None) -> Iterator[Fired]:
-    """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL."""
+def divergence(r: GuardedRules, window: Window, before: Window | None, earlier: Sequence[Window]) -> Iterator[Fired]:
+    """Yield what shows at once that the run has left its course: non-finite values, huge gradients, runaway KL.
+
+    KL is compared with the window `before`, gradients with all `earlier` ones.
+    """
     for fired in non_finite(window):
         yield evolve(fired, changes=(_cut(r, "divergence"),)) if fired.rule != "non-finite-eval-loss" else fired
-    norm = window.mean("grad_norm") if clip is not None and clip > 0 else None
-    if norm is not None and clip is not None and norm > r.clip_multiple * clip:
-        message = f"gradient norm {norm:.4g} is above {r.clip_multiple:g} times the clip of {clip:g}"
-        yield Fired(
-            "gradient-explosion",
-            message,
-            {"grad_norm": norm, "max_grad_norm": clip},
-            (_cut(r, "divergence"),),
-            "critical",
-        )
+    norm = window.mean("grad_norm")
+    norms = [n for w in earlier[-_NORMS:] if (n := w.mean("grad_norm")) is not None] if norm is not None else []
+    usual = statistics.median(norms) if len(norms) >= r.windows_needed else math.inf
+    if norm is not None and norm > r.explosion_multiple * usual:
+        message = f"gradient norm {norm:.4g} is above {r.explosion_multiple:g} times its median of {usual:.4g}"
+        cuts = () if "eval_loss" in window.means else (_cut(r, "divergence"),)  # an eval loss shows what it did
+        yield Fired("gradient-explosion", message, {"grad_norm": norm, "median": usual}, cuts, "critical")
     kl = window.mean("kl")
     if kl is None:
         return
@@ -116,4 +120,5 @@ def _cut(r: GuardedRules, because: str) -> Adjust:
 
 def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:
     """Return the rule without the changes to hyperparameters that were changed less than an epoch ago."""
-    return evolve(fired, changes=tuple(c for c in fired.changes if c.hyperparameter not in cooling))
+    kept = tuple(c for c in fired.changes if not (isinstance(c, Adjust) and c.hyperparameter in cooling))
+    return evolve(fired, changes=kept)

@@ -1,0 +1,150 @@
+"""What the `guarded` preset does at a check of a run that is evaluated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from attrs import define, field
+
+from steersman import Adjust, Check, Run
+from steersman.run import Adjustment
+from steersman.snapshots import RolledBack
+from steersman_plugins.guarded.diagnoses import incurable
+from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
+from steersman_plugins.guarded.evaluations import diverged, overfits, worse_than_start
+from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
+from steersman_plugins.guarded.past import Past, past_of
+from steersman_plugins.guarded.trials import BACK, TRIAL, fall, has_helped, proposed, taken_back, wanted
+from steersman_plugins.seed_rules import Fired
+
+_LOGS = 256
+_RESTORED = "well again since the rollback"
+
+
+@define
+class Guarded:
+    """Judges evaluations one after the other. What it remembers is `memory`."""
+
+    rules: EvaluatedRules
+    memory: Memory = field(factory=Memory)
+    _past: Past | None = field(init=False, default=None)
+    _seen: tuple[int, tuple[Fired, ...]] = field(init=False, default=(-1, ()))
+
+    def examine(self, run: Run, check: Check) -> tuple[Fired, ...]:
+        """Return what the newest evaluation shows and asks for; nothing where the check has none."""
+        window, memory = check.window, self.memory
+        if check.reason != "scheduled" or window is None or window.mean("eval_loss") is None:
+            return ()
+        if self._seen[0] == check.step:
+            return self._seen[1]
+        memory.evaluations += 1
+        logs = _logs_since(run, window.first_step)
+        if memory.start is None:
+            memory.start = next(iter(_logs_since(run, 0)), None)
+        past = past_of(check.windows, memory.undone, memory.start, memory.lowest)
+        self._past = past
+        fired = tuple(self._judge(run, check, past, logs))
+        is_well = not any(f.severity == "critical" for f in fired)
+        memory.was_well, memory.well = memory.well, memory.well + 1 if is_well else 0
+        if is_well:
+            memory.lowest = min(window.means["eval_loss"], math.inf if memory.lowest is None else memory.lowest)
+        self._seen = check.step, fired
+        return fired
+
+    def hear_rollback(self, made: RolledBack) -> None:
+        """Leave out what was undone; whatever was tried is over."""
+        memory = self.memory
+        memory.undone = [*memory.undone, [made.to_step, made.step]][-8:]
+        memory.overfits += made.because.startswith("overfitting")
+        memory.changed_at, memory.trial, memory.cut = memory.evaluations, None, None
+        memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start"))
+        if made.because.startswith(BACK):
+            self._failed()
+
+    def hear_change(self, made: Adjustment) -> None:
+        """Note a change of the learning rate, one of our own with what it was made for."""
+        memory = self.memory
+        if made.hyperparameter != "learning_rate" or not made.old:
+            return
+        memory.changed_at, factor = memory.evaluations, made.new / made.old
+        if made.because == "rollback" and memory.may_restore:
+            memory.cut = Cut(factor, memory.evaluations, memory.was_well)
+        elif made.because.startswith(TRIAL):
+            evals = self._past.evals if self._past is not None else ()
+            lowest = min(evals, default=0.0)
+            memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(evals[-3:]))
+        elif made.because.startswith(BACK):
+            memory.trial = None
+            self._failed()
+
+    def _failed(self) -> None:
+        memory = self.memory
+        memory.failed += 1
+        memory.rest_until = memory.evaluations + self.rules.rest * 2 ** (memory.failed - 1)
+
+    def _judge(self, run: Run, check: Check, past: Past, logs: tuple[float, ...]) -> Iterator[Fired]:
+        r, memory, window = self.rules, self.memory, check.window
+        sick = incurable(r, window) if window is not None else None
+        memory.sick = memory.sick + 1 if sick else 0
+        if sick is not None:
+            if memory.sick > 1:
+                yield sick
+            return
+        bad = worse_than_start(r, past, logs) or diverged(r, past, logs) or overfits(r, past, memory.overfits)
+        if bad is not None:
+            yield bad
+            return
+        yield from self._try_out(run, past)
+        yield from self._restore()
+
+    def _try_out(self, run: Run, past: Past) -> Iterator[Fired]:
+        r, memory = self.rules, self.memory
+        trial = memory.trial
+        since = memory.evaluations - memory.changed_at
+        if trial is not None:
+            if memory.evaluations - trial.at < r.judge_after:
+                return
+            if has_helped(r, past, trial):
+                memory.trial, memory.failed = None, 0
+                return
+            evidence: dict[str, float | None] = {"lowest_before": trial.lowest, "eval_loss": past.evals[-1]}
+            yield Fired(
+                "trial-failed", "another learning rate did not help", evidence, (taken_back(past, trial),), "info"
+            )
+            return
+        if memory.evaluations < memory.rest_until:
+            return
+        kind = wanted(r, past, since, decays=_decays(run))
+        if kind is None:
+            return
+        change = proposed(r, kind)
+        name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
+        yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {"eval_loss": past.evals[-1]}, (change,), "info")
+
+    def _restore(self) -> Iterator[Fired]:
+        r, memory = self.rules, self.memory
+        cut = memory.cut
+        if cut is None or not r.restore_after or memory.evaluations - cut.at < r.restore_after:
+            return
+        memory.cut = None
+        if cut.was_well >= r.early:
+            change = Adjust("learning_rate", scale=1 / cut.factor, because=_RESTORED, lasting=True)
+            yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
+
+
+def _logs_since(run: Run, step: int) -> tuple[float, ...]:
+    """Return the newest finite train losses logged after `step`."""
+    losses = run.history["loss"]
+    logged = zip(losses.steps(_LOGS), losses.last(_LOGS), strict=True)
+    return tuple(loss for at, loss in logged if at > step and math.isfinite(loss))
+
+
+def _decays(run: Run) -> bool:
+    """Whether the learning rate is well below its highest of late, by its own schedule."""
+    rates = run.history["learning_rate"].finite().last(512)
+    return len(rates) > 1 and rates[-1] < 0.5 * max(rates)
+
+
+def _kind(factor: float) -> Trying:
+    return "slow" if factor > 1 else "floor"
