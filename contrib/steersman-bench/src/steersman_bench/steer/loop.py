@@ -1,0 +1,90 @@
+"""The loop that trains every case: plain torch, supervised through `steersman.attach` as a user would."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import define, frozen
+
+import steersman
+from steersman import Hyperparameter
+from steersman_bench.steer.ending import Ran, Tally
+from steersman_bench.steer.training import Training
+
+
+@frozen
+class Asked:
+    """What a run is asked to do: a config, whether the best checkpoint is loaded at the end.
+
+    `clip` and `skips` are what a plain loop would do by itself.
+    """
+
+    config: Mapping[str, Any]
+    load_best: bool = False
+    clip: float | None = None
+    skips: bool = False
+
+
+@define(eq=False)
+class _Clip:
+    """The largest gradient norm of the loop: none, until a strategy sets one."""
+
+    value: float | None = None
+
+    def set(self, value: float) -> None:
+        self.value = value
+
+
+def train(training: Training, asked: Asked, folder: Path) -> Ran:
+    """Train to the end, or to where a strategy stops it, and return how it ended and what was said and done."""
+    untrained, clip, tally = training.test(), _Clip(asked.clip), Tally()
+    best: dict[str, Any] | None = None
+    limit = Hyperparameter("max_grad_norm", lambda: clip.value, clip.set, safer="down")
+    loop = steersman.attach(
+        training.optimizer, asked.config, folder=folder, model=training.model, total_steps=training.steps,
+        eval_every=training.eval_every, warmup_steps=training.warmup,
+        hyperparameters=(limit, *training.hyperparameters),
+    )  # fmt: skip
+    with loop:
+        loop.begin()
+        if loop.session is None:
+            raise RuntimeError("Steersman is switched off (STEERSMAN_DISABLED), so there is nothing to measure")
+        loop.session.journal.subscribers.append(tally.hear)
+        rates = [group["lr"] for group in training.optimizer.param_groups]
+        parameters = [p for group in training.optimizer.param_groups for p in group["params"]]
+        losses, beside, last = list[float](), dict[str, list[float]](), 0
+        for step in range(1, training.steps + 1):
+            for group, rate in zip(training.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * training.rate(step)
+            loss, more = training.learn(step)
+            loss.backward()
+            training.gradient(step)
+            norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip.value or math.inf))
+            if asked.skips and not math.isfinite(norm):
+                training.optimizer.zero_grad()
+                tally.skip(step)
+            training.optimizer.step()
+            training.optimizer.zero_grad()
+            losses.append(float(loss.detach()))
+            for name, value in more.items():
+                beside.setdefault(name, []).append(float(value))
+            last = step
+            if step % training.log_every == 0:
+                means = {name: sum(values) / len(values) for name, values in beside.items()}
+                loop.log(step, loss=sum(losses) / len(losses), grad_norm=norm, **means)
+                losses, beside = [], {}
+            if step % training.eval_every == 0:
+                said = loop.evaluate(step, **training.evaluate())
+                if said.is_best and asked.load_best:
+                    best = copy.deepcopy(training.model.state_dict())
+            if loop.should_stop:
+                break
+    end = training.test()
+    if best is not None:
+        training.model.load_state_dict(best)
+    return tally.ran(untrained, end, training.test() if best is not None else end, last)

@@ -1,0 +1,53 @@
+"""Which runs a benchmark consists of, and one of them made: a policy on a case, from a seed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from steersman_bench.steer.case import SICK, Case
+from steersman_bench.steer.ending import Ran
+from steersman_bench.steer.policies import NOTHING, Policy
+
+
+@frozen
+class Piece:
+    """One run: a case by its name, its seed, whether with its fault, and the policy."""
+
+    case: str
+    seed: int
+    sick: bool
+    policy: Policy
+
+    @property
+    def key(self) -> tuple[str, int, bool, str]:
+        """What tells it from every other."""
+        return self.case, self.seed, self.sick, self.policy.name
+
+
+def pieces(cases: Iterable[Case], policies: Sequence[Policy], seeds: Sequence[int]) -> Iterator[Piece]:
+    """Yield every run: each policy on each case, and the healthy twin of each sick one, with nobody at the wheel."""
+    [nothing] = [policy for policy in policies if policy.name == NOTHING]
+    for seed in seeds:
+        for case in cases:
+            is_sick = case.group in SICK
+            if is_sick:
+                yield Piece(case.name, seed, False, nothing)
+            for policy in policies:
+                yield Piece(case.name, seed, is_sick, policy)
+
+
+def made(piece: Piece) -> Ran:
+    """Make one run, in a folder that is removed after it, on one thread."""
+    import torch
+
+    from steersman_bench.steer.cases import case_named
+    from steersman_bench.steer.loop import train
+
+    torch.set_num_threads(1)
+    training = case_named(piece.case).make(piece.seed, piece.sick)
+    with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
+        return train(training, piece.policy.asked, Path(folder))
