@@ -17,13 +17,19 @@ class EvaluatedRules:
     """How many times its noise a loss must lie above its best to have diverged."""
     progress_share: float = 0.12
     """Share of its progress that the loss must have lost, too."""
+    severe_share: float = 0.4
+    """Share of its progress that the train loss alone must have lost for any rise of the eval loss to count."""
+    severe_eval_share: float = 0.01
+    """Share of its progress that the eval loss must have lost then, beside half the noise that is asked for else."""
+    start_multiple: float = 1.2
+    """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
     early: int = 5
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
     early_factor: float = 0.2
     """What the learning rate is multiplied by at a rollback in the first evaluations."""
     late_factor: float = 0.5
     """What it is multiplied by at a later one."""
-    restore_after: int = 3
+    restore_after: int = 1
     """Evaluations after a rollback at which the cut of a run that was well for long is taken back; 0 is never."""
     trend: int = 6
     """Evaluations in a row that show a trend."""
@@ -37,12 +43,24 @@ class EvaluatedRules:
     """Noise, as a share of the progress, above which a loss that stands still lies on a floor of noise."""
     floor_factor: float = 0.3
     """What the learning rate is multiplied by to try whether the floor sinks."""
+    floor_progress: float = 0.1
+    """Share of the first loss that the progress must be for a floor to be one of noise."""
+    slow_trend: int = 4
+    """Evaluations in a row that show that a run falls steadily."""
     slow_share: float = 0.2
     """Share of the first loss below which the progress of a run that falls steadily is slow."""
     slow_factor: float = 5.0
     """What the learning rate is multiplied by to try whether a slow run goes faster."""
-    judge_after: int = 2
-    """Evaluations after which a trial of another learning rate is kept or taken back."""
+    crawl_share: float = 0.02
+    """Share of the first loss below which its progress is that of a crawl."""
+    crawl_factor: float = 10.0
+    """What the learning rate is multiplied by where a run crawls."""
+    in_proportion: float = 0.5
+    """Share of the factor by which a loss must fall faster for a still higher learning rate to be tried."""
+    judge_floor_after: int = 2
+    """Evaluations after which a lower learning rate is kept or taken back."""
+    judge_slow_after: int = 1
+    """Evaluations after which a higher learning rate is kept, and perhaps raised again, or taken back."""
     rest: int = 4
     """Evaluations after a trial that failed before the next; twice as many after each further one."""
     zero_share: float = 0.5

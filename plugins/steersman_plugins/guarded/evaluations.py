@@ -6,42 +6,46 @@ from steersman import Rollback, Stop
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.past import Past
 from steersman_plugins.seed_rules import Fired
-from steersman_plugins.trends import noise, rising
+from steersman_plugins.trends import rising
 
 
 def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | None:
-    """Return what shows in the first evaluations that the run went up from where it began; `logs` are train losses."""
-    if not 1 <= len(past.points) <= r.early or past.start is None or len(logs) < 3:
+    """Return what shows in the first evaluations that the run went far up from where it began."""
+    start = past.start
+    if not 1 <= len(past.points) <= r.early or start is None or start <= 0 or not logs:
         return None
-    newest, recent = past.points[-1].evaluated, logs[-3:]
-    above = min(newest, *recent) - past.start
-    limit = r.noise_multiple * min(noise(logs), noise(logs[: len(logs) // 2 + 1]))
-    if above <= limit:
+    newest, recent = past.points[-1].evaluated, min(logs[-3:])
+    is_rising = len(past.points) == 1 or newest > past.points[-2].evaluated
+    if min(newest, recent) <= r.start_multiple * start or not is_rising:
         return None
-    message = f"eval loss {newest:.4g} and train loss are above the first loss of the run, {past.start:.4g}"
-    return _back("worse-than-start", message, r.early_factor, {"eval_loss": newest, "start": past.start})
+    message = f"eval loss {newest:.4g} and train loss {recent:.4g} are far above the first loss of the run, {start:.4g}"
+    return _back("worse-than-start", message, r.early_factor, {"eval_loss": newest, "start": start})
 
 
 def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | None:
-    """Return what shows that train and eval loss are both further above their best than noise and progress explain."""
-    if len(past.points) < 3:
+    """Return what shows that train and eval loss are above their best by more than noise and progress explain.
+
+    Either both are; or the train loss, of the newest `logs`, has lost so much of its progress that any rise of the eval
+    loss beyond its noise is of one piece with it.
+    """
+    if len(past.points) < 3 or not past.progress:
         return None
     start = () if past.start is None else (past.start,)
-    of_evals = past.above_best((*start, *past.evals), r.noise_multiple, r.progress_share)
-    if of_evals <= 1:
-        return None
-    trains = (*start, *past.trains)
-    latest = (*trains[:-1], sum(logs[-3:]) / len(logs[-3:])) if logs else trains
-    of_trains = max(past.above_best(t, r.noise_multiple, r.progress_share) for t in (trains, latest))
-    if of_trains <= 1:
+    evals, trains = (*start, *past.evals), (*start, *past.trains)
+    recent = sum(logs[-3:]) / len(logs[-3:]) if logs else trains[-1]
+    lost = (recent - min(trains)) / past.progress
+    of_evals = past.above_best(evals, r.noise_multiple, r.progress_share)
+    of_trains = max(past.above_best(t, r.noise_multiple, r.progress_share) for t in (trains, (*trains[:-1], recent)))
+    is_severe = lost > r.severe_share and past.above_best(evals, r.noise_multiple / 2, r.severe_eval_share) > 1
+    if not (min(of_evals, of_trains) > 1 or is_severe):
         return None
     newest = past.points[-1].evaluated
     message = (
-        f"train loss and eval loss ({newest:.4g}) are above their best by more than noise and progress explain "
-        f"({of_trains:.1f} and {of_evals:.1f} times)"
+        f"the train loss has lost {lost:.0%} of its progress, the eval loss ({newest:.4g}) is {of_evals:.1f} times as "
+        "far above its best as noise and progress explain"
     )
     is_early = len(past.points) <= r.early
-    evidence: dict[str, float | None] = {"eval_loss": newest, "train_excess": of_trains, "eval_excess": of_evals}
+    evidence: dict[str, float | None] = {"eval_loss": newest, "lost": lost, "eval_excess": of_evals}
     return _back("diverged", message, r.early_factor if is_early else r.late_factor, evidence)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -11,6 +13,9 @@ from steersman import Window
 from steersman_plugins.trends import noise
 
 _LOOKED_AT = 64
+_RECENT = 9
+_LEAST = 0.01
+"""Share of the first loss that is never more than chance."""
 
 
 @frozen
@@ -50,14 +55,14 @@ class Past:
     @property
     def noise(self) -> float:
         """Of the eval losses; 0 where there are too few."""
-        return noise(self.evals)
+        return scatter(self.evals)
 
     def above_best(self, values: Sequence[float], noise_multiple: float, progress_share: float) -> float:
         """Return how far the newest of `values` is above the lowest before it, in units of what is explained."""
         earlier = values[:-1]
         if len(earlier) < 2:
             return 0.0
-        limit = max(noise_multiple * noise(tuple(earlier)), progress_share * self.progress)
+        limit = max(noise_multiple * scatter(earlier), progress_share * self.progress, _LEAST * abs(self.start or 0.0))
         return (values[-1] - min(earlier)) / limit if limit > 0 else 0.0
 
 
@@ -74,6 +79,14 @@ def past_of(
     return Past(tuple(points), start, lowest)
 
 
-def middle(values: Sequence[float]) -> float:
-    """Return the median, 0 of nothing."""
-    return statistics.median(values) if values else 0.0
+def scatter(values: Sequence[float]) -> float:
+    """Return how far neighbours lie apart by chance: the median absolute deviation of their differences.
+
+    Where a course bends its differences differ without any chance, so that what remains of the second differences is
+    taken where it is less. For independent values both are the same: second differences vary 3 times as much.
+    """
+    values = values[-_RECENT:]
+    if len(values) < 4:
+        return noise(tuple(values))
+    steps = [b - a for a, b in itertools.pairwise(values)]
+    return min(noise(tuple(values)), statistics.median(abs(b - a) for a, b in itertools.pairwise(steps)) / math.sqrt(3))

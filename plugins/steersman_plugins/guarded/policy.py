@@ -15,7 +15,17 @@ from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.evaluations import diverged, overfits, worse_than_start
 from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
 from steersman_plugins.guarded.past import Past, past_of
-from steersman_plugins.guarded.trials import BACK, TRIAL, fall, has_helped, proposed, taken_back, wanted
+from steersman_plugins.guarded.trials import (
+    BACK,
+    TRIAL,
+    checks_needed,
+    fall,
+    goes_on,
+    has_helped,
+    proposed,
+    taken_back,
+    wanted,
+)
 from steersman_plugins.seed_rules import Fired
 
 _LOGS = 256
@@ -57,8 +67,9 @@ class Guarded:
         memory = self.memory
         memory.undone = [*memory.undone, [made.to_step, made.step]][-8:]
         memory.overfits += made.because.startswith("overfitting")
-        memory.changed_at, memory.trial, memory.cut = memory.evaluations, None, None
+        memory.changed_at, memory.trial = memory.evaluations, None
         memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start"))
+        memory.cut = memory.cut if memory.may_restore else None
         if made.because.startswith(BACK):
             self._failed()
 
@@ -69,7 +80,8 @@ class Guarded:
             return
         memory.changed_at, factor = memory.evaluations, made.new / made.old
         if made.because == "rollback" and memory.may_restore:
-            memory.cut = Cut(factor, memory.evaluations, memory.was_well)
+            before = memory.cut or Cut(1.0, 0, memory.was_well)
+            memory.cut = Cut(before.factor * factor, memory.evaluations, before.was_well)
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
             lowest = min(evals, default=0.0)
@@ -100,27 +112,24 @@ class Guarded:
 
     def _try_out(self, run: Run, past: Past) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
-        trial = memory.trial
-        since = memory.evaluations - memory.changed_at
+        trial, evidence = memory.trial, {"eval_loss": past.evals[-1]}
         if trial is not None:
-            if memory.evaluations - trial.at < r.judge_after:
+            if memory.evaluations - trial.at < checks_needed(r, trial):
                 return
-            if has_helped(r, past, trial):
-                memory.trial, memory.failed = None, 0
+            if not has_helped(r, past, trial):
+                undo = taken_back(past, trial)
+                yield Fired("trial-failed", "another learning rate did not help", {**evidence}, (undo,), "info")
                 return
-            evidence: dict[str, float | None] = {"lowest_before": trial.lowest, "eval_loss": past.evals[-1]}
-            yield Fired(
-                "trial-failed", "another learning rate did not help", evidence, (taken_back(past, trial),), "info"
-            )
+            memory.trial, memory.failed = None, 0
+            kind: Trying | None = "slow" if goes_on(r, past, trial) else None
+        elif memory.evaluations < memory.rest_until:
             return
-        if memory.evaluations < memory.rest_until:
-            return
-        kind = wanted(r, past, since, decays=_decays(run))
-        if kind is None:
-            return
-        change = proposed(r, kind)
-        name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
-        yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {"eval_loss": past.evals[-1]}, (change,), "info")
+        else:
+            kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=_decays(run))
+        if kind is not None:
+            change = proposed(r, kind, past)
+            name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
+            yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {**evidence}, (change,), "info")
 
     def _restore(self) -> Iterator[Fired]:
         r, memory = self.rules, self.memory

@@ -10,7 +10,7 @@ from steersman_plugins.guarded.memory import Trial, Trying
 from steersman_plugins.guarded.past import Past
 from steersman_plugins.trends import rising
 
-TRIAL, BACK, KEPT = "trial", "trial taken back", "trial kept"
+TRIAL, BACK = "trial", "trial taken back"
 
 
 def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) -> Trying | None:
@@ -18,25 +18,41 @@ def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) ->
 
     A rate that `decays` by its own schedule is not lowered.
     """
-    evals = past.evals[-r.trend :]
-    if len(evals) < r.trend or since_change < r.trend or past.start is None:
+    if past.start is None or past.start <= 0:
         return None
-    return "slow" if _crawls(r, past, evals) else "floor" if not decays and _floats(r, past, evals) else None
+    if since_change >= r.slow_trend and _crawls(r, past, past.start):
+        return "slow"
+    return "floor" if not decays and since_change >= r.trend and _floats(r, past, past.start) else None
 
 
-def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
+def proposed(r: EvaluatedRules, kind: Trying, past: Past) -> Adjust:
     """Return the change of a trial."""
-    factor = r.slow_factor if kind == "slow" else r.floor_factor
-    why = "the loss falls steadily and slowly" if kind == "slow" else "the loss stands still in its noise"
-    return Adjust("learning_rate", scale=factor, because=f"{TRIAL}: {why}", lasting=True)
+    if kind == "floor":
+        because = f"{TRIAL}: the loss stands still in its noise"
+        return Adjust("learning_rate", scale=r.floor_factor, because=because, lasting=True)
+    is_crawl = past.progress < r.crawl_share * (past.start or 0.0)
+    because = f"{TRIAL}: the loss falls steadily and slowly"
+    return Adjust("learning_rate", scale=r.crawl_factor if is_crawl else r.slow_factor, because=because, lasting=True)
+
+
+def checks_needed(r: EvaluatedRules, trial: Trial) -> int:
+    """Return after how many evaluations a trial is judged."""
+    return r.judge_slow_after if trial.kind == "slow" else r.judge_floor_after
 
 
 def has_helped(r: EvaluatedRules, past: Past, trial: Trial) -> bool:
     """Whether the evaluations since a trial show that it helped."""
-    since = past.evals[-r.judge_after :]
+    since = past.evals[-checks_needed(r, trial) :]
     if trial.kind == "slow":
         return trial.lowest - since[-1] > 2.0 * trial.fall * len(since)
-    return trial.lowest - min(since) > 0
+    return min(since) < trial.lowest
+
+
+def goes_on(r: EvaluatedRules, past: Past, trial: Trial) -> bool:
+    """Whether a higher rate that helped asks for one that is higher still: the loss fell faster in proportion to it."""
+    since = past.evals[-checks_needed(r, trial) :]
+    fell = (trial.lowest - since[-1]) / len(since)
+    return trial.kind == "slow" and fell > r.in_proportion * trial.factor * trial.fall
 
 
 def taken_back(past: Past, trial: Trial) -> Adjust | Rollback:
@@ -51,17 +67,18 @@ def fall(evals: tuple[float, ...]) -> float:
     return max((evals[0] - evals[-1]) / (len(evals) - 1), 0.0) if len(evals) > 1 else 0.0
 
 
-def _crawls(r: EvaluatedRules, past: Past, evals: tuple[float, ...]) -> bool:
+def _crawls(r: EvaluatedRules, past: Past, start: float) -> bool:
     """Whether the loss falls all the time, as fast as before, and has come down little from where it began."""
-    start = past.start or 0.0
+    evals = past.evals[-r.slow_trend :]
     half = len(evals) // 2
     first, second = fall(evals[: half + 1]), fall(evals[half:])
     is_steady = all(b < a for a, b in itertools.pairwise(evals)) and second >= 0.7 * first
-    return is_steady and start > 0 and start - evals[-1] < r.slow_share * start
+    return is_steady and start - evals[-1] < r.slow_share * start
 
 
-def _floats(r: EvaluatedRules, past: Past, evals: tuple[float, ...]) -> bool:
+def _floats(r: EvaluatedRules, past: Past, start: float) -> bool:
     """Whether the loss neither falls nor rises, and scatters much beside the way it has come."""
-    earlier = past.evals[: -r.trend // 2]
+    evals, earlier = past.evals[-r.trend :], past.evals[: -r.trend // 2]
     is_still = abs(rising(evals)) < 1.0 and min(past.evals[-r.trend // 2 :]) >= min(earlier)
-    return is_still and past.noise > r.floor_share * past.progress > 0
+    has_learned = past.progress >= r.floor_progress * start
+    return is_still and has_learned and past.noise > r.floor_share * past.progress
