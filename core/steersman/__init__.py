@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from steersman.schedule import RunPlan
     from steersman.secrets import Secret
     from steersman.snapshots import RolledBack
+    from steersman.step_guard import StepGuard
     from steersman.strategies import hookimpl, state
     from steersman.supervisor import Supervisor
     from steersman.teacher import Teacher
@@ -73,6 +74,7 @@ __all__ = [
     "Secret",
     "SteersmanCallback",
     "SteersmanDeprecationWarning",
+    "StepGuard",
     "Stop",
     "StrategyError",
     "Supervisor",
@@ -115,6 +117,7 @@ _MODULES = {
     "schedule": ("RunPlan",),
     "secrets": ("Secret",),
     "snapshots": ("RolledBack",),
+    "step_guard": ("StepGuard",),
     "strategies": ("hookimpl", "state"),
     "supervisor": ("Supervisor",),
     "teacher": ("Teacher",),

@@ -18,6 +18,7 @@ from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
 from steersman.records import Record
 from steersman.run import Run
+from steersman.step_guard import StepGuard
 from steersman.watchdog import Running, Watchdog
 
 _SAMPLE_EVERY = 64
@@ -143,6 +144,17 @@ class Dispatch:
                 elif item is not None:
                     self._wrong(call.loaded, hook, f"returned {shown(item)}; expected {_expected(hook)}")
         return collected
+
+    def guards(self, run: Run) -> tuple[tuple[str, StepGuard], ...]:
+        """Return the step guards that strategies ask for, in config order, each with the strategy's name."""
+        given: list[tuple[str, StepGuard]] = []
+        for call in self._calls["guard_steps"]:
+            answer = self._timed("guard_steps", call, run, None)
+            if isinstance(answer, StepGuard):
+                given.append((call.loaded.name, answer))
+            elif answer is not None:
+                self._wrong(call.loaded, "guard_steps", f"returned {shown(answer)}; expected a StepGuard or None")
+        return tuple(given)
 
     def veto(self, run: Run, adjust: Adjust) -> str | None:
         """Return the first objection to a change, with the strategy that objects.

@@ -5,8 +5,8 @@ that it does not need. Hooks return values: they never act and never touch the t
 replayable over finished runs and testable without a trainer. Lower scores are better, always. No hook has a clock:
 `record.elapsed` is None where the log has no time.
 
-In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `hookimpl` and `state` come from
-`steersman`, and `define` from `attrs`.
+In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `StepGuard`, `hookimpl` and `state` come
+from `steersman`, and `define` from `attrs`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steersman.records import Record
     from steersman.run import Adjustment, Run
     from steersman.snapshots import RolledBack
+    from steersman.step_guard import StepGuard
     from steersman.windows import Window
 
 hookspec = pluggy.HookspecMarker("steersman")
@@ -47,6 +48,27 @@ class Hooks:
                 @hookimpl
                 def on_train_begin(self, run):
                     self.total = run.plan.total_steps or 0
+        """
+
+    @hookspec
+    def guard_steps(self, run: Run) -> StepGuard | None:
+        """Ask for a guard of each optimizer step, on the gradient it is about to use.
+
+        Called once, after `on_train_begin`.
+
+        Receives the run. Returns a StepGuard (which norms are clipped, which steps are skipped), or None for no
+        opinion: the guard of the first strategy in config order with one is in force, in mode `act`; in `advise` and
+        `ask` it only counts what it would do. The metrics of the training logs tell of it: `steps_skipped` and
+        `steps_clipped` since the log before, `gradient_zero_share` and `gradient_depth_ratio`.
+
+        Example:
+            @define(eq=False)
+            class ClipAtOne:
+                norm: float = 1.0
+
+                @hookimpl
+                def guard_steps(self, run):
+                    return StepGuard(clip=self.norm)
         """
 
     @hookspec

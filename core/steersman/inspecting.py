@@ -14,6 +14,7 @@ from steersman.loaded import ON_ERROR, RESERVED
 from steersman.spelling import did_you_mean
 
 _MARKER = "steersman_impl"
+_ONE_VALUE = ("score_checkpoint", "guard_steps")
 
 
 def faults_of(cls: type[Any], who: str) -> list[str]:
@@ -51,7 +52,7 @@ def _faults_of_hook(name: str, function: Any, who: str, *, bound: bool) -> list[
         return [f"{who}: there is no hook {name!r}{did_you_mean(name, HOOKS)}"]
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return [f"{who}: {name} is async; hooks are called, not awaited: make it a plain method"]
-    if inspect.isgeneratorfunction(function) and (name.startswith("on_") or name == "score_checkpoint"):
+    if inspect.isgeneratorfunction(function) and (name.startswith("on_") or name in _ONE_VALUE):
         return [f"{who}: {name} is a generator, so its body would never run; use return instead of yield"]
     parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
     faults: list[str] = []

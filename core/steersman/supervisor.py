@@ -34,6 +34,7 @@ from steersman.schedule import Due, RunPlan, cadence
 from steersman.scoring import Scoring
 from steersman.skimming import Position, Skimming
 from steersman.snapshots import Recovery
+from steersman.step_guard import StepGuard
 from steersman.tables import Block, Records
 from steersman.windows import Window, Windows
 
@@ -111,6 +112,7 @@ class Supervisor:
             dispatch, run = self.dispatch, self.run
             self.journal.subscribers.append(lambda entry: dispatch.tell_journaled(run, entry))
         self.at, self.not_comparable = Position(), ""
+        self.guards: tuple[tuple[str, StepGuard], ...] = ()
         self.judging, self._journals_records = True, not replaying
 
     def begin(
@@ -122,13 +124,14 @@ class Supervisor:
         return problems
 
     def tell_begin(self) -> None:
-        """Tell the strategies that the run begins; keep the state it begins with."""
+        """Tell the strategies that the run begins; keep the state it begins with; ask who guards its steps."""
         if self.not_comparable:
             self.journal.write("restart", self.progress.step, because=self.not_comparable)
         self.recovery.take(self.progress.step)
         if self.watchdog is not None:
             self.watchdog.start()
         self.dispatch.notify("on_train_begin", self.run)
+        self.guards = self.ranks.agree(lambda: self.dispatch.guards(self.run))
 
     def restore(
         self, past: Iterable[Record] = (), saved: Mapping[str, Any] | None = None, *, step: int = 0
@@ -286,7 +289,7 @@ class Supervisor:
             self.at.undone.append(step)
             self._leave_undone(step)
         elif outcome.is_sound and reason == "scheduled":
-            self.recovery.take(step)
+            self.recovery.hear_sound(step, self.ranking.best())
 
     def _leave_undone(self, step: int) -> None:
         self.alarms.rolled_back(step, spoils_next=self.steps_begin_late)

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from attrs import define, field
 
-from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl, state
+from steersman import Adjust, Finding, Record, RunPlan, Score, StepGuard, Supervisor, hookimpl, state
 from steersman.config import read
 from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.journal import Journal, JournalEntry
@@ -164,6 +164,10 @@ class EveryHook:
         self._called("on_train_begin")
 
     @hookimpl
+    def guard_steps(self, run):
+        return self._called("guard_steps", StepGuard(clip=1.0))
+
+    @hookimpl
     def on_train_end(self, run):
         self._called("on_train_end")
 
@@ -258,6 +262,7 @@ def forty_steps_calls() -> dict[str, int]:
     """
     return {
         "on_train_begin": 1,
+        "guard_steps": 1,
         "on_log": 8,
         "on_eval": 4,
         "score_checkpoint": 4,

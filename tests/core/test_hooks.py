@@ -22,6 +22,7 @@ from steersman import (
     RunPlan,
     Save,
     Score,
+    StepGuard,
     Stop,
     TrainLoss,
     Window,
@@ -415,3 +416,34 @@ def test_hook_on_journaled(supervise, replaying, effects, hears):
     lines = [(e.kind, e.step, dict(e.data)) for e in run.entries]
     assert {"score", "check", "end"} <= {kind for kind, _, _ in lines}
     assert tells.told == (lines if hears else [])
+
+
+@define(eq=False)
+class Guards(Hears):
+    answer: object = None
+
+    @hookimpl
+    def guard_steps(self, run: Run) -> object:
+        self.told.append((run.step, run.mode))
+        return self.answer
+
+
+@define(eq=False)
+class GuardsToo(Guards):
+    pass
+
+
+def test_hook_guard_steps(supervise):
+    """It is asked once at the begin; guards come in config order, and what is no StepGuard is an error of its strategy."""
+    first, wrong = Guards(answer=StepGuard(clip=2.0)), GuardsToo(answer=1.0)
+    run = supervise(Guards(), GuardsToo(answer=StepGuard()), plan=PLAN)
+    other = supervise(wrong, first, plan=PLAN)
+    other.train(5, loss=1.0)
+    other.supervisor.end()
+
+    assert run.supervisor.guards == (("guards-too", StepGuard()),)
+    assert other.supervisor.guards == (("guards", StepGuard(clip=2.0)),)
+    assert first.told == [(0, "advise")]
+    [error] = other.of("error")
+    assert error.data["hook"] == "guard_steps"
+    assert error.data["error"] == "TypeError: returned float 1.0; expected a StepGuard or None"

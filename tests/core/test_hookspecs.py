@@ -14,7 +14,7 @@ import pytest
 from attrs import define, frozen
 
 import steersman
-from steersman import Adjust, Hyperparameter, JournalEntry, Record, RunPlan, Score, Supervisor, hookimpl
+from steersman import Adjust, Hyperparameter, JournalEntry, Record, RunPlan, Score, StepGuard, Supervisor, hookimpl
 from steersman.config import read
 from steersman.hookspecs import HOOKS, Hooks
 from steersman.hyperparameters import Entry
@@ -23,7 +23,7 @@ from steersman.loading import load
 from steersman.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("Score", "Finding", "Adjust", "Stop", "Save", "Rollback", "hookimpl", "state")
+NAMES = ("Score", "Finding", "Adjust", "Stop", "Save", "Rollback", "StepGuard", "hookimpl", "state")
 
 
 def docstring(hook: str) -> str:
@@ -70,6 +70,7 @@ class Told:
     strategy: Any
     entries: tuple[JournalEntry, ...]
     user: dict[str, float]
+    guards: tuple[tuple[str, StepGuard], ...] = ()
 
     def of(self, kind: str, **fields: Any) -> list[JournalEntry]:
         found = [entry for entry in self.entries if entry.kind == kind]
@@ -105,7 +106,7 @@ def tell(strategy: Any) -> Told:
         if record.kind == "eval":
             supervisor.saved(record.step, f"out/checkpoint-{record.step}")
     supervisor.end()
-    return Told(strategy, tuple(entries), user)
+    return Told(strategy, tuple(entries), user, supervisor.guards)
 
 
 STATES: dict[str, dict[str, Any]] = {
@@ -162,6 +163,14 @@ def test_the_example_of_propose_adjustments() -> None:
     assert told.of("error") == []
 
 
+def test_the_example_of_guard_steps() -> None:
+    """The example asks for a clip of 1, and the run hears of it."""
+    told = tell(example_of("guard_steps"))
+
+    assert told.guards == (("clip-at-one", StepGuard(clip=1.0)),)
+    assert told.of("error") == []
+
+
 def test_the_example_of_veto_adjustment() -> None:
     """Every change of the clip is vetoed with the example's reason, and none is made."""
     told = tell(example_of("veto_adjustment"))
@@ -184,7 +193,7 @@ def test_the_user_has_the_values_back_after_the_run() -> None:
 
 def test_no_hook_is_left_without_a_tried_example() -> None:
     """The tests above run the example of each hook there is."""
-    tried = {*STATES, "score_checkpoint", "diagnose", "propose_adjustments", "veto_adjustment"}
+    tried = {*STATES, "score_checkpoint", "diagnose", "propose_adjustments", "veto_adjustment", "guard_steps"}
 
     assert tried == set(HOOKS)
 

@@ -93,7 +93,7 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
             folder, plan, registry_of(trainer, pl_module, self.policy.own), step=trainer.global_step, saved=saved,
             notes=(*warned, *self._reporting.notes), model=pl_module, optimizer=optimizer,
             scaler=getattr(trainer.precision_plugin, "scaler", None), facts=facts_of(trainer),
-            packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False,
+            packages=(DISTRIBUTION, "torch"), keeps_records=True, counts_forwards=False, hooks_steps=False,
             meters=lambda _: (self.teacher,),
             reporters=self._reporting.reporters,
         )  # fmt: skip
@@ -110,6 +110,11 @@ class SteersmanCallback(Supervised, Callback):  # type: ignore[misc]
         if self.session is not None and trainer.global_step != self._began_at:
             self._began_at = trainer.global_step
             self.session.step_begins()
+
+    @guarded
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if self.session is not None and self.session.steps is not None:
+            self.session.steps.before_step()
 
     @guarded
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -26,7 +26,8 @@ class Begin:
     tokens. `facts` are what scores depend on besides the model. `reporters` hear every journal line on rank 0,
     `listener` on every rank. `tokens` has counted since before the run began,
     where there is one. `meters` makes what counts for the ledgers besides;
-    it is given what takes seconds out of the time of backpropagation.
+    it is given what takes seconds out of the time of backpropagation. `hooks_steps` is whether a hook of the optimizer
+    finds the gradients in place just before a step, and none of the integration's own calls `steps.before_hook` then.
     """
 
     folder: Path
@@ -49,3 +50,4 @@ class Begin:
     keeps_records: bool = False
     steps_begin_late: bool = False
     counts_forwards: bool = True
+    hooks_steps: bool = True

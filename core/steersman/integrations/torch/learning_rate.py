@@ -24,14 +24,23 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
-def why_unsupported(optimizer: Any) -> str:
-    """Return why the factor cannot act on this optimizer, or nothing where it can."""
+def why_without_hooks(optimizer: Any) -> str:
+    """Return why a hook of this optimizer is not called around its steps, or nothing where it is."""
     inner = innermost(optimizer)
     name = type(inner).__name__
     if not isinstance(inner, torch.optim.Optimizer):
         return f"the optimizer {name} is no torch optimizer, so it has no step hooks"
     if "Lomo" in name or name == "LayerWiseDummyOptimizer":
         return f"the optimizer {name} steps inside the backward pass and ignores step hooks"
+    return ""
+
+
+def why_unsupported(optimizer: Any) -> str:
+    """Return why the factor cannot act on this optimizer, or nothing where it can."""
+    if reason := why_without_hooks(optimizer):
+        return reason
+    inner = innermost(optimizer)
+    name = type(inner).__name__
     if all(group.get("lr") is None for group in inner.param_groups):
         return f"the optimizer {name} computes its own learning rate"
     return ""

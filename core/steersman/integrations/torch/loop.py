@@ -147,14 +147,16 @@ class Loop(Supervised):
         begin = Begin(
             self.folder, self.plan, self._registry, step=self.step, saved=self._state, model=self._model,
             optimizer=self._optimizer, packages=self._packages, keeps_records=True,
-            steps_begin_late=True, notes=self._reporting.notes, reporters=self._reporting.reporters,
+            steps_begin_late=True, hooks_steps=False, notes=self._reporting.notes, reporters=self._reporting.reporters,
             tokens=self._tokens, meters=lambda _: (self.teacher,),
         )  # fmt: skip
         self.session = Session(config, strategies, begin)
 
-    def _step_begins(self, *_: object) -> None:
+    def _step_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         with self._inside_a_hook():
             self._settle()
+            if self.session is not None and self.session.steps is not None:
+                self.session.steps.before_hook(optimizer, args, kwargs)
 
     def _step_ends(self, *_: object) -> None:
         with self._inside_a_hook():

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.distributed as dist
 
 from steersman.integrations.torch.learning_rate import innermost
+
+if TYPE_CHECKING:
+    from steersman.integrations.torch.guarded_steps import GuardedSteps
 
 NAMES = ("loss", "grad_norm")
 
@@ -48,11 +51,13 @@ class NonFinite:
 
     The loss is that of the model's training forwards: `output.loss`, `output["loss"]`, or the output itself where it is
     a single number. A step that a gradient scaler skips is no step. With `sync` a GPU is waited for at each step, and
-    each step is told at its own end, as it is on every other device.
+    each step is told at its own end, as it is on every other device. `guard`, where set, has skipped steps: their NaN
+    is not told, unless it comes after too many in a row.
     """
 
     def __init__(self, model: Any, optimizer: Any, *, sync: bool = False) -> None:
         inner = innermost(optimizer)
+        self.guard: GuardedSteps | None = None
         self._device = inner.param_groups[0]["params"][0].device
         self._deferred = self._device.type == "cuda" and not sync
         self._loss = torch.zeros((), dtype=torch.int32, device=self._device)
@@ -109,7 +114,10 @@ class NonFinite:
         """After the step: a step with a closure has its gradients only then, and nothing has zeroed them yet."""
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         bad = nonfinite((p.grad for p in parameters if p.grad is not None), self._device)
-        found = torch.stack((self._loss > 0, bad))
+        ruled = self.guard.ruled if self.guard is not None else None
+        found = torch.stack((self._loss > 0, bad if ruled is None else bad | ruled.is_lost))
+        if ruled is not None:
+            found &= ruled.is_excused.logical_not()
         overflow = getattr(optimizer, "found_inf", None)  # how a scaler tells a fused optimizer to skip
         if isinstance(overflow, torch.Tensor):
             found &= moved(overflow, self._device) == 0

@@ -25,6 +25,7 @@ from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
+from steersman.integrations.torch.step_guarding import guard_of
 from steersman.integrations.torch.tokens import TokenCount
 from steersman.journal import Journal, from_json, to_json
 from steersman.journaling import journal_own_failure
@@ -137,6 +138,11 @@ class Session:
             self.supervisor.note(problem)
         self._flush_complaints()
         self.supervisor.tell_begin()
+        self.steps = guard_of(self.supervisor, begin, saved.get("guard") or {})
+        if self.steps is not None:
+            self._held.callback(self.steps.release)
+            if self._watch is not None:
+                self._watch.guard = self.steps
         if begin.step and (because := self.supervisor.accounting.spent(self._elapsed_before, begin.step)):
             self._stopped_before = self.supervisor.actions.stop_because = because
 
@@ -175,7 +181,7 @@ class Session:
             self.stopwatch.went_into("evaluation")
             self.meters.sum_pending()
         else:
-            record = evolve(record, usage=self.meters.take())
+            record = self.with_steps(evolve(record, usage=self.meters.take()))
         record = evolve(record, elapsed=self.elapsed(), spent=self.stopwatch.take())
         if self._records is not None:
             self._records.append(record)
@@ -183,6 +189,10 @@ class Session:
             return self.supervisor.feed(record)
         finally:
             self.stopwatch.mark()
+
+    def with_steps(self, record: Record) -> Record:
+        """Return a training log with what a guard of the steps tells of those since the log before."""
+        return self.steps.heard(record) if self.steps is not None and record.kind == "train" else record
 
     def saved(self, path: Path, step: int) -> None:
         """Hear that a checkpoint was written."""
@@ -242,6 +252,7 @@ class Session:
             "plan": asdict(self.supervisor.plan),
             "values": self.values,
             "facts": self.facts,
+            "guard": self.steps.state() if self.steps is not None else None,
             "records": [asdict(evolve(record, usage=(), spent={})) for record in self._records or ()],
             "unlogged": [asdict(record) for record in self._unlogged],
         }

@@ -19,19 +19,33 @@ from steersman.integrations.torch.nonfinite import moved, nonfinite
 from steersman.integrations.torch.tensor_stores import InFile, InMemory, Key, alike
 
 
+def why_sharded(model: Any, optimizer: Any) -> str:
+    """Return why each rank holds only a part of the parameters or of the optimizer's state; nothing where it does not.
+
+    Without the model the parameters of the optimizer tell.
+    """
+    inner = innermost(optimizer)
+    modules = list(model.modules()) if model is not None else []
+    groups: list[Any] = getattr(inner, "param_groups", [])
+    parameters = model.parameters() if model is not None else (p for group in groups for p in group["params"])
+    known = list(parameters)
+    if "DeepSpeed" in f"{type(model).__name__} {_wrappers(optimizer)}" or any(hasattr(p, "ds_id") for p in known):
+        return "DeepSpeed keeps parameters and moments in partitions of its own"
+    if any(hasattr(p, "device_mesh") or getattr(p, "_fsdp_flattened", False) for p in known) or any(
+        type(module).__name__ == "FullyShardedDataParallel" for module in modules
+    ):
+        return "the parameters are sharded over the ranks"
+    if type(inner).__name__ == "ZeroRedundancyOptimizer":
+        return "the optimizer's state is sharded over the ranks"
+    return ""
+
+
 def why_unsupported(model: Any, optimizer: Any) -> str:
     """Return why no snapshot of these can be taken, or nothing where one can."""
     inner = innermost(optimizer)
     name = type(inner).__name__
-    parameters = list(model.parameters())
-    if "DeepSpeed" in f"{type(model).__name__} {_wrappers(optimizer)}" or any(hasattr(p, "ds_id") for p in parameters):
-        return "DeepSpeed keeps parameters and moments in partitions of its own"
-    if any(hasattr(p, "device_mesh") or getattr(p, "_fsdp_flattened", False) for p in parameters) or any(
-        type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()
-    ):
-        return "the parameters are sharded over the ranks"
-    if name == "ZeroRedundancyOptimizer":
-        return "the optimizer's state is sharded over the ranks"
+    if reason := why_sharded(model, optimizer):
+        return reason
     if not isinstance(inner, torch.optim.Optimizer):
         return f"the optimizer {name} is no torch optimizer, so its state cannot be read"
     if "Lomo" in name or name == "LayerWiseDummyOptimizer":

@@ -25,6 +25,7 @@ from steersman.readers.run_directory import KEPT
 from steersman.readers.trainer_state import OWN_STATE, own_state
 from steersman.records import is_other_evaluation, kind_of, record_from_logs
 from steersman.reporters.sinks import reporting
+from steersman.step_guard import without_excused
 
 
 class TrainerSession(Session):
@@ -56,7 +57,7 @@ class TrainerSession(Session):
             warned.append("this checkpoint was saved without Steersman: what was evaluated before it is not ranked")
         self.native = NativeScore(always=is_chosen(args), into_logs=config.mode != "observe")
         past = tuple(
-            record_from_logs(entry, step=int(entry["step"]), names=config.metrics)
+            without_excused(record_from_logs(entry, step=int(entry["step"]), names=config.metrics))
             for entry in state.log_history
             if "step" in entry and not is_other_evaluation(entry)
         )
@@ -114,6 +115,7 @@ class TrainerSession(Session):
             self.native.heard(None)
         history: list[dict[str, Any]] = state.log_history
         self._tell_true_rate(logs, history)
+        self._tell_steps(logs, history)
         record = record_from_logs(logs, step=state.global_step, names=self.config.metrics)
         checkpoint = self.hear(record)
         if record.kind == "eval":
@@ -156,6 +158,16 @@ class TrainerSession(Session):
             logs["learning_rate"] *= handle.in_force
             if history and "learning_rate" in history[-1]:
                 history[-1]["learning_rate"] = logs["learning_rate"]
+
+    def _tell_steps(self, logs: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        """Put into the Trainer's own log what a guard tells of its steps: a resumed run hears its logs again."""
+        if self.steps is None or kind_of(logs) != "train":
+            return
+        for name, value in self.steps.take().items():
+            if name not in logs:
+                logs[name] = value
+                if history:
+                    history[-1][name] = value
 
 
 def _forget_undone(trainer: Any) -> None:
