@@ -61,7 +61,7 @@ CASES = (
     _well("perceptron, RMSprop, cosine",
           lambda seed: classification(seed, Recipe(optimizer="rmsprop", lr=3e-3, rate=_COSINE))),
     _well("perceptron, batches of 256", lambda seed: classification(seed, evolve(_SGD, lr=0.1, batch=256, steps=160))),
-    _well("perceptron, batches of 4", lambda seed: classification(seed, evolve(_SGD, lr=0.003, batch=4, log_every=2))),
+    _well("perceptron, batches of 4", lambda seed: classification(seed, evolve(_ADAMW, lr=2e-3, batch=4))),
     _well("20 % wrong labels", lambda seed: classification(seed, _SGD, label_noise=0.2)),
     _well("evaluated on 16 examples", lambda seed: classification(seed, evolve(_SGD, validation=16))),
     _well("slow starter, deep sigmoids",

@@ -17,7 +17,7 @@ from steersman_bench.steer.training import Training
 
 _SGD = Recipe(optimizer="sgd", lr=0.02, rate=faults.cosine(240))
 _ADAMW = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.01, rate=faults.cosine(240))
-_HALF = 120
+_ONSET = 90
 
 
 def _momentum(seed: int, sick: bool) -> Training:
@@ -44,9 +44,9 @@ def _accumulated(seed: int, sick: bool) -> Training:
 
 
 def _by_class(pairs: Pairs, chance: torch.Generator, count: int) -> Any:
-    """Return an order by lot for the first half of a run, then one class after the other."""
-    by_lot = torch.randint(len(pairs.y), (count // 2,), generator=chance)
-    rest = torch.randint(len(pairs.y), (count - count // 2,), generator=chance)
+    """Return an order by lot up to the onset, then one class after the other."""
+    by_lot = torch.randint(len(pairs.y), (_ONSET * 32,), generator=chance)
+    rest = torch.randint(len(pairs.y), (count - _ONSET * 32,), generator=chance)
     return torch.cat([by_lot, rest[pairs.y[rest].argsort(stable=True)]])
 
 
@@ -55,11 +55,11 @@ def _sorted(seed: int, sick: bool) -> Training:
 
 
 def _shifted(seed: int, sick: bool) -> Training:
-    return classification(seed, evolve(_SGD, batches=faults.shifted_labels(_HALF + 1, 8)) if sick else _SGD)
+    return classification(seed, evolve(_SGD, batches=faults.shifted_labels(_ONSET + 1, 8)) if sick else _SGD)
 
 
 def _no_warmup(seed: int, sick: bool) -> Training:
-    recipe = Recipe(optimizer="adam", lr=0.03, steps=200, rate=faults.cosine(200, 0 if sick else 30))
+    recipe = Recipe(optimizer="adam", lr=0.4, steps=200, rate=faults.cosine(200, 0 if sick else 30))
     return transformer(seed, evolve(recipe, warmup=0 if sick else 30), layers=2)
 
 
@@ -68,7 +68,7 @@ def _underflow(seed: int, sick: bool) -> Training:
 
     def flush(step: int) -> None:
         for parameter in training.model.parameters():
-            parameter.grad.mul_(parameter.grad.abs() >= 0.02)  # what is smaller is 0, as in half precision unscaled
+            parameter.grad.mul_(parameter.grad.abs() >= 0.1)  # what is smaller is 0, as in half precision unscaled
 
     if sick:
         training.gradient = flush
@@ -80,8 +80,8 @@ CASES = (
     Case("Adam beta2 0.1", "held-out", _beta2),
     Case("weight decay x1000", "held-out", _weight_decay),
     Case("gradients x8, an accumulation bug", "held-out", _accumulated),
-    Case("data sorted by class from the middle", "held-out", _sorted, onset=_HALF + 1),
-    Case("labels shifted by one from the middle", "held-out", _shifted, onset=_HALF + 1),
+    Case("data sorted by class from step 91", "held-out", _sorted, onset=_ONSET + 1),
+    Case("labels shifted by one from step 91", "held-out", _shifted, onset=_ONSET + 1),
     Case("transformer without warm-up", "held-out", _no_warmup),
     Case("gradients that underflow", "held-out", _underflow),
 )

@@ -18,7 +18,8 @@ def _spike(seed: int, sick: bool) -> Training:
 
 
 def _too_high(seed: int, sick: bool) -> Training:
-    return language(seed, evolve(_ADAMW, lr=40 * _ADAMW.lr) if sick else _ADAMW)
+    recipe = evolve(_ADAMW, rate=faults.constant)
+    return language(seed, evolve(recipe, lr=40 * recipe.lr) if sick else recipe)
 
 
 def _too_low(seed: int, sick: bool) -> Training:

@@ -8,7 +8,7 @@ from steersman_bench.steer.training import Training
 
 
 def _noise(seed: int, sick: bool) -> Training:
-    return bandit(seed, Rewarded(noise=2.0 if sick else 0.2))
+    return bandit(seed, Rewarded(noise=4.0 if sick else 0.2))
 
 
 def _hacking(seed: int, sick: bool) -> Training:
@@ -16,7 +16,7 @@ def _hacking(seed: int, sick: bool) -> Training:
 
 
 def _entropy_bug(seed: int, sick: bool) -> Training:
-    return bandit(seed, Rewarded(entropy=-0.6 if sick else 0.0))
+    return bandit(seed, Rewarded(entropy=-8.0 if sick else 0.0))
 
 
 def _too_high(seed: int, sick: bool) -> Training:

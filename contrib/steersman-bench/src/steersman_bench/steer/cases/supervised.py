@@ -19,12 +19,12 @@ def _spike(seed: int, sick: bool) -> Training:
 
 
 def _late_burst(seed: int, sick: bool) -> Training:
-    burst = faults.noisy_labels(121, 181)
-    return classification(seed, evolve(_SGD, batches=burst) if sick else _SGD)
+    recipe = evolve(_SGD, lr=0.05, rate=faults.constant)
+    return classification(seed, evolve(recipe, batches=faults.noisy_labels(171, 241)) if sick else recipe)
 
 
 def _middle_burst(seed: int, sick: bool) -> Training:
-    burst = faults.noisy_labels(71, 101)
+    burst = faults.noisy_labels(71, 91)
     return classification(seed, evolve(_SGD, batches=burst) if sick else _SGD)
 
 
@@ -61,7 +61,7 @@ def _overfitting(seed: int, sick: bool) -> Training:
 
 CASES = (
     Case("LR spike, perceptron", "fixable", _spike, onset=63),
-    Case("label-noise burst, late", "fixable", _late_burst, onset=121),
+    Case("label-noise burst, late", "fixable", _late_burst, onset=171),
     Case("label-noise burst, middle", "fixable", _middle_burst, onset=71),
     Case("exploding recurrent network", "fixable", _exploding),
     Case("overflowing batch", "fixable", _overflow, onset=83),

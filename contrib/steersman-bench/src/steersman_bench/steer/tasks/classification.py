@@ -33,11 +33,16 @@ def points(seed: int, samples: int, *, label_noise: float = 0.0) -> Data:
 
 
 def perceptron(seed: int, widths: tuple[int, ...], activation: str = "relu", *, scale: float = 1.0) -> Any:
-    """Return a multi-layer perceptron from a seed; `scale` multiplies the weights it begins with."""
+    """Return a multi-layer perceptron from a seed; `scale` multiplies the weights it begins with.
+
+    Its last layer begins small, so that it begins by knowing nothing rather than by being wrong.
+    """
     chance, layers = seeded(seed, "model"), list[Any]()
     for number, (i, o) in enumerate(itertools.pairwise(widths)):
         layer = torch.nn.Linear(i, o)
         gain = scale * (2.0 if activation == "relu" else 1.0) ** 0.5 / i**0.5
+        if number == len(widths) - 2:
+            gain *= 0.1
         with torch.no_grad():
             layer.weight.copy_(gain * torch.randn(o, i, generator=chance))
             layer.bias.zero_()
