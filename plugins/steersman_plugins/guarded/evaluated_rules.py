@@ -19,8 +19,10 @@ class EvaluatedRules:
     """Share of its progress that the loss must have lost, too."""
     severe_share: float = 0.4
     """Share of its progress that the train loss alone must have lost for any rise of the eval loss to count."""
+    severe_noise_multiple: float = 0.5
+    """How many times its noise the eval loss must lie above its best then."""
     severe_eval_share: float = 0.01
-    """Share of its progress that the eval loss must have lost then, beside half the noise that is asked for else."""
+    """Share of its progress that the eval loss must have lost then, too."""
     start_multiple: float = 1.2
     """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
     early: int = 5
@@ -28,7 +30,7 @@ class EvaluatedRules:
     early_factor: float = 0.2
     """What the learning rate is multiplied by at a rollback in the first evaluations."""
     late_factor: float = 0.5
-    """What it is multiplied by at a later one."""
+    """What it is multiplied by at a later one, but for the first of a run that was well for that many evaluations."""
     restore_after: int = 1
     """Evaluations after a rollback at which the cut of a run that was well for long is taken back; 0 is never."""
     trend: int = 6
@@ -47,14 +49,12 @@ class EvaluatedRules:
     """Share of the first loss that the progress must be for a floor to be one of noise."""
     slow_trend: int = 4
     """Evaluations in a row that show that a run falls steadily."""
-    slow_share: float = 0.2
-    """Share of the first loss below which the progress of a run that falls steadily is slow."""
+    slow_share: float = 0.03
+    """Share of the first loss below which the progress of a run that has fallen steadily from its begin is slow."""
     slow_factor: float = 5.0
-    """What the learning rate is multiplied by to try whether a slow run goes faster."""
-    crawl_share: float = 0.02
-    """Share of the first loss below which its progress is that of a crawl."""
-    crawl_factor: float = 10.0
-    """What the learning rate is multiplied by where a run crawls."""
+    """What the learning rate is multiplied by to try whether a slow run goes faster, and again while it does."""
+    slow_speed: float = 2.0
+    """How many times faster the loss must fall then."""
     in_proportion: float = 0.5
     """Share of the factor by which a loss must fall faster for a still higher learning rate to be tried."""
     judge_floor_after: int = 2

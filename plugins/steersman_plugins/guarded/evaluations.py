@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from steersman import Rollback, Stop
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.past import Past
@@ -14,7 +16,7 @@ def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> 
     start = past.start
     if not 1 <= len(past.points) <= r.early or start is None or start <= 0 or not logs:
         return None
-    newest, recent = past.points[-1].evaluated, min(logs[-3:])
+    newest, recent = past.points[-1].evaluated, logs[-1]
     is_rising = len(past.points) == 1 or newest > past.points[-2].evaluated
     if min(newest, recent) <= r.start_multiple * start or not is_rising:
         return None
@@ -22,11 +24,11 @@ def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> 
     return _back("worse-than-start", message, r.early_factor, {"eval_loss": newest, "start": start})
 
 
-def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | None:
+def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: float) -> Fired | None:
     """Return what shows that train and eval loss are above their best by more than noise and progress explain.
 
-    Either both are; or the train loss, of the newest `logs`, has lost so much of its progress that any rise of the eval
-    loss beyond its noise is of one piece with it.
+    `factor` is what the learning rate is then multiplied by. Either both are; or the train loss, of the newest `logs`,
+    has lost so much of its progress that any rise of the eval loss is of one piece with it.
     """
     if len(past.points) < 3 or not past.progress:
         return None
@@ -36,7 +38,7 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | 
     lost = (recent - min(trains)) / past.progress
     of_evals = past.above_best(evals, r.noise_multiple, r.progress_share)
     of_trains = max(past.above_best(t, r.noise_multiple, r.progress_share) for t in (trains, (*trains[:-1], recent)))
-    is_severe = lost > r.severe_share and past.above_best(evals, r.noise_multiple / 2, r.severe_eval_share) > 1
+    is_severe = lost > r.severe_share and past.above_best(evals, r.severe_noise_multiple, r.severe_eval_share) > 1
     if not (min(of_evals, of_trains) > 1 or is_severe):
         return None
     newest = past.points[-1].evaluated
@@ -44,9 +46,14 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | 
         f"the train loss has lost {lost:.0%} of its progress, the eval loss ({newest:.4g}) is {of_evals:.1f} times as "
         "far above its best as noise and progress explain"
     )
-    is_early = len(past.points) <= r.early
     evidence: dict[str, float | None] = {"eval_loss": newest, "lost": lost, "eval_excess": of_evals}
-    return _back("diverged", message, r.early_factor if is_early else r.late_factor, evidence)
+    return _back("diverged", message, factor, evidence)
+
+
+def died(r: EvaluatedRules, sick: Fired, evaluations: int, undone: Sequence[Sequence[int]]) -> Fired | None:
+    """Return that units died, where they did right after a rollback to the begin: the rate is too high still."""
+    is_due_to_rate = sick.rule == "dead-units" and undone and undone[-1][0] == 0 and evaluations <= r.early
+    return _back(sick.rule, sick.message, r.early_factor, sick.evidence) if is_due_to_rate else None
 
 
 def overfits(r: EvaluatedRules, past: Past, before: int) -> Fired | None:

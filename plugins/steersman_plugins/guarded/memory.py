@@ -23,7 +23,7 @@ class Cut:
 class Trial:
     """Another learning rate that is tried: of which kind, by what, from which evaluation on, and how it was before.
 
-    `lowest` is the lowest eval loss before, `fall` how much it fell an evaluation.
+    `lowest` is the lowest eval loss before, `fall` how much it fell an evaluation. It `follows` one that helped.
     """
 
     kind: Trying
@@ -31,6 +31,7 @@ class Trial:
     at: int
     lowest: float
     fall: float
+    follows: bool = False
 
 
 @define
@@ -49,12 +50,15 @@ class Memory:
     """Whether the cut of the newest rollback is taken back once the run is well again."""
     cut: Cut | None = None
     trial: Trial | None = None
+    raised: Trial | None = None
+    """The newest trial of a higher rate that was kept."""
+    rolled_back_at: int = -1000
     changed_at: int = 0
     """The evaluation of the newest change of the learning rate, whoever made it."""
     rest_until: int = 0
     failed: int = 0
     sick: int = 0
-    """Evaluations in a row at which the gradients showed what no learning rate mends."""
+    """How often in a row the gradients showed what no learning rate mends."""
 
     def saved(self) -> dict[str, Any]:
         """Return it as plain values."""

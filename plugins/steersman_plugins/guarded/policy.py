@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from steersman import Adjust, Check, Run
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 from steersman_plugins.guarded.diagnoses import incurable
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
-from steersman_plugins.guarded.evaluations import diverged, overfits, worse_than_start
+from steersman_plugins.guarded.evaluations import died, diverged, overfits, worse_than_start
 from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
 from steersman_plugins.guarded.past import Past, past_of
 from steersman_plugins.guarded.trials import (
@@ -67,9 +67,11 @@ class Guarded:
         memory = self.memory
         memory.undone = [*memory.undone, [made.to_step, made.step]][-8:]
         memory.overfits += made.because.startswith("overfitting")
-        memory.changed_at, memory.trial = memory.evaluations, None
-        memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start"))
-        memory.cut = memory.cut if memory.may_restore else None
+        memory.changed_at, memory.trial, memory.rolled_back_at = memory.evaluations, None, memory.evaluations
+        memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start", "dead-units"))
+        if memory.raised is not None and memory.evaluations - memory.raised.at <= self.rules.trend:
+            memory.may_restore, memory.raised = False, None
+        memory.cut = (memory.cut or Cut(1.0, memory.evaluations, memory.was_well)) if memory.may_restore else None
         if made.because.startswith(BACK):
             self._failed()
 
@@ -79,13 +81,14 @@ class Guarded:
         if made.hyperparameter != "learning_rate" or not made.old:
             return
         memory.changed_at, factor = memory.evaluations, made.new / made.old
-        if made.because == "rollback" and memory.may_restore:
-            before = memory.cut or Cut(1.0, 0, memory.was_well)
-            memory.cut = Cut(before.factor * factor, memory.evaluations, before.was_well)
+        if made.because == "rollback" and memory.cut is not None:
+            memory.cut = evolve(memory.cut, factor=memory.cut.factor * factor, at=memory.evaluations)
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
             lowest = min(evals, default=0.0)
-            memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(evals[-3:]))
+            follows = memory.raised is not None and memory.raised.at == memory.evaluations - 1
+            newest = evals[-2:] if follows else evals[-3:]
+            memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(newest), follows)
         elif made.because.startswith(BACK):
             memory.trial = None
             self._failed()
@@ -98,17 +101,40 @@ class Guarded:
     def _judge(self, run: Run, check: Check, past: Past, logs: tuple[float, ...]) -> Iterator[Fired]:
         r, memory, window = self.rules, self.memory, check.window
         sick = incurable(r, window) if window is not None else None
-        memory.sick = memory.sick + 1 if sick else 0
-        if sick is not None:
-            if memory.sick > 1:
+        if sick is not None or (window is not None and "gradient_zero_share" in window.means):
+            memory.sick = memory.sick + 1 if sick else 0
+        if sick is not None and (again := died(r, sick, memory.evaluations, memory.undone)) is not None:
+            memory.sick = 0
+            yield again
+            return
+        if memory.sick:
+            if sick is not None and memory.sick > 1:
                 yield sick
             return
-        bad = worse_than_start(r, past, logs) or diverged(r, past, logs) or overfits(r, past, memory.overfits)
+        bad = (
+            worse_than_start(r, past, logs)
+            or diverged(r, past, logs, self._cut(past))
+            or overfits(r, past, memory.overfits)
+        )
         if bad is not None:
             yield bad
             return
         yield from self._try_out(run, past)
         yield from self._restore()
+
+    def _cut(self, past: Past) -> float:
+        """Return what the learning rate is multiplied by where the run has diverged.
+
+        A run that was well for long with this rate goes back without a cut; one that was tried with a higher rate of
+        late gives that back.
+        """
+        r, memory = self.rules, self.memory
+        if memory.raised is not None and memory.evaluations - memory.raised.at <= r.trend:
+            return 1 / memory.raised.factor
+        if len(past.points) <= r.early:
+            return r.early_factor
+        is_first = memory.evaluations - memory.rolled_back_at > r.early and memory.well >= r.early
+        return 1.0 if is_first else r.late_factor
 
     def _try_out(self, run: Run, past: Past) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
@@ -121,13 +147,14 @@ class Guarded:
                 yield Fired("trial-failed", "another learning rate did not help", {**evidence}, (undo,), "info")
                 return
             memory.trial, memory.failed = None, 0
+            memory.raised = trial if trial.kind == "slow" else memory.raised
             kind: Trying | None = "slow" if goes_on(r, past, trial) else None
         elif memory.evaluations < memory.rest_until:
             return
         else:
             kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=_decays(run))
         if kind is not None:
-            change = proposed(r, kind, past)
+            change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
             yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {**evidence}, (change,), "info")
 
@@ -137,7 +164,7 @@ class Guarded:
         if cut is None or not r.restore_after or memory.evaluations - cut.at < r.restore_after:
             return
         memory.cut = None
-        if cut.was_well >= r.early:
+        if cut.was_well >= r.early and cut.factor < 1:
             change = Adjust("learning_rate", scale=1 / cut.factor, because=_RESTORED, lasting=True)
             yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
 

@@ -25,14 +25,13 @@ def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) ->
     return "floor" if not decays and since_change >= r.trend and _floats(r, past, past.start) else None
 
 
-def proposed(r: EvaluatedRules, kind: Trying, past: Past) -> Adjust:
+def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
     """Return the change of a trial."""
     if kind == "floor":
         because = f"{TRIAL}: the loss stands still in its noise"
         return Adjust("learning_rate", scale=r.floor_factor, because=because, lasting=True)
-    is_crawl = past.progress < r.crawl_share * (past.start or 0.0)
     because = f"{TRIAL}: the loss falls steadily and slowly"
-    return Adjust("learning_rate", scale=r.crawl_factor if is_crawl else r.slow_factor, because=because, lasting=True)
+    return Adjust("learning_rate", scale=r.slow_factor, because=because, lasting=True)
 
 
 def checks_needed(r: EvaluatedRules, trial: Trial) -> int:
@@ -44,7 +43,7 @@ def has_helped(r: EvaluatedRules, past: Past, trial: Trial) -> bool:
     """Whether the evaluations since a trial show that it helped."""
     since = past.evals[-checks_needed(r, trial) :]
     if trial.kind == "slow":
-        return trial.lowest - since[-1] > 2.0 * trial.fall * len(since)
+        return trial.lowest - since[-1] > (1.0 if trial.follows else r.slow_speed) * trial.fall * len(since)
     return min(since) < trial.lowest
 
 
@@ -68,8 +67,10 @@ def fall(evals: tuple[float, ...]) -> float:
 
 
 def _crawls(r: EvaluatedRules, past: Past, start: float) -> bool:
-    """Whether the loss falls all the time, as fast as before, and has come down little from where it began."""
-    evals = past.evals[-r.slow_trend :]
+    """Whether the loss has fallen all the time, as fast at last as before, and little from where it began."""
+    evals = past.evals
+    if len(evals) < r.slow_trend:
+        return False
     half = len(evals) // 2
     first, second = fall(evals[: half + 1]), fall(evals[half:])
     is_steady = all(b < a for a, b in itertools.pairwise(evals)) and second >= 0.7 * first
