@@ -40,6 +40,7 @@ class GuardedSteps:
     ) -> None:
         self._guard, self._optimizer, self._acts, self._tell = guard, optimizer, acts, tell
         self._device = optimizer.param_groups[0]["params"][0].device
+        self._may_look = self._device.type == "cpu"  # there a look at a ruling waits for nothing
         self._memory = NormMemory(guard, self._device)
         self._health = GradientHealth(parameters, self._device)
         self._steps = self._unread = 0
@@ -126,9 +127,11 @@ class GuardedSteps:
         ruling = self._memory.rule(norm)
         health = self._health.sample() if (self._steps + 1) % EVERY == 0 else None
         if self._acts:
-            if self._guard.clip is not None or self._guard.clip_multiple is not None:
+            has_limit = self._guard.clip is not None or self._guard.clip_multiple is not None
+            if has_limit and not (self._may_look and ruling.factor == 1):
                 scale(values, ruling.factor)
-            keep_or_zero(values, ruling.keep)
+            if not (self._may_look and ruling.keep):
+                keep_or_zero(values, ruling.keep)
             if _can_be_told_to_skip(optimizer):
                 skip = ruling.keep.logical_not().float()
                 self._flag = skip if overflow is None else torch.maximum(skip, overflow.float())

@@ -108,7 +108,9 @@ def test_a_resumed_run_guards_as_the_straight_one(make_trainer, act, journal, ev
 
     assert_same(everything(straight), everything(resumed), ("parameters",))
     assert counted(journal, straight) == counted(journal, resumed)
-    found = [[(e.step, e.kind, e.data.get("name")) for e in journal(t, "finding", "proposal")] for t in (straight, resumed)]
+    found = [
+        [(e.step, e.kind, e.data.get("name")) for e in journal(t, "finding", "proposal")] for t in (straight, resumed)
+    ]
     assert found[0] == found[1]
 
 
