@@ -265,7 +265,7 @@ def test_every_shipped_strategy_has_a_section() -> None:
     }
 
     assert set(sections("reference/strategies.md")) == shipped
-    assert len(shipped) == 7
+    assert len(shipped) == 8
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
@@ -273,7 +273,8 @@ def options(cls: type[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "rl-health", "token-accounting"]
+    "strategy",
+    ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "step-guard", "rl-health", "token-accounting"],
 )
 def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     """A strategy's section names each of its options."""

@@ -98,7 +98,7 @@ def test_what_acts_outside_is_left_out():
 
 
 @pytest.mark.parametrize(
-    "name", ["multi-metric", "eval-loss", "trend-health", "token-accounting", "recovery", "rl-health"]
+    "name", ["multi-metric", "eval-loss", "trend-health", "token-accounting", "recovery", "step-guard", "rl-health"]
 )
 def test_every_shipped_strategy_can_be_planned(name):
     """Each strategy that ships can be made anew as often as there are runs."""
