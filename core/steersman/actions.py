@@ -174,7 +174,7 @@ class Actions:
         if recovery.is_sharded or (recovery.is_on and not recovery.is_ready):
             why = recovery.why_not or "no healthy snapshot was taken yet"
             there = self._newest_checkpoint(recovery.healthy_at)
-            advice = f"resume from {there} with a learning-rate factor of {recovery.settings.factor:g}"
+            advice = f"resume from {there} with a learning-rate factor of {recovery.factor_of(proposal.factor):g}"
             self.stop(f"{strategy}: {proposal.because}; {why}, so {advice}")
             return "refused", f"{why}; the run stops: {advice}"
         if not recovery.is_ready:

@@ -126,18 +126,23 @@ class Decider:
     def _rule(self, asked: Sequence[Ruled], own: Sequence[Offer], rails: Rails) -> tuple[tuple[Ruled, ...], list[str]]:
         """Return the ruling on everything asked for by strategies, then on our own offers."""
         offers = [self.offer_of(ruled, ruled.proposal) for ruled in asked if isinstance(ruled.proposal, Adjust)]
-        if self._rolls_back(asked, rails):
-            cut = Adjust("learning_rate", scale=self.recovery.settings.factor, because="rollback")
-            own = [*own, Offer(OWN_NAME, cut, "revert")]
+        factor = self._cut_at_rollback(asked, rails)
+        if factor < 1:
+            own = [*own, Offer(OWN_NAME, Adjust("learning_rate", scale=factor, because="rollback"), "revert")]
         given = arbitrate([*offers, *own], self.registry, rails, lambda adjust: self.dispatch.veto(self.run, adjust))
         verdicts = iter(given)
         rulings = [evolve(r, verdict=next(verdicts)) if isinstance(r.proposal, Adjust) else r for r in asked]
         rulings += [Ruled(OWN_NAME, verdict.offer.adjust, verdict, approved=True) for verdict in verdicts]
         return tuple(self._numbered(ruled, rails) for ruled in rulings), self.disputes.hear(given)
 
-    def _rolls_back(self, asked: Sequence[Ruled], rails: Rails) -> bool:
-        wanted = any(isinstance(r.proposal, Rollback) and (r.approved or rails.mode == "act") for r in asked)
-        return wanted and not rails.off and self.recovery.is_ready and "learning_rate" in rails.allowed
+    def _cut_at_rollback(self, asked: Sequence[Ruled], rails: Rails) -> float:
+        """Return what the learning rate is multiplied by at this check for the rollback that is made, or 1."""
+        if rails.off or not self.recovery.is_ready or "learning_rate" not in rails.allowed:
+            return 1.0
+        for ruled in asked:
+            if isinstance(ruled.proposal, Rollback) and (ruled.approved or rails.mode == "act"):
+                return self.recovery.factor_of(ruled.proposal.factor)
+        return 1.0
 
     def _numbered(self, ruled: Ruled, rails: Rails) -> Ruled:
         """Return a ruling that must wait for a yes with the number to say yes to."""

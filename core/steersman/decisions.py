@@ -165,14 +165,21 @@ class Save:
     because: str = field(converter=_one_line)
 
 
+def _is_a_cut(_: object, __: object, value: float | None) -> None:
+    if value is not None and not 0 < value <= 1:
+        raise ValueError(f"factor must be above 0 and at most 1, got {value}")
+
+
 @frozen
 class Rollback:
     """Return weights and optimizer to the last healthy snapshot, with a lower learning rate; the steps stay spent.
 
+    `factor` is what the learning rate is multiplied by, above 0 and at most 1; without one it is `recovery.factor`.
     A strategy that proposes it sets `needs_snapshots: ClassVar[bool] = True`, so that some are taken.
     """
 
     because: str = field(converter=_one_line)
+    factor: float | None = field(default=None, converter=_optional_number, validator=_is_a_cut)
 
 
 Proposal = Adjust | Stop | Save | Rollback

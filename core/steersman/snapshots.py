@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from attrs import define, field, frozen
 
+from steersman.checkpoints import Checkpoint
 from steersman.validating import within
 
 
@@ -33,7 +34,8 @@ class RecoverySettings:
 
     `auto` keeps them in host memory where a strategy in use may roll back and one takes at most `largest` GB; `memory`
     and `disk` keep them whatever their size. A rollback multiplies the learning rate by `factor`; after
-    `max_rollbacks` of them the run stops. `sync` looks for NaN at every step at once, at the price of one
+    `max_rollbacks` of them the run stops. `at` is which states are kept: of every `sound` check, or of those whose
+    evaluation is the `best` so far. `sync` looks for NaN at every step at once, at the price of one
     synchronisation with the device.
     """
 
@@ -41,10 +43,12 @@ class RecoverySettings:
     """Where snapshots are kept; `auto`: in memory, where a strategy may roll back and one takes at most `largest`."""
     largest: float = field(default=2.0, validator=within(0.0))
     """GB that a snapshot may take under `auto`."""
+    at: Literal["sound", "best"] = "sound"
+    """Of which checks a snapshot is kept: all that were sound, or of these the best evaluation so far."""
     max_rollbacks: int = field(default=3, validator=within(0))
     """Rollbacks a run may have; at the next proposal it stops."""
     factor: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))
-    """What the learning rate is multiplied by at a rollback."""
+    """What the learning rate is multiplied by at a rollback whose proposal names no factor."""
     sync: bool = False
     """Whether NaN is looked for at each step at once, at the price of one wait for the device."""
 
@@ -87,6 +91,15 @@ class Recovery:
     def left(self) -> int:
         """Rollbacks left before the run stops."""
         return max(self.settings.max_rollbacks - self.used, 0)
+
+    def factor_of(self, proposed: float | None) -> float:
+        """Return what the learning rate is multiplied by at a rollback that proposes a factor, or none."""
+        return self.settings.factor if proposed is None else proposed
+
+    def hear_sound(self, step: int, best: Checkpoint | None) -> None:
+        """Keep the state of `step`, whose check was sound, where it is one to keep; `best` is the best evaluation."""
+        if self.settings.at == "sound" or best is None or best.step == step:
+            self.take(step)
 
     def take(self, step: int) -> None:
         """Keep the state of `step`, which was healthy, if it is finite."""

@@ -297,3 +297,48 @@ def test_a_change_beside_a_rollback_does_not_stack(run):
     told, _ = run(RollsBack(), Cuts(), broken=(25,), steps=26)
 
     assert [(e.data["strategy"], e.data["new"]) for e in told.of("adjustment")] == [("steersman", 0.5)]
+
+
+def test_a_rollback_may_name_its_own_factor(run):
+    """The rate goes to a fifth, whatever the config says; with a factor of 1 it stays where it is."""
+
+    @define(eq=False)
+    class Names(RollsBack):
+        factor: float = 0.2
+
+        @hookimpl
+        def propose_adjustments(self, check):
+            return Rollback("by the test", self.factor) if check.step == 30 else None
+
+    told, _ = run(Names())
+    kept, _ = run(Names(factor=1.0))
+
+    assert [(e.step, e.data["new"]) for e in told.of("adjustment") if e.data["because"] == "rollback"] == [(30, 0.2)]
+    assert (len(kept.of("rollback")), kept.of("adjustment")) == (1, [])
+
+
+@pytest.mark.parametrize("factor", [0.0, -0.5, 1.5, math.nan])
+def test_a_rollback_never_raises_the_learning_rate(factor):
+    """Its factor is above 0 and at most 1."""
+    with pytest.raises(ValueError, match="factor must be above 0 and at most 1"):
+        Rollback("by the test", factor)
+
+
+def test_snapshots_of_the_best_evaluation_alone(supervise):
+    """With `at: best` the states of steps 10 and 30 are kept: those of 20 and 40 are no new best."""
+    kept = Kept()
+    settings = RecoverySettings(at="best")
+    told = supervise(
+        RollsBack(),
+        config={"mode": "act", "check_every": 10, "use": ["eval-loss"]},
+        plan=RunPlan(1000, keeps_snapshots=True),
+        recovery=Recovery(settings, kept, why_not=""),
+    )
+    at = []
+    for step, loss in ((10, 3.0), (20, 3.5), (30, 2.0), (40, 2.5)):
+        told.train(step, loss=loss)
+        told.evaluate(step, eval_loss=loss)
+        told.supervisor.settle()
+        at.append(told.supervisor.recovery.taken_at)
+
+    assert at == [10, 10, 30, 30]
