@@ -18,6 +18,7 @@ RECOMMENDED: dict[str, Any] = {
     "hyperparameters": {
         "learning_rate": {"min_factor": 0.01, "max_factor": 25, "largest_change": 25, "cooldown": 0},
     },
+    "recovery": {"at": "best"},
 }
 """What measurements support: the lowest eval loss decides, and `guarded` may move the learning rate, nothing else.
 

@@ -4,7 +4,8 @@ Run it on an idle machine: `python tests/benchmarks/peers.py [--json]`, under th
 trained by the Hugging Face Trainer and by Lightning, each with a callback that does nothing (the baseline), with the
 trainer's own early stopping and counting, and with Steersman: without a config, and with `extends: recommended`.
 All of them evaluate every 50 steps and log every 10. Rates come from one process in interleaved rounds, time by the
-clock from the forward pass of step 20 to that of the last; start-up and memory from fresh processes.
+clock from the forward pass of step 20 to that of the last, and beside it the time of the processor, which other work
+on the machine disturbs less; start-up and memory from fresh processes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import warnings
 from pathlib import Path
 from pydoc_data.topics import topics
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -40,8 +41,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(trainer: str, beside: str, steps: int = STEPS) -> list[float]:
-    """Train once, and return when each forward pass of a step began."""
+def trained(trainer: str, beside: str, steps: int = STEPS) -> list[tuple[float, float]]:
+    """Train once, and return when each forward pass of a step began: by the clock, and by the processor's time."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging as of_transformers
@@ -53,8 +54,13 @@ def trained(trainer: str, beside: str, steps: int = STEPS) -> list[float]:
         vocab_size=256, n_positions=LENGTH, n_embd=64, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
     )
     config.loss_type = "ForCausalLMLoss"
-    model, began = GPT2LMHeadModel(config), list[float]()
-    model.register_forward_pre_hook(lambda module, _: began.append(monotonic()) if module.training else None)
+    model, began = GPT2LMHeadModel(config), list[tuple[float, float]]()
+
+    def note(module: Any, inputs: Any) -> None:
+        if module.training:
+            began.append((monotonic(), process_time()))
+
+    model.register_forward_pre_hook(note)
     text = "".join(topics[name] for name in sorted(topics)).encode()[: 272 * LENGTH]
     rows = [{"input_ids": row, "labels": row} for row in torch.tensor(list(text)).view(272, LENGTH)]
     with tempfile.TemporaryDirectory() as folder:
@@ -125,10 +131,10 @@ def by_lightning(model: Any, rows: Any, held_out: Any, beside: str, folder: str,
     trainer.fit(Module(), *batches)
 
 
-def rates(rounds: int) -> dict[tuple[str, str], list[float]]:
-    """Return microseconds of a step for each trainer and what is beside it, one of each round."""
+def rates(rounds: int) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return microseconds of a step, by the clock and by the processor, of each trainer with each, one of each round."""
     each = [(trainer, beside) for trainer in TRAINERS for beside in WITH]
-    took: dict[tuple[str, str], list[float]] = {which: [] for which in each}
+    took: dict[tuple[str, str], list[tuple[float, float]]] = {which: [] for which in each}
     for which in each:
         trained(*which, steps=FIRST)  # what is loaded or compiled at its first use
     gc.collect()
@@ -136,7 +142,9 @@ def rates(rounds: int) -> dict[tuple[str, str], list[float]]:
     for index in range(rounds):
         for which in each[index % len(each) :] + each[: index % len(each)]:
             began = trained(*which)
-            took[which].append((began[-1] - began[FIRST]) / (len(began) - 1 - FIRST) * 1e6)
+            clock, processor = (b - a for a, b in zip(began[FIRST], began[-1], strict=True))
+            steps = len(began) - 1 - FIRST
+            took[which].append((clock / steps * 1e6, processor / steps * 1e6))
     return took
 
 
@@ -166,17 +174,20 @@ def measured(rounds: int, starts: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for (trainer, beside), times in took.items():
         baseline = (trainer, WITH[0])
-        added = [time - bare for time, bare in zip(times, took[baseline], strict=True)]
+        added, added_cpu = (
+            [one[of] - bare[of] for one, bare in zip(times, took[baseline], strict=True)] for of in (0, 1)
+        )
         seconds, memory = zip(*began[trainer, beside], strict=True)
         bare_seconds, bare_memory = zip(*began[baseline], strict=True)
         rows.append(
             {
                 "trainer": trainer,
                 "with": OWN[trainer] if beside == WITH[1] else beside,
-                "steps_per_second": 1e6 / statistics.median(times),
-                "added_us_per_step": statistics.median(added),
-                "added_us_least": min(added),
-                "added_us_most": max(added),
+                "steps_per_second": 1e6 / statistics.median(clock for clock, _ in times),
+                "added_us": statistics.median(added),
+                "added_us_of_rounds": sorted(added),
+                "added_cpu_us": statistics.median(added_cpu),
+                "added_cpu_us_of_rounds": sorted(added_cpu),
                 "start_seconds": statistics.median(seconds),
                 "added_start_seconds": statistics.median(seconds) - statistics.median(bare_seconds),
                 "memory_mb": statistics.median(memory),
@@ -188,15 +199,22 @@ def measured(rounds: int, starts: int) -> list[dict[str, Any]]:
 
 def shown(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table in Markdown, for docs/reference/overhead.md."""
-    print("| trainer | with | steps/s | added to a step, µs (least to most) | start, s | resident, MB |")
-    print("|---|---|---|---|---|---|")
+    print("| trainer | with | steps/s | added to a step, µs | of the processor's time, µs | start, s | resident, MB |")
+    print("|---|---|---|---|---|---|---|")
     for row in rows:
-        spread = f"{row['added_us_per_step']:+.0f} ({row['added_us_least']:+.0f} to {row['added_us_most']:+.0f})"
         is_baseline = row["with"] == WITH[0]
+        added = [
+            "" if is_baseline else spread(row[name], row[f"{name}_of_rounds"]) for name in ("added_us", "added_cpu_us")
+        ]
         start = f"{row['start_seconds']:.1f}" + ("" if is_baseline else f" ({row['added_start_seconds']:+.1f})")
         memory = f"{row['memory_mb']:.0f}" + ("" if is_baseline else f" ({row['added_memory_mb']:+.0f})")
-        cells = [row["trainer"], row["with"], f"{row['steps_per_second']:.0f}", "" if is_baseline else spread]
-        print(f"| {' | '.join([*cells, start, memory])} |")
+        cells = [row["trainer"], row["with"], f"{row['steps_per_second']:.0f}", *added, start, memory]
+        print(f"| {' | '.join(cells)} |")
+
+
+def spread(median: float, rounds: list[float]) -> str:
+    """Return a median with the least and the most of all rounds."""
+    return f"{median:+.0f} ({rounds[0]:+.0f} to {rounds[-1]:+.0f})"
 
 
 def main() -> None:
@@ -210,7 +228,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     if asked.start:
         began = trained(*asked.start, steps=FIRST)
-        print(began[0], largest_resident())
+        print(began[0][0], largest_resident())
         return
     rows = measured(asked.rounds, asked.starts)
     if asked.json:

@@ -46,6 +46,7 @@ def test_recommended_acts_on_the_learning_rate_alone() -> None:
 
     assert (config.mode, config.check_every, [*config.allowed]) == ("act", "auto", ["learning_rate"])
     assert [*options(config).items()] == [*RECOMMENDED.items()]
+    assert config.recovery.at == "best"
     bounds = config.allowed["learning_rate"]
     assert (bounds.min_factor, bounds.max_factor, bounds.largest_change, bounds.cooldown) == (0.01, 25, 25, 0)
 

@@ -75,6 +75,9 @@ def _lines(trainer: Trainer, recommended: Mapping[str, Any], config: str) -> Ite
 # use:""")
     yield from (f"#   - {_entry(entry)}" for entry in recommended["use"])
     yield from _section("""
+# The healthy states that a rollback returns to, where a strategy asks for one. at: sound checks, or the best alone.""")
+    yield f"# recovery: {dumps(recommended.get('recovery', {}))}"
+    yield from _section("""
 # What holds for every change. budget: changes a run may have. last_share: the part of the steps at its end without any.
 # rails: {budget: 20, last_share: 0.2}
 

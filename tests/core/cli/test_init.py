@@ -54,7 +54,7 @@ def test_what_it_offers_is_sound(command, tmp_path, trainer):
     load(config, problems := [])
     assert problems == []
     assert {*config.hyperparameters} == OFFERED[trainer]
-    assert {*loads(everything)} >= {"mode", "check_every", "hyperparameters", "score", "use", "rails", "budget"}
+    assert {*loads(everything)} >= {"mode", "check_every", "hyperparameters", "score", "use", "recovery", "rails"}
 
 
 def test_it_takes_the_trainer_of_the_script(printed_json, tmp_path, monkeypatch):

@@ -289,7 +289,7 @@ def test_a_hyperparameter_whose_value_is_not_known(make_trainer, journal, getter
 
     trainer.train()
 
-    assert len(journal(trainer, "score")) == 6
+    assert len(journal(trainer, "score")) == 3
     assert len(journal(trainer, "end")) == 1
     (begin,) = journal(trainer, "run")
     assert next(h["value"] for h in begin.data["hyperparameters"] if h["name"] == "mine") is None

@@ -244,7 +244,7 @@ def test_without_a_config_the_mode_is_advise(make_trainer, journal, rates_used):
 
     begin = journal(trainer, "run")[0].data
     assert begin["mode"] == "advise"
-    assert [s["name"] for s in begin["strategies"]][:2] == ["multi-metric", "eval-loss"]
+    assert [s["name"] for s in begin["strategies"]][:2] == ["eval-loss", "trend-health"]
     assert set(rates_used) == {1e-3}
 
 
