@@ -71,10 +71,6 @@ class Tally:
         elif entry.kind == "record" and data["metrics"].get("steps_skipped"):
             self.actions.append(Said(entry.step, "skip"))
 
-    def skip(self, step: int) -> None:
-        """Count a step that the loop skipped."""
-        self.actions.append(Said(step, "skip"))
-
     def ran(self, untrained: float, end: float, chosen: float, steps: int) -> Ran:
         """Return the run that is over."""
         return Ran(

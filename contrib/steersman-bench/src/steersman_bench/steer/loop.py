@@ -19,15 +19,10 @@ from steersman_bench.steer.training import Training
 
 @frozen
 class Asked:
-    """What a run is asked to do: a config, whether the best checkpoint is loaded at the end.
-
-    `clip` and `skips` are what a plain loop would do by itself.
-    """
+    """What a run is asked to do: a config, and whether its best checkpoint is loaded at the end."""
 
     config: Mapping[str, Any]
     load_best: bool = False
-    clip: float | None = None
-    skips: bool = False
 
 
 @define(eq=False)
@@ -42,7 +37,7 @@ class _Clip:
 
 def train(training: Training, asked: Asked, folder: Path) -> Ran:
     """Train to the end, or to where a strategy stops it, and return how it ended and what was said and done."""
-    untrained, clip, tally = training.test(), _Clip(asked.clip), Tally()
+    untrained, clip, tally = training.test(), _Clip(), Tally()
     best: dict[str, Any] | None = None
     limit = Hyperparameter("max_grad_norm", lambda: clip.value, clip.set, safer="down")
     loop = steersman.attach(
@@ -65,9 +60,6 @@ def train(training: Training, asked: Asked, folder: Path) -> Ran:
             loss.backward()
             training.gradient(step)
             norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip.value or math.inf))
-            if asked.skips and not math.isfinite(norm):
-                training.optimizer.zero_grad()
-                tally.skip(step)
             training.optimizer.step()
             training.optimizer.zero_grad()
             losses.append(float(loss.detach()))

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from steersman_bench.steer.loop import Asked
-from steersman_bench.steer.strategies import EvalReward
+from steersman_bench.steer.strategies import ClipAndSkip, DoNothing, EvalReward
 
 QUIET: Mapping[str, Any] = {"console": False, "report_to": "none"}
 _OPEN: Mapping[str, Any] = {
@@ -33,13 +33,13 @@ def always() -> tuple[Policy, ...]:
     from steersman_early_stopping.early_stopping import EarlyStopping
     from steersman_plateau.plateau import Plateau
 
-    alone = {**QUIET, "extends": "no-rails", "mode": "act", "use": [*_SCORERS]}
+    alone = {**QUIET, "extends": "no-rails", "mode": "act", "use": [DoNothing(), *_SCORERS]}
     free: Mapping[str, Any] = {**alone, "hyperparameters": {"learning_rate": {}}}
     plateau = Plateau(factor=0.1, last_share=0.0)
     return (
         Policy(NOTHING, Asked(alone)),
         Policy(BEST, Asked(alone, load_best=True)),
-        Policy(BASELINE, Asked(alone, load_best=True, clip=1.0, skips=True)),
+        Policy(BASELINE, Asked({**alone, "use": [ClipAndSkip(), *_SCORERS]}, load_best=True)),
         Policy("ReduceLROnPlateau", Asked({**free, "use": [plateau, *_SCORERS]}, load_best=True)),
         Policy("early stopping", Asked({**free, "use": [EarlyStopping(), *_SCORERS]}, load_best=True)),
         Policy("origin", Asked({**QUIET, "extends": "origin"}, load_best=True)),
