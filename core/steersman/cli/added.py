@@ -45,7 +45,8 @@ def _summary(distribution: str) -> str:
     from importlib import metadata  # takes long to import, and most have no command of others
 
     try:
-        return str(metadata.metadata(distribution).get("Summary") or "")
+        told = metadata.metadata(distribution)
+        return told["Summary"] if "Summary" in told else ""
     except metadata.PackageNotFoundError:
         return ""
 

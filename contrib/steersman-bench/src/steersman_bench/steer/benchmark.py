@@ -11,6 +11,7 @@ from attrs import field, frozen
 from steersman.cli.terminal import with_bar
 from steersman_bench.steer.case import Case
 from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy, always, named, of_file
+from steersman_bench.steer.public_logs import alarms
 from steersman_bench.steer.running import made, pieces
 from steersman_bench.steer.table import Row, rows
 from steersman_bench.steer.workers import Done, in_processes
@@ -66,7 +67,14 @@ def measured(wanted: Wanted) -> Table:
         done[piece.key] = each
         if each.hung:
             hung.add(piece.policy.name)
-    return Table(cases, rows(cases, policies, seeds, done), seeds, wanted.development, time.monotonic() - begun)
+    heard: dict[str, Done] = {}
+    left = [policy for policy in policies if policy.name not in hung]
+    for policy, each in with_bar(
+        in_processes(left, alarms, workers=wanted.workers, timeout=wanted.timeout), len(left), "replaying public logs"
+    ):
+        heard[policy.name] = each
+    made_of = rows(cases, policies, seeds, done, heard)
+    return Table(cases, made_of, seeds, wanted.development, time.monotonic() - begun)
 
 
 def _cases(wanted: Wanted) -> tuple[Case, ...]:
