@@ -9,6 +9,7 @@ from steersman_plugins.eval_loss import EvalLoss
 from steersman_plugins.multi_metric import MultiMetric
 from steersman_plugins.recovery import Recovery
 from steersman_plugins.rl_health import RlHealth
+from steersman_plugins.step_guard import StepGuarding
 from steersman_plugins.token_accounting import TokenAccounting
 from steersman_plugins.trend_health import TrendHealth
 from steersman_plugins.weighted_score import WeightedScore
@@ -57,6 +58,12 @@ class TestRecovery(StrategyContract):
 
     strategy = Recovery
     options = ({}, {"windows_needed": 1, "confirm": 1})
+
+
+class TestStepGuarding(StrategyContract):
+    """The strategy that guards steps."""
+
+    strategy = StepGuarding
 
 
 class TestTokenAccounting(StrategyContract):

@@ -9,6 +9,7 @@ import torch
 
 from steersman.integrations.torch.nonfinite import moved
 
+_foreach: Any = torch  # what works on many tensors at once is private, and used by torch's own optimizers
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -24,7 +25,7 @@ def norms(tensors: Iterable[Any], device: Any, order: float = 2.0) -> Any:
     found: list[Any] = []
     for group in _groups(tensors).values():
         wide = torch.promote_types(group[0].dtype, torch.float32)  # finite float16 values may have a norm beyond it
-        each: Any = torch._foreach_norm(group, order, dtype=wide)  # pyright: ignore  (torch 2.6 has a public one)
+        each: Any = _foreach._foreach_norm(group, order, dtype=wide)
         found.append(moved(torch.stack(each), device).float())
     return torch.cat(found)
 
@@ -32,14 +33,14 @@ def norms(tensors: Iterable[Any], device: Any, order: float = 2.0) -> Any:
 def scale(tensors: Iterable[Any], factor: Any) -> None:
     """Multiply all by a number on the device; by 1 they stay the same bit for bit."""
     for (device, dtype), group in _groups(tensors).items():
-        torch._foreach_mul_(group, factor.to(device, dtype, non_blocking=True))
+        _foreach._foreach_mul_(group, factor.to(device, dtype, non_blocking=True))
 
 
 def keep_or_zero(tensors: Iterable[Any], keep: Any) -> None:
     """Multiply the bits of all by 0 or 1: NaN becomes 0 too, where a number times 0 would leave it."""
     for (device, dtype), group in _groups(tensors).items():
         bits: Any = _BITS[dtype.itemsize]
-        torch._foreach_mul_([tensor.view(bits) for tensor in group], keep.to(device, bits, non_blocking=True))
+        _foreach._foreach_mul_([tensor.view(bits) for tensor in group], keep.to(device, bits, non_blocking=True))
 
 
 def _groups(tensors: Iterable[Any]) -> dict[tuple[Any, Any], list[Any]]:

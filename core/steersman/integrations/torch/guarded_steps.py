@@ -15,6 +15,7 @@ from steersman.integrations.torch.norm_memory import NormMemory, Ruling
 from steersman.records import Record
 from steersman.step_guard import EXCUSED, IN_A_ROW, StepGuard, without_excused
 
+_linalg: Any = torch.linalg
 _CLOSURE = "a step that is given a closure makes its gradients inside, where none can look: such steps are not guarded"
 
 
@@ -61,7 +62,6 @@ class GuardedSteps:
             self._told_of_closure = True
             self._tell(_CLOSURE)
 
-    @torch.no_grad()
     def before_step(self) -> None:
         """Look at the gradients, which are all there, and see to them."""
         self._made = self.ruled = None
@@ -69,7 +69,8 @@ class GuardedSteps:
         if not self._is_on:
             return
         try:
-            self._look()
+            with torch.no_grad():
+                self._look()
         except Exception as error:
             self._is_on, self._made = False, None
             self._tell(f"the step guard failed ({type(error).__name__}: {error}): steps are not guarded any more")
@@ -80,7 +81,8 @@ class GuardedSteps:
             return {}
         self._unread = 0
         memory, health = self._memory, self._health
-        values: list[float] = torch.cat((memory.sums, memory.rows, health.sums)).tolist()
+        told_by: Any = torch.cat((memory.sums, memory.rows, health.sums))
+        values: list[float] = told_by.tolist()
         memory.sums, health.sums = torch.zeros_like(memory.sums), torch.zeros_like(health.sums)
         skipped, clipped, excused, _, bad_row = values[:5]
         metrics = {"steps_skipped": skipped, "steps_clipped": clipped, **told(values[5:])}
@@ -115,7 +117,7 @@ class GuardedSteps:
         values = [values_of(p.grad) for p in parameters if p.grad is not None and p.grad.numel()]
         if not values:
             return
-        norm: Any = torch.linalg.vector_norm(norms(values, self._device))
+        norm: Any = _linalg.vector_norm(norms(values, self._device))
         scaled = getattr(optimizer, "grad_scale", None)  # a scaler that leaves it to a fused optimizer to divide by it
         if isinstance(scaled, torch.Tensor):
             norm = norm / moved(scaled, self._device).reshape(())

@@ -91,7 +91,8 @@ class NormMemory:
 
     def state(self) -> dict[str, list[float]]:
         """Return what a checkpoint must hold: one read from the device."""
-        values: list[float] = torch.cat((self.sums, self.rows, self.norms)).tolist()
+        held: Any = torch.cat((self.sums, self.rows, self.norms))
+        values: list[float] = held.tolist()
         return {"sums": values[:3], "rows": values[3:5], "norms": [v for v in values[5:] if not math.isnan(v)]}
 
     def restore(self, saved: Mapping[str, Sequence[float]]) -> None:

@@ -1,0 +1,79 @@
+"""`step-guard`: clip gradients that are too large for the run, skip steps whose gradient is worse than that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from attrs import define, field
+
+from steersman import Check, Finding, Run, StepGuard, Window, hookimpl
+from steersman.validating import within
+
+_FEW = 3
+"""Fewer skipped steps than these are never critical: of a window of one step, one is all."""
+
+
+@define(eq=False)
+class StepGuarding:
+    """Guard each optimizer step by the gradient norms of the steps before it, and tell what was skipped and clipped.
+
+    A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones. See
+    `steersman.StepGuard`. Nothing in it depends on the unit of the loss but a fixed `clip`.
+    """
+
+    skip_nonfinite: bool = True
+    """Whether a step is skipped whose gradient is NaN or infinite."""
+    clip: float | None = field(default=None, validator=within(0.0, open_below=True))
+    """A fixed limit of the gradient norm, beside that of the run's own norms."""
+    clip_multiple: float | None = field(default=5.0, validator=within(1.0))
+    """How many times the median of the newest norms a gradient norm may be; null sets no limit by them."""
+    clip_deviations: float = field(default=10.0, validator=within(0.0))
+    """How many median deviations above that median it may be, where that is more."""
+    skip_multiple: float | None = field(default=50.0, validator=within(1.0))
+    """How many times the limit a norm must exceed for its step to be skipped; null skips none for its norm."""
+    remembered: int = field(default=50, validator=within(5, 1000))
+    """How many of the newest norms make the limit."""
+    critical_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
+    """The share of skipped steps, three or more, that is critical."""
+    clipped_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
+    """The share of clipped steps that is worth telling."""
+
+    def __attrs_post_init__(self) -> None:
+        self.guard_steps()
+
+    @hookimpl
+    def guard_steps(self) -> StepGuard:
+        return StepGuard(
+            self.skip_nonfinite, self.clip, self.clip_multiple, self.clip_deviations, self.skip_multiple,
+            self.remembered,
+        )  # fmt: skip
+
+    @hookimpl
+    def diagnose(self, run: Run, check: Check) -> Iterator[Finding]:
+        window = check.window
+        if window is None or check.reason == "anomaly" or run.mode == "observe":
+            return
+        steps = max(window.last_step - window.first_step, 1)
+        skipped, clipped = _in(run, window, "steps_skipped"), _in(run, window, "steps_clipped")
+        verb = "were" if run.mode == "act" else "would have been"
+        evidence: dict[str, float | str | None] = {"skipped": skipped, "clipped": clipped, "steps": steps}
+        if skipped > 0:
+            is_critical = skipped >= _FEW and skipped / steps >= self.critical_share
+            told = f"{skipped:.0f} of {steps} steps {verb} skipped: not finite, or far beyond the norms before"
+            yield Finding("steps-skipped", told, "critical" if is_critical else "warning", evidence)
+        if clipped / steps >= self.clipped_share:
+            yield Finding("steps-clipped", f"{clipped:.0f} of {steps} steps {verb} clipped", "info", evidence)
+
+
+def _in(run: Run, window: Window, name: str) -> float:
+    """Return how many steps the logs of a window count: a sum, where the window itself has only a mean."""
+    if name not in run.history:
+        return 0.0
+    series, total = run.history[name], 0.0
+    for step, value in series.backwards():
+        if step <= window.first_step:
+            break
+        if step <= window.last_step and math.isfinite(value):
+            total += max(value, 0.0)
+    return total

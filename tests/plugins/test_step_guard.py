@@ -1,0 +1,68 @@
+"""`step-guard`: which guard it asks for, and what it finds in the counts of the logs."""
+
+from __future__ import annotations
+
+import pytest
+
+from steersman import StepGuard
+from steersman.config.structuring import structure
+from steersman.testing import a_run
+from steersman_plugins.step_guard import StepGuarding
+
+
+def found_in(story, mode="act", **options):
+    played = story.play(StepGuarding(**options), mode=mode)
+    assert played.errors == ()
+    return [(f.step, f.name, f.severity, f.message) for f in played.findings]
+
+
+def test_the_guard_it_asks_for():
+    """By default max(5 x median, median + 10 x MAD) clips, and 50 times that or what is not finite skips."""
+    assert StepGuarding().guard_steps() == StepGuard(
+        skip_nonfinite=True, clip=None, clip_multiple=5.0, clip_deviations=10.0, skip_multiple=50.0, remembered=50
+    )
+    assert StepGuarding(clip=1.0, clip_multiple=None).guard_steps() == StepGuard(clip=1.0, skip_multiple=50.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"clip_multiple": 0.5}, "clip_multiple"),
+        ({"remembered": 2}, "remembered"),
+        ({"clip_multiple": None}, "`skip_multiple` is a multiple of a limit"),
+    ],
+)
+def test_options_that_make_no_sense(options, told):
+    """They are errors of the config, before training begins, that name the option."""
+    problems: list[str] = []
+    assert structure(options, StepGuarding, "$.use[0].step-guard", problems) is None
+    assert told in "; ".join(problems)
+
+
+def test_what_it_finds():
+    """Counts of a window's logs are added up: 2 + 0 of 20 steps are a warning, 3 + 1 critical; 4 clipped are worth telling.
+
+    Logs of the same window cover 4 and 16 steps: a mean weighted by them would not be the sum.
+    """
+    story = a_run(20).lasts(10_000)
+    for skipped, clipped in (((0, 0), (0, 3)), ((2, 0), (0, 0)), ((3, 1), (1, 3))):
+        for steps, one, other in zip((4, 16), skipped, clipped, strict=True):
+            story = story.log(steps=steps, loss=2.0, steps_skipped=float(one), steps_clipped=float(other))
+    far = "not finite, or far beyond the norms before"
+
+    assert found_in(story) == [
+        (40, "steps-skipped", "warning", f"2 of 20 steps were skipped: {far}"),
+        (60, "steps-skipped", "critical", f"4 of 20 steps were skipped: {far}"),
+        (60, "steps-clipped", "info", "4 of 20 steps were clipped"),
+    ]
+    assert found_in(story, "advise", critical_share=0.5, clipped_share=0.5) == [
+        (40, "steps-skipped", "warning", f"2 of 20 steps would have been skipped: {far}"),
+        (60, "steps-skipped", "warning", f"4 of 20 steps would have been skipped: {far}"),
+    ]
+    assert found_in(story, "observe") == []
+
+
+def test_logs_without_counts():
+    """A run that nobody guarded, such as a plain log that is replayed, has nothing to find, and misses no metric."""
+    played = a_run(8).epoch(loss=2.0).epoch(loss=1.9).play(StepGuarding())
+    assert (played.findings, played.errors) == ((), ())
