@@ -41,12 +41,13 @@ class Wanted:
 
 @frozen
 class Table:
-    """All that was measured. `seconds` is how long it took."""
+    """All that was measured. `largest` is how many parameters the largest model has, `seconds` how long it took."""
 
     cases: tuple[Case, ...]
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
     development: bool
+    largest: int
     seconds: float
 
 
@@ -54,7 +55,8 @@ def measured(wanted: Wanted) -> Table:
     """Make every run and return the table. Raises click.BadParameter for what cannot be read."""
     begun = time.monotonic()
     cases, policies = _cases(wanted), _policies(wanted)
-    first = DEVELOPMENT_FROM if wanted.development else PUBLISHED_FROM
+    development = wanted.development or wanted.quick
+    first = DEVELOPMENT_FROM if development else PUBLISHED_FROM
     seeds = tuple(range(first, first + (1 if wanted.quick else wanted.seeds)))
     done: dict[tuple[str, int, bool, str], Done] = {}
     hung: set[str] = set()
@@ -74,7 +76,8 @@ def measured(wanted: Wanted) -> Table:
     ):
         heard[policy.name] = each
     made_of = rows(cases, policies, seeds, done, heard)
-    return Table(cases, made_of, seeds, wanted.development, time.monotonic() - begun)
+    largest = max((each.value.parameters for each in done.values() if each.value is not None), default=0)
+    return Table(cases, made_of, seeds, development, largest, time.monotonic() - begun)
 
 
 def _cases(wanted: Wanted) -> tuple[Case, ...]:

@@ -91,6 +91,7 @@ def object_of(table: Table) -> dict[str, Any]:
         "version": VERSION,
         "development": table.development,
         "seeds": list(table.seeds),
+        "largest_model": table.largest,
         "seconds": round(table.seconds, 1),
         "cases": [{"name": c.name, "group": c.group, "onset": c.onset} for c in table.cases],
         "policies": [_row(row) for row in table.rows],

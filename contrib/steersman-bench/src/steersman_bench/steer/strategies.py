@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from attrs import define
 
-from steersman import Checkpoint, Run, Score, StepGuard, hookimpl
+from steersman import Run, StepGuard, hookimpl
 
 
 @define(eq=False)
@@ -28,13 +26,3 @@ class ClipAndSkip:
     @hookimpl
     def guard_steps(self, run: Run) -> StepGuard:
         return StepGuard(clip=self.clip)
-
-
-@define(eq=False)
-class EvalReward:
-    """Score a checkpoint by the mean reward of its evaluation, where it has one: higher is better."""
-
-    @hookimpl
-    def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
-        reward = checkpoint.metrics.get("eval_reward", math.nan)
-        return Score.higher(reward) if math.isfinite(reward) else None
