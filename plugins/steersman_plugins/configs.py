@@ -6,19 +6,28 @@ from typing import Any
 
 from steersman import rails
 
-DEFAULT: dict[str, Any] = {
+RECOMMENDED: dict[str, Any] = {
+    "mode": "act",
+    "check_every": "auto",
     "use": [
-        "multi-metric",
         "eval-loss",
-        "trend-health",
+        {"trend-health": {"preset": "guarded"}},
         {"rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}},
         "token-accounting",
     ],
+    "hyperparameters": {
+        "learning_rate": {"min_factor": 0.01, "max_factor": 25, "largest_change": 25, "cooldown": 0},
+    },
+    "recovery": {"at": "best"},
 }
-"""What a config starts from that says nothing else: advise, and the five default strategies.
+"""What measurements support: the lowest eval loss decides, and `guarded` may move the learning rate, nothing else.
 
-What `rl-health` leaves out `trend-health` finds already, and acts on where it may.
+What `rl-health` leaves out `trend-health` finds already, and acts on where it may. The bounds of the learning rate are
+wide: what keeps a change small is the rules that ask for it.
 """
+
+DEFAULT: dict[str, Any] = {"use": RECOMMENDED["use"]}
+"""What a config starts from that says nothing else: the strategies of `recommended`, which here only advise."""
 
 NO_RAILS: dict[str, Any] = {"extends": [], **rails.NO_RAILS}
 """Every rail off but the bounds of each hyperparameter: for those who trust their strategies, and to try them alone."""

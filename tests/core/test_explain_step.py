@@ -169,7 +169,7 @@ def test_a_run_that_was_never_supervised(runs):
     made = replay(runs / "roberta")
     first, best, *_ = explain_replay(made)
     assert first.sentences[0].startswith("Steersman was not attached to this run: this is what the default strategies ")
-    assert "multi-metric, eval-loss, trend-health, rl-health and token-accounting." in first.sentences[1]
+    assert "eval-loss, trend-health, rl-health and token-accounting." in first.sentences[1]
     assert first.sentences[2] == "12 records up to step 3000: 6 evaluations and 6 health checks."
     assert best.title == "Why the best checkpoint is the best"
     assert best.sentences[-1] == f"It was saved in {runs / 'roberta' / 'checkpoint-3000'}."

@@ -40,7 +40,7 @@ def test_a_run_with_evaluations(runs):
     """LLaMA-Factory's run: eval-loss keeps the checkpoint the Trainer itself called best; multi-metric another one."""
     path = runs / "trainer_state" / "llama-factory-01.json"
     trainer = json.loads(path.read_text())
-    replayed = replay(path)
+    replayed = replay(path, {"use": ["multi-metric", "eval-loss"]})
     assert len(scores(replayed, "eval-loss")) == len(scores(replayed, "multi-metric")) == 12
     best = replayed.summary["best_per_scorer"]["eval-loss"]
     assert f"output/checkpoint-{best['step']}" == trainer["best_model_checkpoint"]
@@ -81,7 +81,7 @@ def test_a_healthy_policy_gradient_run(runs):
 def test_a_named_evaluation_set(runs):
     """A run whose only evaluation set has a name is scored by that set's loss."""
     path = runs / "trainer_state" / "merilion-01.json"
-    replayed = replay(path)
+    replayed = replay(path, {"use": ["multi-metric", "eval-loss"]})
     given = scores(replayed, "eval-loss")
     assert len(given) == 8
     assert given[800] == json.loads(path.read_text())["best_metric"]

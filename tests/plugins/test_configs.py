@@ -12,7 +12,12 @@ import pytest
 from steersman import replay
 from steersman.config import read
 
-DEFAULT_ORDER = ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
+RECOMMENDED = {
+    "eval-loss": {},
+    "trend-health": {"preset": "guarded"},
+    "rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]},
+    "token-accounting": {},
+}
 
 
 def options(config: Any) -> dict[str, Any]:
@@ -28,30 +33,44 @@ def recorded(folder: Path, *log: dict[str, float]) -> Path:
 
 
 def test_without_a_config_nothing_may_be_changed() -> None:
-    """No config is `advise`, the default strategies in order, `check_every: auto` and no hyperparameter."""
+    """No config is `advise`, the strategies of `recommended` in order, `check_every: auto` and no hyperparameter."""
     config = read(None)
 
     assert (config.mode, config.check_every, config.allowed) == ("advise", "auto", {})
-    left_out = {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}
-    assert list(options(config)) == DEFAULT_ORDER
-    assert options(config) == {name: left_out if name == "rl-health" else {} for name in DEFAULT_ORDER}
+    assert [*options(config).items()] == [*RECOMMENDED.items()]
+
+
+def test_recommended_acts_on_the_learning_rate_alone() -> None:
+    """`extends: recommended` acts, asks the same strategies, and may move the learning rate within wide bounds."""
+    config = read({"extends": "recommended"})
+
+    assert (config.mode, config.check_every, [*config.allowed]) == ("act", "auto", ["learning_rate"])
+    assert [*options(config).items()] == [*RECOMMENDED.items()]
+    assert config.recovery.at == "best"
+    bounds = config.allowed["learning_rate"]
+    assert (bounds.min_factor, bounds.max_factor, bounds.largest_change, bounds.cooldown) == (0.01, 25, 25, 0)
 
 
 def test_the_scorers_are_asked_in_order(tmp_path: Path) -> None:
-    """Without a config multi-metric decides, with 0.966945 for the first row, and eval-loss is asked after it."""
+    """In the origin multi-metric decides, with 0.966945 for the first row, and eval-loss is asked after it; without a
+    config eval-loss is the only one."""
     path = recorded(tmp_path, {"step": 10, "loss": 1.8}, {"step": 10, "eval_loss": 2.0})
 
-    scores = [(e.data["strategy"], f"{e.data['value']:.6f}", e.data["decides"]) for e in replay(path).of("score")]
-    assert scores == [("multi-metric", "0.966945", True), ("eval-loss", "2.000000", False)]
+    def scores(config: Any) -> list[tuple[str, str, bool]]:
+        given = replay(path, config).of("score")
+        return [(e.data["strategy"], f"{e.data['value']:.6f}", e.data["decides"]) for e in given]
+
+    assert scores({"extends": "origin"}) == [("multi-metric", "0.966945", True), ("eval-loss", "2.000000", False)]
+    assert scores(None) == [("eval-loss", "2.000000", True)]
 
 
 def test_a_config_without_use_keeps_the_default_strategies() -> None:
     """A user's config is laid over the default; what it does not say stays."""
-    assert [use.name for use in read({"mode": "act"}).use] == DEFAULT_ORDER
+    assert [use.name for use in read({"mode": "act"}).use] == [*RECOMMENDED]
 
 
 def test_the_origin_is_act_with_the_seed_preset() -> None:
-    """`extends: origin` acts after each epoch with the preset `seed`, the same strategies in the same order."""
+    """`extends: origin` acts after each epoch with the preset `seed`, and multi-metric decides."""
     config = read({"extends": "origin"})
 
     assert (config.mode, config.check_every) == ("act", "epoch")

@@ -13,6 +13,7 @@ from steersman.cli.added import Added, added, loaded
 from steersman.spelling import nearest
 
 _COMMANDS = {
+    "init": ("steersman.cli.init:init", "Write a first config, with a comment on each key, for your trainer."),
     "demo": ("steersman.cli.demo:demo", "Train a tiny GPT-2 under supervision: a real fault, a real correction."),
     "replay": ("steersman.cli.replay:replay", "Say what the strategies would have decided in finished runs."),
     "compare": (

@@ -67,7 +67,7 @@ def test_a_sound_config(command, write):
     path = write("steersman.yaml", "mode: act\nwithout: [token-accounting]\n")
     result = command("config", "check", path)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{path}: sound; mode act; asks multi-metric, eval-loss, trend-health, rl-health\n"
+    assert result.stdout == f"{path}: sound; mode act; asks eval-loss, trend-health, rl-health\n"
 
 
 def test_a_sound_config_as_an_object(printed_json, write):
@@ -162,7 +162,7 @@ def test_every_fault_as_an_object(command, write):
 def test_an_option_from_the_environment_that_is_wrong(command, write, monkeypatch, variable, text, expected):
     """A fault of a strategy's option names the variable that it came from."""
     monkeypatch.setenv(variable, text)
-    result = command("config", "check", write("steersman.yaml", "mode: act\n"))
+    result = command("config", "check", write("steersman.yaml", "extends: origin\n"))
     assert f"  environment variable {variable}: {expected}" in result.stderr
 
 
@@ -273,16 +273,16 @@ def test_without_a_file(command, monkeypatch, tmp_path):
 
 def test_shown_as_an_object(printed_json, write):
     """With --json the whole config is there as plain values, with the origin of each by its path."""
-    path = write("steersman.yaml", "mode: act\nwithout: [multi-metric]\n")
+    path = write("steersman.yaml", "mode: act\nwithout: [token-accounting]\n")
     told = printed_json("config", "show", path)
     assert (told["version"], told["source"]) == (1, str(path))
     assert told["layers"] == ["default (shipped)", str(path)]
-    assert told["asks"] == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert told["asks"] == ["eval-loss", "trend-health", "rl-health"]
     assert (told["config"]["mode"], told["origins"]["$.mode"]) == ("act", str(path))
     assert (told["config"]["rails"]["budget"], told["origins"]["$.rails.budget"]) == (20, "default")
     assert told["config"]["use"][1]["trend-health"]["preset"] == "guarded"
     assert told["origins"]["$.use[1]"] == "default (shipped)"
-    assert told["origins"]["$.use[1].trend-health.preset"] == "default of trend-health"
+    assert told["origins"]["$.use[1].trend-health.preset"] == "default (shipped)"
     assert read(told["config"], environment={}).mode == "act"
 
 

@@ -37,7 +37,7 @@ def test_a_run_that_was_never_supervised(command, runs):
     said = " ".join(result.stdout.split())
     assert result.exit_code == 0
     assert said.startswith(f"What Steersman would have said of {path} The run Steersman was not attached to this run")
-    assert "multi-metric decides: its best is step 200, with 0.5210" in said
+    assert "eval-loss decides: its best is step 1100, with 0.8828" in said
 
 
 def test_json_of_a_run_that_was_never_supervised(printed_json, runs):
@@ -55,11 +55,11 @@ def test_a_step_of_a_run_that_was_never_supervised(command, printed_json, runs):
     said = " ".join(command("explain", path, "--step", "1150").stdout.split())
     assert "Steersman was not attached to this run" in said
     assert "Step 1150 was not evaluated; the nearest evaluated step is 1100." in said
-    assert "multi-metric gave it 0.5310 (lower is better), number 4 of 12." in said
+    assert "eval-loss gave it 0.8828 (lower is better), number 1 of 12." in said
     told = printed_json("explain", path, "--step", "1150")
     assert (told["step"], told["supervised"], told["checkpoint"]["step"]) == (1150, False, 1100)
     places = {s["strategy"]: (s["place"], s["ranked"], s["best_step"]) for s in told["scores"]}
-    assert places == {"multi-metric": (4, 12, 200), "eval-loss": (1, 12, 1100)}
+    assert places == {"eval-loss": (1, 12, 1100)}
     assert told["checkpoint"]["train_loss"] == {"value": 0.3604, "source": "recent", "age_steps": 0}
 
 

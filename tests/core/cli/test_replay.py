@@ -10,6 +10,7 @@ import steersman
 from steersman import Record
 from steersman.cli.terminal import with_bar
 
+BOTH = ("--use", "multi-metric", "--use", "eval-loss")
 GOLDEN = (
     {"step": 10, "epoch": 1.0, "loss": 0.4562, "reward": 0.2398, "learning_rate": 4e-6},
     {"step": 20, "epoch": 2.0, "loss": 0.8188, "reward": 0.2485, "learning_rate": 4e-6},
@@ -26,7 +27,7 @@ def seed(write):
 
 def test_choices_of_each_scorer(printed_json, runs):
     """Each scorer's own best is named, with the score that the formula gives for the logged losses."""
-    told = printed_json("replay", runs / "trainer_state" / "llama-factory-01.json")
+    told = printed_json("replay", runs / "trainer_state" / "llama-factory-01.json", *BOTH)
     assert told["version"] == 1
     path = str(runs / "trainer_state" / "llama-factory-01.json")
     assert {name: told["runs"][0][name] for name in ("path", "format", "records", "evaluations", "error")} == {
@@ -49,7 +50,7 @@ def test_choices_of_each_scorer(printed_json, runs):
 
 def test_each_score_has_the_source_of_its_train_loss(printed_json, runs):
     """Every score says which train loss it used, where that came from and how old it is."""
-    told = printed_json("replay", runs / "trainer_state" / "llama-factory-01.json")
+    told = printed_json("replay", runs / "trainer_state" / "llama-factory-01.json", *BOTH)
     at_200 = next(score for score in told["scores"] if score["step"] == 200 and score["strategy"] == "multi-metric")
     assert at_200["train_loss"] == {"value": 0.6433, "source": "recent", "age_steps": 0}
     assert at_200["terms"]["gap"] == pytest.approx(0.107127, abs=1e-6)
@@ -58,7 +59,7 @@ def test_each_score_has_the_source_of_its_train_loss(printed_json, runs):
 
 def test_disagreement_is_shown_with_both_terms(command, runs):
     """Where the best and the lowest eval loss are different checkpoints, both are named with their terms."""
-    said = command("replay", runs / "trainer_state" / "llama-factory-01.json").stdout
+    said = command("replay", runs / "trainer_state" / "llama-factory-01.json", *BOTH).stdout
     assert "its best is step 200, with 0.5210" in said
     assert "The lowest eval loss, 0.8828 (at step 200: 1.0006), is at step 1100" in said
     gap = next(line for line in said.splitlines() if line.startswith(" gap"))

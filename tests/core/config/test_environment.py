@@ -80,7 +80,7 @@ def test_a_table_in_an_option():
     """A path goes as deep as tables do."""
     environment = {"STEERSMAN__USE__TREND_HEALTH__GUARDED__FACTOR": "0.5"}
     [trend] = [use for use in read(None, environment=environment).use if use.name == "trend-health"]
-    assert trend.options == {"guarded": {"factor": 0.5}}
+    assert trend.options == {"preset": "guarded", "guarded": {"factor": 0.5}}
 
 
 def test_the_whole_list_and_an_option_in_it():
@@ -161,7 +161,7 @@ WHO = "environment variable STEERSMAN__"
         ("CONSOLE", "no", "$.console: expected true or false, got 'no'"),
         ("WITHOUT", "[nobody]",
          "$.without[0]: no config that this one extends names a strategy 'nobody'; "
-         "there are multi-metric, eval-loss, trend-health, rl-health, token-accounting, score, plain-Score, mine"),
+         "there are eval-loss, trend-health, rl-health, token-accounting, score, plain-Score, mine"),
         ("MODE", "[act", "it does not parse: line 1, column 5: expected ',' or ']', but got '<stream end>'"),
         ("EXTENDS", "origin",
          "a variable lies over the whole config, so it extends nothing; write `extends` into a file"),

@@ -76,8 +76,8 @@ def test_the_default_where_it_is_named(write):
     """`default` named among the parents is laid where it is named."""
     path = write("steersman.yaml", "extends: [origin, default]\n")
     used = read(path, environment={}).use
-    assert [use.name for use in used] == ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
-    assert [dict(use.options) for use in used if use.name != "rl-health"] == [{}, {}, {}, {}]
+    assert [use.name for use in used] == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert [dict(use.options) for use in used if use.name == "trend-health"] == [{"preset": "guarded"}]
 
 
 def test_the_fault_of_a_parent_names_the_parent(write):
@@ -120,7 +120,7 @@ def test_a_long_way_round(write):
     ("extends", "expected"),
     [
         ("[3]", "expected a name or a path, got 3"),
-        ("orign", "no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin."),
+        ("orign", "no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin, recommended."),
         (
             "./broken.yaml",
             "{folder}/sub/broken.yaml: it does not parse: line 1, column 5: mapping values are not allowed",

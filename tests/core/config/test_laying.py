@@ -16,12 +16,12 @@ def names(source, **environment):
 
 def test_without():
     """`without` switches off strategies that the default names, and leaves the others in their order."""
-    assert names({"without": ["token-accounting", "rl-health", "multi-metric"]}) == ["eval-loss", "trend-health"]
+    assert names({"without": ["token-accounting", "rl-health"]}) == ["eval-loss", "trend-health"]
 
 
 def test_without_nothing():
     """An empty `without` switches nothing off."""
-    assert names({"without": []}) == ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert names({"without": []}) == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
 
 
 def test_without_over_several_levels(write):
@@ -59,7 +59,7 @@ def test_without_score(write):
 def test_without_is_done_once():
     """What is kept for the journal names the strategies that are left, and no `without`."""
     config = read({"without": ["token-accounting", "rl-health"]}, environment={})
-    assert config.raw == {"extends": [], "use": ["multi-metric", "eval-loss", "trend-health"]}
+    assert config.raw == {"extends": [], "use": ["eval-loss", {"trend-health": {"preset": "guarded"}}]}
 
 
 @pytest.mark.parametrize(

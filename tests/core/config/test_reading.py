@@ -26,12 +26,12 @@ class Mine:
 
 
 def test_no_config():
-    """Without a config the mode is advise, nothing may be changed, and the five defaults are asked in their order."""
+    """Without a config the mode is advise, nothing may be changed, and the four defaults are asked in their order."""
     config = read(None)
     assert config.mode == "advise"
     assert config.check_every == "auto"
     assert config.allowed == {}
-    assert names(config) == ["multi-metric", "eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert names(config) == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
     assert config.source == "no config"
 
 
@@ -321,7 +321,7 @@ def test_extends_in_circles(write):
 def test_extends_the_unknown(tmp_path):
     """An unknown name is told with the nearest; a path that cannot be read with its reason."""
     assert problems_of({"extends": "orign"}) == [
-        "$.extends: no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin."
+        "$.extends: no config named 'orign', did you mean 'origin'? Installed: default, no-rails, origin, recommended."
     ]
     gone = tmp_path / "gone.yaml"
     assert problems_of({"extends": str(gone)}) == [f"$.extends: {gone}: it cannot be read: No such file or directory"]

@@ -8,9 +8,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gc
 import json
+import multiprocessing
 import random
-import subprocess
-import sys
+import runpy
+import socket
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -221,40 +222,69 @@ def assert_same() -> Callable[[dict[str, Any], dict[str, Any]], None]:
 
 
 RANK_HEAD = """
-import json, sys
+import json, os, sys
 from pathlib import Path
+sys.argv = [__file__, {folder!r}]
+os.environ.update({environment!r})
+printed = os.open({printed!r}, os.O_WRONLY | os.O_CREAT)
+os.dup2(printed, 1), os.dup2(printed, 2)
 import torch
 import torch.distributed as dist
 torch.set_num_threads(1)
-out, told = Path(sys.argv[1]), {}
+out, told = Path(sys.argv[1]), dict()
 """
 RANK_FOOT = """
-rank = int(__import__("os").environ["RANK"])
+rank = int(os.environ["RANK"])
 (out / f"rank{rank}.json").write_text(json.dumps(told))
 if dist.is_initialized():
     dist.destroy_process_group()
-    __import__("os")._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
 """
 
 
+@pytest.fixture(scope="session")
+def imported() -> Any:
+    """Return what makes processes that have torch and transformers already: importing them is most of what a rank takes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed", "transformers.trainer", "steersman.integrations.torch.loop"])
+    return context
+
+
 @pytest.fixture
-def on_two_ranks(tmp_path: Path) -> Callable[[str], list[dict[str, Any]]]:
-    """Return a function that runs a script in two processes and returns what each left in the dict `told`."""
+def on_two_ranks(tmp_path: Path, imported: Any) -> Callable[[str], list[dict[str, Any]]]:
+    """Return a function that runs a script in two processes and returns what each left in the dict `told`.
+
+    Their environment is that of `torch.distributed.run`, which test_recovery.py starts itself.
+    """
 
     def run(script: str) -> list[dict[str, Any]]:
-        path = tmp_path / "train.py"
-        path.write_text(RANK_HEAD + script + RANK_FOOT)
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-        process = subprocess.Popen(
-            [*command, str(path), str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            said, _ = process.communicate(timeout=150)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # the launcher ends its workers
-            said, _ = process.communicate()
-            pytest.fail(f"the ranks wait for each other: {said[-3000:]}")
-        assert process.returncode == 0, said[max(said.find("Traceback"), 0) :][:4000]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        processes = [_rank(imported, tmp_path, i, port, script) for i in range(2)]
+        for process in processes:
+            process.join(150)
+        is_late = [process.is_alive() for process in processes]
+        for process in processes:
+            process.kill()
+            process.join()
+        said = "".join((tmp_path / f"printed{i}.txt").read_text() for i in range(2))
+        assert not any(is_late), f"the ranks wait for each other: {said[-3000:]}"
+        failed = any(process.exitcode for process in processes)
+        assert not failed, said[max(said.find("Traceback"), 0) :][:4000]
         return [json.loads((tmp_path / f"rank{i}.json").read_text()) for i in range(2)]
 
     return run
+
+
+def _rank(imported: Any, folder: Path, rank: int, port: int, script: str) -> Any:
+    """Start one of two ranks. Each has a process of its own; what it prints goes into a file."""
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    environment = {**os.environ, **{name: str(value) for name, value in names.items()}, "MASTER_ADDR": "127.0.0.1"}
+    head = RANK_HEAD.format(folder=str(folder), environment=environment, printed=str(folder / f"printed{rank}.txt"))
+    path = folder / f"train{rank}.py"
+    path.write_text(head + script + RANK_FOOT)
+    process = imported.Process(target=runpy.run_path, args=(str(path),), kwargs={"run_name": "__main__"})
+    process.start()
+    return process

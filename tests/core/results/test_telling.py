@@ -43,9 +43,9 @@ def run(tmp_path):
 
 
 def test_a_real_run_as_its_page_tells_it(runs):
-    """LLaMA-Factory's run: what each scorer keeps, the lowest eval loss and the last, as the replay's page has them."""
+    """LLaMA-Factory's run: what each scorer keeps, the lowest eval loss and the last, as the comparison's page has them."""
     path = runs / "trainer_state" / "llama-factory-01.json"
-    of = told(replay(path))
+    of = told(replay(path, {"use": ["multi-metric", "eval-loss"]}))
     assert (of.path, of.format, of.records, of.evaluations, of.last_step) == (str(path), "trainer_state", 257, 12, 1220)
     assert of.choices["multi-metric"].step == 200
     assert of.choices["multi-metric"].value == pytest.approx(0.521031, abs=1e-6)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -328,9 +326,6 @@ def test_no_hook_is_left_after_release():
 
 
 RANKS = """
-import json, os, sys
-from pathlib import Path
-import torch, torch.distributed as dist
 from steersman.integrations.torch.nonfinite import NonFinite
 
 dist.init_process_group("gloo")
@@ -340,7 +335,6 @@ class Model(torch.nn.Linear):
     def forward(self, batch):
         return super().forward(batch).mean()
 
-told = {}
 for deferred in (False, True):
     model = Model(2, 1)  # no DistributedDataParallel: the gradients of the other rank are its own
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
@@ -355,20 +349,12 @@ for deferred in (False, True):
         optimizer.step()
         seen.append(watch.seen())
     told[str(deferred)] = seen
-(Path(sys.argv[1]) / f"rank{rank}.json").write_text(json.dumps(told))
-dist.destroy_process_group()
-os._exit(0)  # the threads of gloo now and then abort an interpreter that winds down
 """
 
 
 @pytest.mark.slow
-def test_every_rank_tells_the_same_at_the_same_step(tmp_path: Path):
+def test_every_rank_tells_the_same_at_the_same_step(on_two_ranks):
     """A loss that is NaN on rank 1 alone is told on both ranks, at the same step, with the lag and without."""
-    (tmp_path / "train.py").write_text(RANKS)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(tmp_path / "train.py")]
-    ran = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=240, check=False)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    zero, one = on_two_ranks(RANKS)
 
-    zero, one = ((tmp_path / f"rank{rank}.json").read_text() for rank in range(2))
-
-    assert zero == one == '{"False": [null, "loss", null, null], "True": [null, null, "loss", null]}'
+    assert zero == one == {"False": [None, "loss", None, None], "True": [None, None, "loss", None]}

@@ -24,7 +24,7 @@ class Unreadable(ValueError):
 
 class OnlyOnRankZero:
     def __reduce__(self):
-        return (__builtins__.eval, ("(_ for _ in ()).throw(LookupError('none')) if __import__('os').environ['RANK'] == '1' else 1",))
+        return (__import__('builtins').eval, ("(_ for _ in ()).throw(LookupError('none')) if __import__('os').environ['RANK'] == '1' else 1",))
 
 decisions = {
     "value": lambda: asked.append(1) or {"score": 0.5},

@@ -137,4 +137,4 @@ told["files"] = len(list((out / "run").glob("events*")))
 def test_on_two_ranks_the_first_alone_writes(on_two_ranks, tmp_path):
     """Two ranks leave one event file, with the scores of steps 4 and 8 once each."""
     assert on_two_ranks(TWO) == [{"files": 1}, {"files": 1}]
-    assert [step for step, _ in shown(tmp_path / "run")["Score/multi-metric"]] == [4, 8]
+    assert [step for step, _ in shown(tmp_path / "run")["Score/eval-loss"]] == [4, 8]
