@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 
 import click
 from attrs import field, frozen
@@ -18,6 +19,9 @@ from steersman_bench.steer.workers import Done, in_processes
 
 PUBLISHED_FROM, DEVELOPMENT_FROM = 0, 100
 """The first seed of the published table, and the first of those that rules are tuned on."""
+
+_HANGS = 2
+"""After how many runs that took too long a policy is given up: once may be the machine."""
 
 
 def _words(text: str | None) -> tuple[str, ...]:
@@ -36,7 +40,7 @@ class Wanted:
     policies: tuple[str, ...] = field(default=None, converter=_words)
     only: tuple[str, ...] = field(default=None, converter=_words)
     workers: int = 2
-    timeout: float = 30.0
+    timeout: float = 60.0
 
 
 @frozen
@@ -59,18 +63,22 @@ def measured(wanted: Wanted) -> Table:
     first = DEVELOPMENT_FROM if development else PUBLISHED_FROM
     seeds = tuple(range(first, first + (1 if wanted.quick else wanted.seeds)))
     done: dict[tuple[str, int, bool, str], Done] = {}
-    hung: set[str] = set()
+    hung: Counter[str] = Counter()
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers: each has a core
     todo = list(pieces(cases, policies, seeds))
     running = in_processes(
-        todo, made, workers=wanted.workers, timeout=wanted.timeout, skipped=lambda piece: piece.policy.name in hung
+        todo,
+        made,
+        workers=wanted.workers,
+        timeout=wanted.timeout,
+        skipped=lambda piece: hung[piece.policy.name] >= _HANGS,
     )
     for piece, each in with_bar(running, len(todo), "training"):
         done[piece.key] = each
         if each.hung:
-            hung.add(piece.policy.name)
+            hung[piece.policy.name] += 1
     heard: dict[str, Done] = {}
-    left = [policy for policy in policies if policy.name not in hung]
+    left = [policy for policy in policies if hung[policy.name] < _HANGS]
     for policy, each in with_bar(
         in_processes(left, alarms, workers=wanted.workers, timeout=wanted.timeout), len(left), "replaying public logs"
     ):

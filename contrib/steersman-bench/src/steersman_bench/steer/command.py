@@ -35,7 +35,7 @@ import click
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
-    default=30.0,
+    default=60.0,
     show_default=True,
     help="Seconds that one run may take.",
 )

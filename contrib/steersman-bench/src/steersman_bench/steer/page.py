@@ -122,6 +122,7 @@ def _row(row: Row) -> dict[str, Any]:
             "alarms": heard.alarms, "steps": heard.steps, "runs": heard.runs,
             "per_thousand_steps": heard.per_thousand_steps,
         },
+        "cases": {name: row.mean_excess(name) for name in dict.fromkeys(run.case for run in row.sick)},
         "runs": [*_runs(row)],
     }  # fmt: skip
 

@@ -130,7 +130,7 @@ def _row(
     hopeless = {case.name for case in cases if case.diagnoses}
     unmended = [run for run in sick if run.case in hopeless]
     return Row(
-        policy.name, verdict(problems, of=len(mine)), groups, well,
+        policy.name, verdict(problems, of=len(mine) + (heard is not None)), groups, well,
         recall / (recall + alarmed) if recall + alarmed and well and tuned else None,
         fmean(run.is_named for run in unmended) if unmended else None,
         fmean(run.changes == 0 for run in unmended) if unmended else None,
