@@ -83,11 +83,13 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         *,
         version: str = "1.0",
         group: str = "steersman.strategies",
+        summary: str = "",
     ) -> None:
         site = tmp_path / f"site-{name}"
         info = site / f"{name}-{version}.dist-info"
         info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (info / "METADATA").write_text(head + (f"Summary: {summary}\n" if summary else ""))
         lines = [f"{point} = {target}" for point, target in entry_points.items()]
         (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
         for module, source in (modules or {}).items():

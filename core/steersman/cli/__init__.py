@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from steersman.cli.added import Added, added, loaded
 from steersman.spelling import nearest
 
 _COMMANDS = {
@@ -51,12 +52,17 @@ class LazyGroup(click.Group):
 
     lazy: Mapping[str, tuple[str, str]] = _COMMANDS
 
+    def added(self) -> Mapping[str, Added]:
+        """Return the commands that others add; they are looked for only where ours do not answer."""
+        return {}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.lazy)
+        return [*self.lazy, *self.added()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.lazy:
-            return None
+            others = self.added()
+            return loaded(others[cmd_name]) if cmd_name in others else None
         module, _, name = self.lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
@@ -64,14 +70,19 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, says) for name, (_, says) in self.lazy.items()])
+        if others := self.added():
+            with formatter.section("Commands of other distributions"):
+                formatter.write_dl([(name, command.says) for name, command in others.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.lazy and not args[0].startswith("-"):
-            near = nearest(args[0], self.lazy)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(self.lazy)}."
-            ctx.fail(f"No such command {args[0]!r}; {hint}")
+            names = self.list_commands(ctx)
+            if args[0] not in names:
+                near = nearest(args[0], names)
+                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(names)}."
+                ctx.fail(f"No such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -84,6 +95,13 @@ class LazyGroup(click.Group):
             raise
         except Exception as error:
             _explain_or_raise(error)
+
+
+class _Main(LazyGroup):
+    """Our commands, and those that installed distributions add."""
+
+    def added(self) -> Mapping[str, Added]:
+        return added(self.lazy)
 
 
 def _explain_or_raise(error: Exception) -> NoReturn:
@@ -106,7 +124,7 @@ def _explain_or_raise(error: Exception) -> NoReturn:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Main,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,7 +26,7 @@ import click
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each case.")
 @click.option("--development", is_flag=True, help="Seeds to tune on, which are not those of the published table.")
-@click.option("--quick", is_flag=True, help="A few cases and one seed: what CI runs.")
+@click.option("--quick", is_flag=True, help="A few cases, one seed to tune on: what CI runs.")
 @click.option(
     "--policies", metavar="TEXT,...", help="Only the policies whose names hold one of these, and the baselines."
 )
@@ -33,10 +35,14 @@ import click
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
-    default=30.0,
+    default=60.0,
     show_default=True,
     help="Seconds that one run may take.",
 )
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON object to this file too."
+)
+@click.option("--record", is_flag=True, help="Keep what ships as what the quick runs are held against.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 def steer(**options: Any) -> None:
     """Train small models that are sick, each beside a healthy twin, and models that are well, with each strategy at the
@@ -49,11 +55,20 @@ def steer(**options: Any) -> None:
       steersman bench steer --use ./hooks/mine.py:Mine:patience=3 --config steersman.yaml --json
       steersman bench steer --development --use trend-health --policies guarded --cases spike,burst"""
     from steersman.cli.terminal import console, print_json
+    from steersman.journal import to_json
     from steersman_bench.steer.benchmark import Wanted, measured
     from steersman_bench.steer.page import object_of, page
 
-    as_object = options.pop("as_object")
-    table = measured(Wanted(**options))
+    as_object, output, record = (options.pop(name) for name in ("as_object", "output", "record"))
+    if record and (options["uses"] or options["configs"] or options["only"] or options["policies"]):
+        raise click.UsageError("--record keeps what ships on the quick cases; leave out --use and the like")
+    table = measured(Wanted(**{**options, "quick": options["quick"] or record}))
+    if record:
+        from steersman_bench.steer.expecting import record as keep
+
+        keep(table)
+    if output is not None:
+        output.write_text(json.dumps(to_json(object_of(table)), allow_nan=False) + "\n", encoding="utf-8")
     if as_object:
         print_json(object_of(table))
     else:

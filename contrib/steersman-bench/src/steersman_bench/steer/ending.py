@@ -28,6 +28,7 @@ class Ran:
     end: float
     chosen: float
     steps: int
+    parameters: int = 0
     findings: tuple[Said, ...] = ()
     actions: tuple[Said, ...] = ()
     failures: tuple[str, ...] = ()
@@ -71,13 +72,9 @@ class Tally:
         elif entry.kind == "record" and data["metrics"].get("steps_skipped"):
             self.actions.append(Said(entry.step, "skip"))
 
-    def skip(self, step: int) -> None:
-        """Count a step that the loop skipped."""
-        self.actions.append(Said(step, "skip"))
-
-    def ran(self, untrained: float, end: float, chosen: float, steps: int) -> Ran:
+    def ran(self, untrained: float, end: float, chosen: float, steps: int, parameters: int) -> Ran:
         """Return the run that is over."""
         return Ran(
-            untrained, end, chosen, steps, tuple(self.findings), tuple(self.actions), tuple(self.failures),
+            untrained, end, chosen, steps, parameters, tuple(self.findings), tuple(self.actions), tuple(self.failures),
             self.factor < 1 - 1e-9,
         )  # fmt: skip

@@ -76,3 +76,8 @@ def outliers(share: float, size: float, begin: int = 1) -> Batch:
 def shifted_labels(begin: int, classes: int) -> Batch:
     """Return an alteration by which every label is the next one, from a step on."""
     return lambda step, x, y, chance: (x, (y + 1) % classes if step >= begin else y)
+
+
+def scaled_inputs(begin: int, size: float) -> Batch:
+    """Return an alteration by which inputs come without their usual scaling, from a step on."""
+    return lambda step, x, y, chance: (x * size if step >= begin else x, y)

@@ -19,15 +19,13 @@ from steersman_bench.steer.training import Training
 
 @frozen
 class Asked:
-    """What a run is asked to do: a config, whether the best checkpoint is loaded at the end.
+    """What a run is asked to do: a config, and whether its best checkpoint is loaded at the end.
 
-    `clip` and `skips` are what a plain loop would do by itself.
+    The best is that of the run's own ranking; where no scorer has an opinion, that of the highest `eval_reward`.
     """
 
     config: Mapping[str, Any]
     load_best: bool = False
-    clip: float | None = None
-    skips: bool = False
 
 
 @define(eq=False)
@@ -42,8 +40,9 @@ class _Clip:
 
 def train(training: Training, asked: Asked, folder: Path) -> Ran:
     """Train to the end, or to where a strategy stops it, and return how it ended and what was said and done."""
-    untrained, clip, tally = training.test(), _Clip(asked.clip), Tally()
+    untrained, clip, tally = training.test(), _Clip(), Tally()
     best: dict[str, Any] | None = None
+    highest = -math.inf
     limit = Hyperparameter("max_grad_norm", lambda: clip.value, clip.set, safer="down")
     loop = steersman.attach(
         training.optimizer, asked.config, folder=folder, model=training.model, total_steps=training.steps,
@@ -65,9 +64,6 @@ def train(training: Training, asked: Asked, folder: Path) -> Ran:
             loss.backward()
             training.gradient(step)
             norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip.value or math.inf))
-            if asked.skips and not math.isfinite(norm):
-                training.optimizer.zero_grad()
-                tally.skip(step)
             training.optimizer.step()
             training.optimizer.zero_grad()
             losses.append(float(loss.detach()))
@@ -79,12 +75,17 @@ def train(training: Training, asked: Asked, folder: Path) -> Ran:
                 loop.log(step, loss=sum(losses) / len(losses), grad_norm=norm, **means)
                 losses, beside = [], {}
             if step % training.eval_every == 0:
-                said = loop.evaluate(step, **training.evaluate())
-                if said.is_best and asked.load_best:
+                metrics = training.evaluate()
+                said = loop.evaluate(step, **metrics)
+                is_best, reward = said.is_best, metrics.get("eval_reward", -math.inf)
+                if said.score is None and reward > highest:
+                    is_best, highest = True, reward
+                if is_best and asked.load_best:
                     best = copy.deepcopy(training.model.state_dict())
             if loop.should_stop:
                 break
     end = training.test()
     if best is not None:
         training.model.load_state_dict(best)
-    return tally.ran(untrained, end, training.test() if best is not None else end, last)
+    chosen = training.test() if best is not None else end
+    return tally.ran(untrained, end, chosen, last, sum(p.numel() for p in parameters))

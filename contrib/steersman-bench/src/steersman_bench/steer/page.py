@@ -36,7 +36,17 @@ def page(table: Table, out: Console) -> None:
             )
     if any(row.well for row in table.rows):
         show_section(out, "Runs that were well: what it cost them, in percent of their gain", [" "])
-        columns = ["policy", ">cost", ">worst", ">own", ">worst own", ">acted on", ">destroyed", ">alarmed"]
+        columns = [
+            "policy",
+            ">cost",
+            ">worst",
+            ">own",
+            ">worst own",
+            ">acted on",
+            ">destroyed",
+            ">alarmed",
+            ">alarms / 1000 steps",
+        ]
         out.print(filled(table_of(*columns), (_well(row) for row in table.rows)))
     show_section(out, "Problems", (f"{row.name}: {row.problem}" for row in table.rows if row.problem), "red")
     show_section(out, "", [f"{table.seconds:.0f} seconds"])
@@ -64,6 +74,7 @@ def _well(row: Row) -> Iterator[str]:
         yield f"{value:+.2f}"
     for share in (well.acted_on, well.destroyed, well.alarmed):
         yield f"{share:.0%}"
+    yield "" if row.alarms is None else f"{row.alarms.per_thousand_steps:.2f}"
 
 
 def _number(value: float | None) -> str:
@@ -80,6 +91,7 @@ def object_of(table: Table) -> dict[str, Any]:
         "version": VERSION,
         "development": table.development,
         "seeds": list(table.seeds),
+        "largest_model": table.largest,
         "seconds": round(table.seconds, 1),
         "cases": [{"name": c.name, "group": c.group, "onset": c.onset} for c in table.cases],
         "policies": [_row(row) for row in table.rows],
@@ -106,6 +118,11 @@ def _row(row: Row) -> dict[str, Any]:
         "precision": row.precision,
         "unfixable_named": row.named,
         "unfixable_unchanged": row.unchanged,
+        "public_logs": None if (heard := row.alarms) is None else {
+            "alarms": heard.alarms, "steps": heard.steps, "runs": heard.runs,
+            "per_thousand_steps": heard.per_thousand_steps,
+        },
+        "cases": {name: row.mean_excess(name) for name in dict.fromkeys(run.case for run in row.sick)},
         "runs": [*_runs(row)],
     }  # fmt: skip
 

@@ -7,15 +7,17 @@ from typing import Any
 
 from attrs import frozen
 
+from steersman.catalogue.entry_points import entry_points
+from steersman.config.reading import SHIPPED
 from steersman_bench.steer.loop import Asked
-from steersman_bench.steer.strategies import EvalReward
+from steersman_bench.steer.strategies import ClipAndSkip, DoNothing
 
 QUIET: Mapping[str, Any] = {"console": False, "report_to": "none"}
 _OPEN: Mapping[str, Any] = {
     name: {}
     for name in ("learning_rate", "max_grad_norm", "kl_penalty", "temperature", "reward_weight", "reward_threshold")
 }
-_SCORERS: tuple[object, ...] = ("eval-loss", EvalReward())
+_SCORERS: tuple[object, ...] = ("eval-loss",)
 NOTHING, BEST, BASELINE = "nothing", "nothing, best loaded", "clip + skip, best loaded"
 """What costs are measured against, and what every gain is measured against."""
 
@@ -33,18 +35,25 @@ def always() -> tuple[Policy, ...]:
     from steersman_early_stopping.early_stopping import EarlyStopping
     from steersman_plateau.plateau import Plateau
 
-    alone = {**QUIET, "extends": "no-rails", "mode": "act", "use": [*_SCORERS]}
+    alone = {**QUIET, "extends": "no-rails", "mode": "act", "use": [DoNothing(), *_SCORERS]}
     free: Mapping[str, Any] = {**alone, "hyperparameters": {"learning_rate": {}}}
     plateau = Plateau(factor=0.1, last_share=0.0)
     return (
         Policy(NOTHING, Asked(alone)),
         Policy(BEST, Asked(alone, load_best=True)),
-        Policy(BASELINE, Asked(alone, load_best=True, clip=1.0, skips=True)),
+        Policy(BASELINE, Asked({**alone, "use": [ClipAndSkip(), *_SCORERS]}, load_best=True)),
         Policy("ReduceLROnPlateau", Asked({**free, "use": [plateau, *_SCORERS]}, load_best=True)),
         Policy("early stopping", Asked({**free, "use": [EarlyStopping(), *_SCORERS]}, load_best=True)),
         Policy("origin", Asked({**QUIET, "extends": "origin"}, load_best=True)),
-        Policy("guarded", Asked(acting("trend-health", "rl-health", "recovery"), load_best=True)),
+        _guarded(),
     )
+
+
+def _guarded() -> Policy:
+    """Return what ships as recommended; before there is such a config, the rules it is made of."""
+    if any(point.name == "recommended" for point in entry_points(SHIPPED)):
+        return Policy("recommended", Asked({**QUIET, "extends": "recommended"}, load_best=True))
+    return Policy("guarded", Asked(acting("trend-health", "rl-health", "recovery"), load_best=True))
 
 
 def acting(*use: object) -> Mapping[str, Any]:

@@ -6,10 +6,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import torch  # here, so that a worker has it before its first run is timed
 from attrs import frozen
 
 from steersman_bench.steer.case import SICK, Case
+from steersman_bench.steer.cases import case_named
 from steersman_bench.steer.ending import Ran
+from steersman_bench.steer.loop import train
 from steersman_bench.steer.policies import NOTHING, Policy
 
 
@@ -42,11 +45,6 @@ def pieces(cases: Iterable[Case], policies: Sequence[Policy], seeds: Sequence[in
 
 def made(piece: Piece) -> Ran:
     """Make one run, in a folder that is removed after it, on one thread."""
-    import torch
-
-    from steersman_bench.steer.cases import case_named
-    from steersman_bench.steer.loop import train
-
     torch.set_num_threads(1)
     training = case_named(piece.case).make(piece.seed, piece.sick)
     with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import math
-
 from attrs import define
 
-from steersman import Checkpoint, Run, Score, hookimpl
+from steersman import Run, StepGuard, hookimpl
 
 
 @define(eq=False)
-class EvalReward:
-    """Score a checkpoint by the mean reward of its evaluation, where it has one: higher is better."""
+class DoNothing:
+    """Do nothing: what every strategy is measured against."""
 
     @hookimpl
-    def score_checkpoint(self, run: Run, checkpoint: Checkpoint) -> Score | None:
-        reward = checkpoint.metrics.get("eval_reward", math.nan)
-        return Score.higher(reward) if math.isfinite(reward) else None
+    def on_train_begin(self, run: Run) -> None:
+        return None
+
+
+@define(eq=False)
+class ClipAndSkip:
+    """Clip the gradient norm at a fixed limit and skip steps whose gradient is not finite: what every tool can do."""
+
+    clip: float = 1.0
+    """The largest norm of all gradients together; 1.0 because it is the default of most trainers."""
+
+    @hookimpl
+    def guard_steps(self, run: Run) -> StepGuard:
+        return StepGuard(clip=self.clip)

@@ -13,6 +13,7 @@ from steersman_bench.steer.case import SICK, Case, Group
 from steersman_bench.steer.ending import Ran
 from steersman_bench.steer.measuring import Sick, Well, sick_run, well_run
 from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy
+from steersman_bench.steer.public_logs import Alarms
 from steersman_bench.steer.workers import Done
 
 EVAL_EVERY = 10
@@ -53,6 +54,7 @@ class Row:
 
     `precision` is that of alarms where half of all runs are sick. `named` and `unchanged` are the shares of the runs
     that nothing can mend which were called by their name within six evaluations, and in which no value was changed.
+    `alarms` are those over public logs.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Row:
     precision: float | None = None
     named: float | None = None
     unchanged: float | None = None
+    alarms: Alarms | None = None
     sick: tuple[Sick, ...] = ()
     healthy: tuple[Well, ...] = ()
 
@@ -73,7 +76,7 @@ class Row:
 
 def rows(
     cases: Sequence[Case], policies: Sequence[Policy], seeds: Sequence[int],
-    done: Mapping[tuple[str, int, bool, str], Done],
+    done: Mapping[tuple[str, int, bool, str], Done], heard: Mapping[str, Done],
 ) -> tuple[Row, ...]:  # fmt: skip
     """Return a row for each policy, of the runs that are done."""
     ran: dict[tuple[str, int, bool, str], Ran] = {
@@ -83,7 +86,7 @@ def rows(
     made = {policy.name: _judged(cases, policy, seeds, ran) for policy in policies}
     if BASELINE in made:
         baseline = {(run.case, run.seed): run.excess for run in made[BASELINE][0]}
-    return tuple(_row(policy, cases, *made[policy.name], baseline, done) for policy in policies)
+    return tuple(_row(policy, cases, *made[policy.name], baseline, done, heard.get(policy.name)) for policy in policies)
 
 
 def _judged(
@@ -108,11 +111,13 @@ def _judged(
 def _row(
     policy: Policy, cases: Sequence[Case], sick: list[Sick], healthy: list[Well],
     baseline: Mapping[tuple[str, int], float], done: Mapping[tuple[str, int, bool, str], Done],
+    heard: Done | None,
 ) -> Row:  # fmt: skip
     mine = {key: each for key, each in done.items() if key[3] == policy.name}
     problems = [each.problem for each in mine.values() if each.problem]
     judged: tuple[Sick | Well, ...] = (*sick, *healthy)
     problems += [run.ran.failures[0] for run in judged if run.ran.failures]
+    problems += [heard.problem] if heard is not None and heard.problem else []
     group_of = {case.name: case.group for case in cases}
     groups: dict[Group, OfGroup] = {}
     for group in SICK:
@@ -125,11 +130,11 @@ def _row(
     hopeless = {case.name for case in cases if case.diagnoses}
     unmended = [run for run in sick if run.case in hopeless]
     return Row(
-        policy.name, verdict(problems, of=len(mine)), groups, well,
+        policy.name, verdict(problems, of=len(mine) + (heard is not None)), groups, well,
         recall / (recall + alarmed) if recall + alarmed and well and tuned else None,
         fmean(run.is_named for run in unmended) if unmended else None,
         fmean(run.changes == 0 for run in unmended) if unmended else None,
-        tuple(sick), tuple(healthy),
+        heard.value if heard is not None else None, tuple(sick), tuple(healthy),
     )  # fmt: skip
 
 

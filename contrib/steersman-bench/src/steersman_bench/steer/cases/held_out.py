@@ -12,7 +12,6 @@ from steersman_bench.steer.case import Case
 from steersman_bench.steer.tasks.classification import classification
 from steersman_bench.steer.tasks.language import language
 from steersman_bench.steer.tasks.supervised import Pairs, Recipe
-from steersman_bench.steer.tasks.transformer import transformer
 from steersman_bench.steer.training import Training
 
 _SGD = Recipe(optimizer="sgd", lr=0.02, rate=faults.cosine(240))
@@ -58,9 +57,9 @@ def _shifted(seed: int, sick: bool) -> Training:
     return classification(seed, evolve(_SGD, batches=faults.shifted_labels(_ONSET + 1, 8)) if sick else _SGD)
 
 
-def _no_warmup(seed: int, sick: bool) -> Training:
-    recipe = Recipe(optimizer="adam", lr=0.4, steps=200, rate=faults.cosine(200, 0 if sick else 30))
-    return transformer(seed, evolve(recipe, warmup=0 if sick else 30), layers=2)
+def _unscaled(seed: int, sick: bool) -> Training:
+    recipe = evolve(_SGD, batches=faults.scaled_inputs(_ONSET + 1, 8.0)) if sick else _SGD
+    return classification(seed, recipe)
 
 
 def _underflow(seed: int, sick: bool) -> Training:
@@ -82,6 +81,6 @@ CASES = (
     Case("gradients x8, an accumulation bug", "held-out", _accumulated),
     Case("data sorted by class from step 91", "held-out", _sorted, onset=_ONSET + 1),
     Case("labels shifted by one from step 91", "held-out", _shifted, onset=_ONSET + 1),
-    Case("transformer without warm-up", "held-out", _no_warmup),
+    Case("inputs eight times as large from step 91", "held-out", _unscaled, onset=_ONSET + 1),
     Case("gradients that underflow", "held-out", _underflow),
 )

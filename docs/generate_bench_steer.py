@@ -1,0 +1,197 @@
+"""Writes docs/reference/bench-steer.md from what `steersman bench steer --output FILE` wrote.
+
+`python docs/generate_bench_steer.py FILE` keeps the figures of FILE beside the page, without those of each single
+run,
+and writes the page; without FILE the page is written again from the figures that are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "bench-steer.md"
+FIGURES = PAGE.with_suffix(".json")
+Told = Mapping[str, Any]
+
+INTRODUCTION = """\
+# What a strategy mends, and what it costs
+
+This page is made by `python docs/generate_bench_steer.py`. Do not edit it.
+Anybody can make its figures again, and put a strategy of their own beside them
+([how](../how-to/benchmark-a-strategy.md)):
+
+```sh
+pip install "steersman-bench[torch]"
+steersman bench steer
+```
+"""
+
+MEANING = """\
+Each run is a real training of a small model on a CPU, in plain torch, driven through `steersman.attach` and the
+real supervisor.
+A sick run has a healthy twin: the same seed, data and batches without the fault.
+
+- *Excess* is what a run lacks to its twin, in percent of what the twin learned: 0 is as good, 100 learned nothing,
+  150 is the most.
+  It is measured on data that the run never sees: the mean test loss, or the true reward of a policy.
+- *Against clip + skip* is the excess less that of clipping at 1.0, skipping steps that are not finite and loading
+  the best checkpoint, run by run.
+  The interval is a 95 % bootstrap over cases and seeds. What every tool can do is what a gain is measured against,
+  not doing nothing.
+- *Seen* is the share of runs with a warning or an act within six evaluations of the onset; *delay* is the median,
+  in evaluations.
+- *Cost* is what a run that is well loses, in percent of what it gains when nobody is at the wheel, and its last
+  checkpoint is kept.
+  *Own cost* is what is due to acting: it is against the run left alone whose best checkpoint is loaded too, and
+  exactly 0 where nothing was done.
+- *Acted on*: a change, a rollback, a stop or a skipped step. *Destroyed*: a rollback, a stop, or a learning rate
+  that stays cut.
+- *Precision* is that of alarms where half of all runs are sick.
+- *Alarms* are those per thousand steps over {logs} public logs of runs that nobody calls sick, {steps:,} steps.
+
+ReduceLROnPlateau has torch's defaults. Early stopping has a patience of 5. All but the first row load the best
+checkpoint by the run's own ranking.
+"""
+
+LIMITS = """\
+## What is not proven
+
+- The largest model that was tried here has {largest:,} parameters. Larger models, several devices, mixed precision:
+  not tried.
+- All runs are of 160 to 280 steps with an evaluation every ten. Runs of many thousand steps, or with few
+  evaluations: not tried.
+- The runs on rewards are a toy with ten answers to a question, trained as GRPO does it. Language models on rewards:
+  not tried.
+- The Trainers of Hugging Face, TRL and Lightning are not driven here. They are held to the same decisions by tests,
+  not by this table.
+- The public logs are few. A strategy that raises no alarm in them may still raise one in yours.
+"""
+
+_GROUPS = {
+    "fixable": "Faults that can be mended",
+    "unfixable": "Faults that nothing can mend",
+    "rl": "Policies trained on rewards",
+    "held-out": "Faults that no rule was made for",
+}
+
+
+def render(told: Told) -> str:
+    """Return the whole page."""
+    rows = told["policies"]
+    logs = next((row["public_logs"] for row in rows if row["public_logs"]), {"runs": 0, "steps": 0})
+    parts = [
+        INTRODUCTION,
+        _seeds(told),
+        MEANING.format(logs=logs["runs"], steps=logs["steps"]),
+        "## Sick runs\n\n" + _table(_sick_head(), (_sick(row) for row in rows)),
+        "## Runs that were well\n\n" + _table(_well_head(), (_well(row) for row in rows)),
+        "## Case by case\n\nMean excess.\n",
+        *(_of_group(told, group, title) for group, title in _GROUPS.items()),
+        *_problems(rows),
+        LIMITS.format(largest=told["largest_model"]),
+    ]
+    return "\n".join(parts)
+
+
+def _seeds(told: Told) -> str:
+    seeds = ", ".join(map(str, told["seeds"]))
+    if told["development"]:
+        return f"""\
+**These figures are of the seeds that rules are tuned on: {seeds}.** They show the form of the page and prove nothing.
+"""
+    return f"""\
+These figures are of the seeds {seeds}. No strategy was tuned on them: for that there are the seeds from 100 on
+(`--development`).
+The faults of the last table of cases were not tuned on with any seed.
+"""
+
+
+def _sick_head() -> Sequence[str]:
+    return ("policy", "fixable", "against clip + skip", "seen", "delay", "unfixable", "named", "unchanged", "RL",
+            "RL, against clip + skip", "held out", "held out, against clip + skip")  # fmt: skip
+
+
+def _sick(row: Told) -> Iterator[str]:
+    groups = row["groups"]
+    fixable = groups.get("fixable")
+    yield row["name"]
+    yield from (_number(fixable and fixable["excess"]), _difference(fixable))
+    yield from (_share(fixable and fixable["recall"]), _number(fixable and fixable["delay"]))
+    yield _number(groups["unfixable"]["excess"] if "unfixable" in groups else None)
+    yield from (_share(row["unfixable_named"]), _share(row["unfixable_unchanged"]))
+    for name in ("rl", "held-out"):
+        yield from (_number(groups[name]["excess"] if name in groups else None), _difference(groups.get(name)))
+
+
+def _well_head() -> Sequence[str]:
+    return ("policy", "cost", "worst cost", "worst in", "own cost", "worst own cost", "acted on", "destroyed",
+            "alarmed", "precision", "alarms per 1000 steps of public logs")  # fmt: skip
+
+
+def _well(row: Told) -> Iterator[str]:
+    well, logs = row["healthy"] or {}, row["public_logs"]
+    yield row["name"]
+    yield from (_signed(well.get("cost")), _signed(well.get("worst_cost")))
+    yield str(well.get("worst_case", "")) if (well.get("worst_cost") or 0) > 0 else ""
+    yield from (_signed(well.get("own_cost")), _signed(well.get("worst_own_cost")))
+    yield from (_share(well.get(name)) for name in ("acted_on", "destroyed", "alarmed"))
+    yield _share(row["precision"])
+    yield "not tried" if logs is None else f"{logs['per_thousand_steps']:.2f}"
+
+
+def _of_group(told: Told, group: str, title: str) -> str:
+    cases = [case["name"] for case in told["cases"] if case["group"] == group]
+    rows = ([name, *(_number(row["cases"].get(name)) for row in told["policies"])] for name in cases)
+    return f"### {title}\n\n" + _table(("case", *(row["name"] for row in told["policies"])), rows)
+
+
+def _problems(rows: Sequence[Told]) -> Iterator[str]:
+    said = [f"- {row['name']}: {row['problem']}\n" for row in rows if row["problem"]]
+    if said:
+        yield "## Rows that are not whole\n\n" + "".join(said)
+
+
+def _table(head: Sequence[str], rows: Iterator[Any]) -> str:
+    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
+    return "".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _difference(group: Told | None) -> str:
+    if group is None or group["difference"] is None:
+        return ""
+    interval = "" if group["interval"] is None else " [{:+.1f}, {:+.1f}]".format(*group["interval"])
+    return f"{group['difference']:+.1f}{interval}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def kept(told: Told) -> dict[str, Any]:
+    """Return the figures without those of each single run and of how long it took."""
+    policies = [{key: value for key, value in row.items() if key != "runs"} for row in told["policies"]]
+    return {**{key: value for key, value in told.items() if key != "seconds"}, "policies": policies}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, nargs="?", help="what `steersman bench steer --output` wrote")
+    given = parser.parse_args().file
+    if given is not None:
+        FIGURES.write_text(
+            json.dumps(kept(json.loads(given.read_text(encoding="utf-8"))), indent=1) + "\n", encoding="utf-8"
+        )
+    PAGE.write_text(render(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
