@@ -61,7 +61,8 @@ class StepGuard:
     The norm is that of all gradients together. It may be at most `clip`, and at most the larger of `clip_multiple` x
     median and median + `clip_deviations` x MAD of the newest `remembered` norms of steps that were not skipped (MAD is
     the median absolute deviation), from the fifth of them on; of two limits the lower holds. A gradient with a larger
-    norm is scaled to the limit. A step is skipped whose gradient is not finite, or whose norm is beyond
+    norm is scaled to the limit; with `fade` to limit x limit / norm, so that the further it is beyond the less of it is
+    left, as of an outlier in robust statistics. A step is skipped whose gradient is not finite, or whose norm is beyond
     `skip_multiple` x the limit that the run's own norms make, or `clip` where they make none: five in a row, and the
     next ones are clipped, so that a run whose gradients have grown for good goes on. None leaves a rule out.
 
@@ -74,6 +75,7 @@ class StepGuard:
     clip_deviations: float = field(default=10.0, converter=_number, validator=_from(0))
     skip_multiple: float | None = field(default=None, converter=_number_or_none, validator=_from(1))
     remembered: int = field(default=50, validator=_a_size)
+    fade: bool = field(default=False, validator=_a_switch)
 
     def __attrs_post_init__(self) -> None:
         if self.skip_multiple is not None and self.clip is None and self.clip_multiple is None:
@@ -88,7 +90,8 @@ class StepGuard:
             own = f"max({self.clip_multiple:g} x median, median + {self.clip_deviations:g} x MAD)"
             limits.append(f"{own} of the newest {self.remembered} norms")
         if limits:
-            does.append(f"gradients are clipped to {' and to '.join(limits)}")
+            further = ", and the more the further they are beyond" if self.fade else ""
+            does.append(f"gradients are clipped to {' and to '.join(limits)}{further}")
         skips = ["whose gradient is not finite"] if self.skip_nonfinite else []
         skips += [f"beyond {self.skip_multiple:g} x that"] if self.skip_multiple is not None else []
         if skips:

@@ -13,17 +13,22 @@ RECOMMENDED: dict[str, Any] = {
         "eval-loss",
         {"trend-health": {"preset": "guarded"}},
         {"rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}},
+        {"recovery": {"leaves_evaluated": True, "early": 5}},
+        "step-guard",
         "token-accounting",
     ],
     "hyperparameters": {
-        "learning_rate": {"min_factor": 0.01, "max_factor": 25, "largest_change": 25, "cooldown": 0},
+        "learning_rate": {"min_factor": 0.005, "max_factor": 125, "largest_change": 25, "cooldown": 0},
     },
-    "recovery": {"at": "best"},
+    "rails": {"budget": 30},
+    "outcomes": {"revert_risky": False, "release_after": 0},
+    "recovery": {"at": "best", "max_rollbacks": 10},
 }
-"""What measurements support: the lowest eval loss decides, and `guarded` may move the learning rate, nothing else.
+"""What measurements support: the lowest eval loss decides, gradients are guarded, and the learning rate may be moved.
 
-What `rl-health` leaves out `trend-health` finds already, and acts on where it may. The bounds of the learning rate are
-wide: what keeps a change small is the rules that ask for it.
+What `rl-health` leaves out `trend-health` finds already, and acts on where it may; what diverges in a run that is
+evaluated `recovery` leaves to it. The bounds of the learning rate are wide: what keeps a change small is the rules that
+ask for it. They take back and release their own changes, so that `outcomes` has nothing to do.
 """
 
 DEFAULT: dict[str, Any] = {"use": RECOMMENDED["use"]}

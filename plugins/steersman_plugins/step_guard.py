@@ -26,14 +26,16 @@ class StepGuarding:
     """Whether a step is skipped whose gradient is NaN or infinite."""
     clip: float | None = field(default=None, validator=within(0.0, open_below=True))
     """A fixed limit of the gradient norm, beside that of the run's own norms."""
-    clip_multiple: float | None = field(default=5.0, validator=within(1.0))
+    clip_multiple: float | None = field(default=1.5, validator=within(1.0))
     """How many times the median of the newest norms a gradient norm may be; null sets no limit by them."""
-    clip_deviations: float = field(default=10.0, validator=within(0.0))
+    clip_deviations: float = field(default=0.0, validator=within(0.0))
     """How many median deviations above that median it may be, where that is more."""
     skip_multiple: float | None = field(default=50.0, validator=within(1.0))
     """How many times the limit a norm must exceed for its step to be skipped; null skips none for its norm."""
     remembered: int = field(default=50, validator=within(5, 1000))
     """How many of the newest norms make the limit."""
+    fade: bool = True
+    """Whether of a gradient the less is left the further it is beyond the limit, as of an outlier."""
     critical_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
     """The share of skipped steps, three or more, that is critical."""
     clipped_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
@@ -46,7 +48,7 @@ class StepGuarding:
     def guard_steps(self) -> StepGuard:
         return StepGuard(
             self.skip_nonfinite, self.clip, self.clip_multiple, self.clip_deviations, self.skip_multiple,
-            self.remembered,
+            self.remembered, self.fade,
         )  # fmt: skip
 
     @hookimpl

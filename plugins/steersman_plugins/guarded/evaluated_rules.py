@@ -17,6 +17,8 @@ class EvaluatedRules:
     """How many times its noise a loss must lie above its best to have diverged."""
     progress_share: float = 0.12
     """Share of its progress that the loss must have lost, too."""
+    learned_share: float = 0.1
+    """Share of the first loss that the progress must be for a run to have learned something that it can lose."""
     severe_share: float = 0.4
     """Share of its progress that the train loss alone must have lost for any rise of the eval loss to count."""
     severe_noise_multiple: float = 0.5
@@ -45,8 +47,6 @@ class EvaluatedRules:
     """Noise, as a share of the progress, above which a loss that stands still lies on a floor of noise."""
     floor_factor: float = 0.3
     """What the learning rate is multiplied by to try whether the floor sinks."""
-    floor_progress: float = 0.1
-    """Share of the first loss that the progress must be for a floor to be one of noise."""
     slow_trend: int = 4
     """Evaluations in a row that show that a run falls steadily."""
     slow_share: float = 0.03

@@ -38,7 +38,9 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: flo
     lost = (recent - min(trains)) / past.progress
     of_evals = past.above_best(evals, r.noise_multiple, r.progress_share)
     of_trains = max(past.above_best(t, r.noise_multiple, r.progress_share) for t in (trains, (*trains[:-1], recent)))
-    is_severe = lost > r.severe_share and past.above_best(evals, r.severe_noise_multiple, r.severe_eval_share) > 1
+    has_learned = past.progress >= r.learned_share * abs(past.start or 0.0)
+    rose = past.above_best(evals, r.severe_noise_multiple, r.severe_eval_share)
+    is_severe = has_learned and lost > r.severe_share and rose > 1
     if not (min(of_evals, of_trains) > 1 or is_severe):
         return None
     newest = past.points[-1].evaluated

@@ -14,7 +14,7 @@ from steersman_plugins.trends import noise
 
 _LOOKED_AT = 64
 _RECENT = 9
-_LEAST = 0.01
+_LEAST = 0.03
 """Share of the first loss that is never more than chance."""
 
 

@@ -81,5 +81,5 @@ def _floats(r: EvaluatedRules, past: Past, start: float) -> bool:
     """Whether the loss neither falls nor rises, and scatters much beside the way it has come."""
     evals, earlier = past.evals[-r.trend :], past.evals[: -r.trend // 2]
     is_still = abs(rising(evals)) < 1.0 and min(past.evals[-r.trend // 2 :]) >= min(earlier)
-    has_learned = past.progress >= r.floor_progress * start
+    has_learned = past.progress >= r.learned_share * start
     return is_still and has_learned and past.noise > r.floor_share * past.progress

@@ -75,7 +75,7 @@ class NormMemory:
         newer = torch.cat((self.norms[1:], norm.reshape(1)))
         return Ruling(
             skips.logical_not(),
-            torch.where(clips, limit / norm, 1.0),
+            torch.where(clips, (limit / norm) ** (2 if guard.fade else 1), 1.0),
             is_excused,
             is_bad & (bad_row > IN_A_ROW),
             torch.where(is_finite & skips.logical_not(), newer, self.norms),
