@@ -40,9 +40,9 @@ def in_processes(
 ) -> Iterator[tuple[Piece, Done]]:  # fmt: skip
     """Yield each piece with what became of it, in the order in which they are done.
 
-    `work` is a function of a module; what that imports, and `prepare`, is not part of the time. A piece that takes longer than
-    `timeout` seconds is given up, with its process. A piece of which `skipped` says so when its turn comes is not
-    begun. Whoever stops iterating ends every process.
+    `work` is a function of a module; what that imports, and `prepare`, is not part of the time. A piece that takes
+    longer than `timeout` seconds is given up, with its process. A piece of which `skipped` says so when its turn comes
+    is not begun. Whoever stops iterating ends every process.
     """
     waiting, running = deque(pieces), list[_Worker[Piece]]()
     try:
