@@ -10,6 +10,7 @@ import re
 import runpy
 import sys
 import threading
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -27,6 +28,7 @@ from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor
 from steersman.accounting.budgets import Budget
 from steersman.accounting.ledgers import Prices
 from steersman.arbiter import Ruling
+from steersman.catalogue.entry_points import EntryPoint
 from steersman.cli import main
 from steersman.config import read
 from steersman.config.reading import KEYS, SHIPPED
@@ -459,12 +461,21 @@ def shown_without_running(page: str) -> str:
     return "\n".join(block.text for block in blocks(page) if block.language in ("text", "sh"))
 
 
+def command_named(name: str) -> click.Command | None:
+    """Return a command of ours, or one that a distribution in contrib adds: that need not be installed."""
+    for file in sorted((ROOT / "contrib").glob("steersman-*/pyproject.toml")):
+        added = tomllib.loads(file.read_text())["project"]["entry-points"].get("steersman.commands", {})
+        if name in added:
+            return EntryPoint(name, added[name], file.parent.name, "").load()
+    return main.get_command(click.Context(main), name)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if shown_without_running(page)])
 def test_what_is_not_run_names_what_there_is(page: str) -> None:
     """In a block that cannot run on its own each command, each name of ours and each variable is one that exists."""
     text = shown_without_running(page)
     for command, sub in re.findall(r"^(?:\S*/)?steersman ([a-z]+)(?: ([a-z]+)\b)?", text, re.M):
-        group = main.get_command(click.Context(main), command)
+        group = command_named(command)
         assert group is not None, command
         if isinstance(group, click.Group) and sub:
             assert sub in group.list_commands(click.Context(group)), f"{command} {sub}"

@@ -13,7 +13,7 @@ from steersman.cli.terminal import with_bar
 from steersman_bench.steer.case import Case
 from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy, always, named, of_file
 from steersman_bench.steer.public_logs import alarms
-from steersman_bench.steer.running import made, pieces
+from steersman_bench.steer.running import made, pieces, warmed_up
 from steersman_bench.steer.table import Row, rows
 from steersman_bench.steer.workers import Done, in_processes
 
@@ -72,6 +72,7 @@ def measured(wanted: Wanted) -> Table:
         workers=wanted.workers,
         timeout=wanted.timeout,
         skipped=lambda piece: hung[piece.policy.name] >= _HANGS,
+        prepare=warmed_up,
     )
     for piece, each in with_bar(running, len(todo), "training"):
         done[piece.key] = each

@@ -39,14 +39,17 @@ class _Clip:
 
 
 def train(training: Training, asked: Asked, folder: Path) -> Ran:
-    """Train to the end, or to where a strategy stops it, and return how it ended and what was said and done."""
+    """Train to the end, or to where a strategy stops it, and return how it ended and what was said and done.
+
+    Each evaluation ends an epoch.
+    """
     untrained, clip, tally = training.test(), _Clip(), Tally()
     best: dict[str, Any] | None = None
     highest = -math.inf
     limit = Hyperparameter("max_grad_norm", lambda: clip.value, clip.set, safer="down")
     loop = steersman.attach(
         training.optimizer, asked.config, folder=folder, model=training.model, total_steps=training.steps,
-        eval_every=training.eval_every, warmup_steps=training.warmup,
+        eval_every=training.eval_every, steps_per_epoch=training.eval_every, warmup_steps=training.warmup,
         hyperparameters=(limit, *training.hyperparameters),
     )  # fmt: skip
     with loop:

@@ -13,7 +13,7 @@ from steersman_bench.steer.case import SICK, Case
 from steersman_bench.steer.cases import case_named
 from steersman_bench.steer.ending import Ran
 from steersman_bench.steer.loop import train
-from steersman_bench.steer.policies import NOTHING, Policy
+from steersman_bench.steer.policies import NOTHING, Policy, always
 
 
 @frozen
@@ -49,3 +49,8 @@ def made(piece: Piece) -> Ran:
     training = case_named(piece.case).make(piece.seed, piece.sick)
     with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
         return train(training, piece.policy.asked, Path(folder))
+
+
+def warmed_up() -> None:
+    """Make a run that counts for nothing: the first of a process loads what torch and Steersman load when needed."""
+    made(Piece("perceptron, SGD", 100, False, always()[0]))

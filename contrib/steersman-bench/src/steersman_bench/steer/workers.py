@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -35,16 +36,17 @@ class _Worker(Generic[Piece]):
 
 def in_processes(
     pieces: Sequence[Piece], work: Callable[[Piece], Any], *, workers: int, timeout: float,
-    skipped: Callable[[Piece], bool] = lambda piece: False,
+    skipped: Callable[[Piece], bool] = lambda piece: False, prepare: Callable[[], object] | None = None,
 ) -> Iterator[tuple[Piece, Done]]:  # fmt: skip
     """Yield each piece with what became of it, in the order in which they are done.
 
-    `work` is a function of a module; what that imports is not part of the time. A piece that takes longer than `timeout` seconds is given up, with its process. A
-    piece of which `skipped` says so when its turn comes is not begun. Whoever stops iterating ends every process.
+    `work` is a function of a module; what that imports, and `prepare`, is not part of the time. A piece that takes
+    longer than `timeout` seconds is given up, with its process. A piece of which `skipped` says so when its turn comes
+    is not begun. Whoever stops iterating ends every process.
     """
     waiting, running = deque(pieces), list[_Worker[Piece]]()
     try:
-        running += [_started(work) for _ in range(min(workers, len(pieces)))]
+        running += [_started(work, prepare) for _ in range(min(workers, len(pieces)))]
         while waiting or any(worker.piece is not None for worker in running):
             for worker in running:
                 while worker.piece is None and waiting:
@@ -59,7 +61,7 @@ def in_processes(
                     continue
                 worker.piece = None
                 if done.problem and not worker.process.is_alive():
-                    running[place] = _started(work)
+                    running[place] = _started(work, prepare)
                 yield given, done
     finally:
         for worker in running:
@@ -82,10 +84,10 @@ def _done(worker: _Worker[Any], timeout: float) -> Done | None:
     return None
 
 
-def _started(work: Callable[[Any], Any]) -> _Worker[Any]:
+def _started(work: Callable[[Any], Any], prepare: Callable[[], object] | None) -> _Worker[Any]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(work, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(work, prepare, theirs), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -98,18 +100,18 @@ def _end(worker: _Worker[Any]) -> None:
     worker.pipe.close()
 
 
-def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
+def _serve(work: Callable[[Any], Any], prepare: Callable[[], object] | None, pipe: Connection) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    while True:
-        try:
+    if prepare is not None:
+        prepare()
+    with suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
             piece = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(None)
-        try:
-            done = Done(work(piece))
-        except Exception as error:
-            done = Done(problem=" ".join(f"{type(error).__name__}: {error}".split()))
-        pipe.send(done)
+            pipe.send(None)
+            try:
+                done = Done(work(piece))
+            except Exception as error:
+                done = Done(problem=" ".join(f"{type(error).__name__}: {error}".split()))
+            pipe.send(done)
