@@ -394,6 +394,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
         late=RecordedLate({(20, "scheduled"): (LateScore(10, {"safety": 0.9}),)}),
         recovery=Recovery(config.recovery, OnPaperSnapshots()),
     )
+    supervisor.tries = lambda candidates: candidates[0].refuse("a test")
     supervisor.begin()
     for step in (10, 20, 30):
         supervisor.settle(step_begins=True)

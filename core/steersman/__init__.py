@@ -13,11 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steersman.averaging.offline import Averages, average
     from steersman.checkpoints import Checkpoint, Evaluation, TrainLoss
     from steersman.checks import Check
     from steersman.config import Config, ConfigError
     from steersman.decisions import Adjust, Average, Finding, Rollback, Save, Score, Stop
     from steersman.deprecations import SteersmanDeprecationWarning
+    from steersman.examples import example_losses
     from steersman.failing import StrategyError
     from steersman.hyperparameters import Hyperparameter
     from steersman.integrations.lightning import LightningCallback
@@ -48,6 +50,7 @@ __all__ = [
     "Adjust",
     "Adjustment",
     "Average",
+    "Averages",
     "Check",
     "Checkpoint",
     "Config",
@@ -82,6 +85,8 @@ __all__ = [
     "Usage",
     "Window",
     "attach",
+    "average",
+    "example_losses",
     "hookimpl",
     "record",
     "replay",
@@ -92,11 +97,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "averaging.offline": ("Averages", "average"),
     "checkpoints": ("Checkpoint", "Evaluation", "TrainLoss"),
     "checks": ("Check",),
     "config": ("Config", "ConfigError"),
     "decisions": ("Adjust", "Average", "Finding", "Rollback", "Save", "Score", "Stop"),
     "deprecations": ("SteersmanDeprecationWarning",),
+    "examples": ("example_losses",),
     "failing": ("StrategyError",),
     "hyperparameters": ("Hyperparameter",),
     "integrations.lightning": ("LightningCallback",),

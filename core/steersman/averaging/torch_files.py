@@ -41,6 +41,11 @@ def mean_state(paths: Sequence[Path]) -> tuple[dict[str, Any], str | None]:
     return mean, read[0][1]
 
 
+def state_of(path: Path) -> Mapping[str, Any]:
+    """Return the state dict of the model in a file."""
+    return _state(path)[0]
+
+
 def _state(path: Path) -> tuple[Mapping[str, Any], str | None]:
     import torch
 
