@@ -24,7 +24,7 @@ import yaml
 from attrs import frozen
 
 import steersman
-from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
+from steersman import Adjust, Average, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
 from steersman.accounting.budgets import Budget
 from steersman.accounting.ledgers import Prices
 from steersman.arbiter import Ruling
@@ -276,7 +276,17 @@ def options(cls: type[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "strategy",
-    ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "step-guard", "rl-health", "token-accounting"],
+    [
+        "multi-metric",
+        "eval-loss",
+        "score",
+        "trend-health",
+        "recovery",
+        "step-guard",
+        "rl-health",
+        "token-accounting",
+        "averaged",
+    ],
 )
 def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     """A strategy's section names each of its options."""
@@ -340,6 +350,10 @@ class Busy:
         return [*(Adjust(name, scale=0.5, because="a test") for name in names), Rollback("a test"), Stop("a test")]
 
     @hookimpl
+    def propose_averages(self) -> Any:
+        return Average((10, 20))
+
+    @hookimpl
     def on_train_end(self) -> None:
         assert OVERRUN.wait(30)
 
@@ -392,6 +406,7 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
         late=RecordedLate({(20, "scheduled"): (LateScore(10, {"safety": 0.9}),)}),
         recovery=Recovery(config.recovery, OnPaperSnapshots()),
     )
+    supervisor.tries = lambda candidates: candidates[0].refuse("a test")
     supervisor.begin()
     for step in (10, 20, 30):
         supervisor.settle(step_begins=True)

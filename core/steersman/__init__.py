@@ -13,11 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steersman.averaging.offline import Averages, average
     from steersman.checkpoints import Checkpoint, Evaluation, TrainLoss
     from steersman.checks import Check
     from steersman.config import Config, ConfigError
-    from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
+    from steersman.decisions import Adjust, Average, Finding, Rollback, Save, Score, Stop
     from steersman.deprecations import SteersmanDeprecationWarning
+    from steersman.examples import example_losses
     from steersman.failing import StrategyError
     from steersman.hyperparameters import Hyperparameter
     from steersman.integrations.lightning import LightningCallback
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Adjust",
     "Adjustment",
+    "Average",
+    "Averages",
     "Check",
     "Checkpoint",
     "Config",
@@ -83,6 +87,8 @@ __all__ = [
     "Usage",
     "Window",
     "attach",
+    "average",
+    "example_losses",
     "hookimpl",
     "record",
     "replay",
@@ -93,11 +99,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "averaging.offline": ("Averages", "average"),
     "checkpoints": ("Checkpoint", "Evaluation", "TrainLoss"),
     "checks": ("Check",),
     "config": ("Config", "ConfigError"),
-    "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
+    "decisions": ("Adjust", "Average", "Finding", "Rollback", "Save", "Score", "Stop"),
     "deprecations": ("SteersmanDeprecationWarning",),
+    "examples": ("example_losses",),
     "failing": ("StrategyError",),
     "hyperparameters": ("Hyperparameter",),
     "integrations.lightning": ("LightningCallback",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from attrs import evolve, field, frozen
@@ -26,7 +26,8 @@ class Checkpoint:
     """The state of the model at `step`, as far as it is known.
 
     `metrics` are those of every evaluation at this step; `train_loss` is None where nothing was logged yet; `scores`
-    has one entry per scorer that had an opinion, in config order. Step 0 is the baseline: scored, never best.
+    has one entry per scorer that had an opinion, in config order. Step 0 is the baseline: scored, never best. Of a
+    mean of several checkpoints `averaged` are their steps; `step` is that of the middle one, whose train loss it has.
     """
 
     step: int
@@ -35,6 +36,17 @@ class Checkpoint:
     train_loss: TrainLoss | None
     scores: Mapping[str, Score] = field(factory=dict[str, Score])
     path: str | None = None
+    averaged: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence: `step 140`, or `the average of steps 100, 120 and 140`."""
+        return averaged_name(self.averaged) if self.averaged else f"step {self.step}"
+
+    @property
+    def key(self) -> tuple[int, tuple[int, ...]]:
+        """What tells it from every other checkpoint of its run."""
+        return self.step, self.averaged
 
     @property
     def scorer(self) -> str | None:
@@ -52,7 +64,13 @@ class Checkpoint:
 
     def copied(self) -> Checkpoint:
         """Return it with metrics of its own, for somebody who might write into them."""
-        return Checkpoint(self.step, self.epoch, dict(self.metrics), self.train_loss, dict(self.scores), self.path)
+        return evolve(self, metrics=dict(self.metrics), scores=dict(self.scores))
+
+
+def averaged_name(steps: Sequence[int]) -> str:
+    """Return what the mean of the checkpoints of these steps is called in a sentence."""
+    *first, last = map(str, steps)
+    return f"the average of steps {', '.join(first)} and {last}"
 
 
 @frozen

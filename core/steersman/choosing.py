@@ -7,13 +7,15 @@ import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from attrs import evolve, frozen
 
 from steersman.checkpoints import Checkpoint
 from steersman.config.reading import Source
+from steersman.examples import kept_of
 from steersman.explain import ranking_told
-from steersman.hindsight import barred_told, count, rejected_told, saved_told
+from steersman.hindsight import barred_told, begun, count, rejected_told, saved_told
 from steersman.journal import JournalEntry
 from steersman.ranking import Ranking
 from steersman.readers.journal import RANKING_WORDS, current
@@ -21,6 +23,7 @@ from steersman.readers.run_directory import JOURNAL, find_journal
 from steersman.readers.sources import CHECKPOINT, STATE
 from steersman.replaying import replay
 from steersman.spelling import did_you_mean, nearest
+from steersman.tied_set import TiedSet, tied_set
 from steersman.whereabouts import Whereabouts, folder_of
 
 
@@ -32,6 +35,7 @@ class Chosen:
     path: Path
     scorer: str
     passed_over: tuple[str, ...] = ()
+    tied: TiedSet | None = None
 
     @property
     def score(self) -> float:
@@ -47,10 +51,14 @@ class NoCheckpoint(Exception):
         super().__init__(" ".join((f"{reason}.", *passed_over)) if passed_over else reason)
 
 
-def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> Chosen:
+Which = Literal["best", "latest", "earliest"]
+
+
+def best_of(path: Path, config: Source = None, *, scorer: str | None = None, tied: Which = "best") -> Chosen:
     """Return the best checkpoint that is there of a run: by its journal, or by a replay where it has none.
 
     `path` may be a checkpoint of the run, or its steersman folder, too. With `config` it is that of a replay with it.
+    With `tied` it is the latest or the earliest of those that cannot be told from the best: see `steersman.tied_set`.
     Raises NoCheckpoint where there is none; UnreadableRun; ConfigError; ValueError where no scorer is called so.
     """
     run = run_of(path)
@@ -72,16 +80,21 @@ def best_of(path: Path, config: Source = None, *, scorer: str | None = None) -> 
         raise NoCheckpoint(f"{path}: {_why_none(ranking, name, entries)}")
     there = Whereabouts.of(folder_of(run, journal), saves)
     said = [*barred_told(ranking, name), *rejected_told(ranking, name), *_misspelt(ranking), *problems]
-    ranked = [c if c.path else evolve(c, path=recorded.get(c.step)) for c in ranking.ranked(name)]
-    for checkpoint in ranked:
+    ranked = [c if c.path or c.averaged else evolve(c, path=recorded.get(c.step)) for c in ranking.ranked(name)]
+    found = tied_set(ranking, kept_of(folder_of(run, journal)).read(), name)
+    alike = [c.key for c in found.all] if found is not None and tied != "best" else []
+    if tied != "best" and found is None:
+        said.append("It is not known which checkpoints are tied with the best: there are too few evaluations.")
+    first = sorted((c for c in ranked if c.key in alike), key=lambda c: alike.index(c.key), reverse=tied == "latest")
+    for checkpoint in (*first, *ranked):
         place = there.place(checkpoint)
         if place is None:
             continue
-        if checkpoint is not ranked[0]:
+        if checkpoint is not ranked[0] and checkpoint.key not in alike:
             said.append(
-                f"{_best(ranked[0], name)} {there.fate(ranked[0])}; the best that is there is step {checkpoint.step}."
+                f"{_best(ranked[0], name)} {there.fate(ranked[0])}; the best that is there is {checkpoint.name}."
             )
-        return Chosen(checkpoint, place, name, tuple(said))
+        return Chosen(checkpoint, place, name, tuple(said), found)
     said += [f"{_best(ranked[0], name)} {there.fate(ranked[0])}."] if ranked else []
     raise NoCheckpoint(f"{path}: no checkpoint that may be best is there", tuple(said))
 
@@ -115,7 +128,7 @@ def link_to(checkpoint: Path, link: Path) -> None:
 
 
 def _best(checkpoint: Checkpoint, scorer: str) -> str:
-    return f"Step {checkpoint.step} is the best ({checkpoint.scores[scorer].value:.4f}), but"
+    return f"{begun(checkpoint.name)} is the best ({checkpoint.scores[scorer].value:.4f}), but"
 
 
 def _why_none(ranking: Ranking, scorer: str | None, entries: Sequence[JournalEntry]) -> str:

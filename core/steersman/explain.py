@@ -8,7 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from steersman import recurring
-from steersman.hindsight import figure, listed, ranking_of, saved_told, why_best
+from steersman.examples import kept_of
+from steersman.hindsight import begun, figure, listed, ranking_of, saved_told, why_best
 from steersman.journal import JournalEntry
 from steersman.late.entries import AFTER_THE_END, heard_in, recorded_in
 from steersman.late.rescoring import asked_again
@@ -17,6 +18,7 @@ from steersman.ranking import Ranking
 from steersman.recurring import proposals_told
 from steersman.reporters.console import moved, outcome
 from steersman.requirements import requirements_of
+from steersman.tied_set import Losses, tied_set
 from steersman.whereabouts import Whereabouts
 
 _NOT_DONE = frozenset({"refused", "lost", "vetoed", "failed", "unknown", "expired"})
@@ -40,7 +42,10 @@ def explain(entries: Sequence[JournalEntry], there: Whereabouts | None = None) -
     ranking = ranking_told(entries, problems)
     chapters = (
         Chapter("The run", how_it_went(entries)),
-        Chapter("Why the best checkpoint is the best", (*why_best(ranking), *_kept(ranking, there), *problems)),
+        Chapter(
+            "Why the best checkpoint is the best",
+            (*why_best(ranking), *_tied(ranking, there), *_kept(ranking, there), *problems),
+        ),
         Chapter("What came late", tuple(late_told(entries))),
         Chapter("What was noticed", _noticed(entries)),
         Chapter("Why each value changed", _changes(entries)),
@@ -95,6 +100,13 @@ def late_told(entries: Sequence[JournalEntry], of: int | None = None) -> Iterato
         yield f"Step {late.step}: {metrics}{by}{then}."
 
 
+def _tied(ranking: Ranking, there: Whereabouts | None) -> tuple[str, ...]:
+    losses: Losses = kept_of(there.folder).read() if there is not None else {}
+    found = tied_set(ranking, losses)
+    said = found.sentence() if found is not None else ""
+    return (f"{begun(said)}.",) if said else ()
+
+
 def _kept(ranking: Ranking, there: Whereabouts | None) -> tuple[str, ...]:
     best = ranking.best()
     if best is None or there is None:
@@ -106,11 +118,11 @@ def _kept(ranking: Ranking, there: Whereabouts | None) -> tuple[str, ...]:
     places = ((c, there.place(c)) for c in ranking.ranked())
     kept, where = next(((c, place) for c, place in places if place is not None), (None, None))
     if kept is None:
-        return (f"Step {best.step} {fate}; no checkpoint that may be best is left on this disk.",)
-    number = next(i for i, c in enumerate(ranking.ranked(), 1) if c.step == kept.step)
+        return (f"{begun(best.name)} {fate}; no checkpoint that may be best is left on this disk.",)
+    number = next(i for i, c in enumerate(ranking.ranked(), 1) if c.key == kept.key)
     score = kept.scores[ranking.leader or ""].value
     rank = f"number {number} with {figure(score)}"
-    return (f"Step {best.step} {fate}. The best that was kept is step {kept.step}, {rank}, in {where}.",)
+    return (f"{begun(best.name)} {fate}. The best that was kept is {kept.name}, {rank}, in {where}.",)
 
 
 def _noticed(entries: Sequence[JournalEntry]) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ def ranking_of(
             names.setdefault(entry.data["strategy"])
         elif entry.kind == "unscored":
             found.setdefault(entry.step, (entry.data, {}))
+        elif entry.kind == "averaged":
+            names |= dict.fromkeys(entry.data["scores"])
     ranking = Ranking(tuple(names), requires)
     late = recorded_in(told) or [score for scores in heard_in(told).values() for score in scores]
     ranking.late.update(newest_by_step(late))
@@ -56,7 +58,18 @@ def ranking_of(
         scores = {name: given[name] for name in names if name in given}
         metrics = {**whole.get(step, {}), **known}
         ranking.add(Checkpoint(step, data.get("epoch"), metrics, train_loss, scores, paths.get(step)))
+    for entry in told:
+        if entry.kind == "averaged" and entry.data["scores"]:
+            ranking.add_average(_average(entry))
     return ranking
+
+
+def _average(entry: JournalEntry) -> Checkpoint:
+    data = entry.data
+    loss = data.get("train_loss")
+    scores = {name: _score(score) for name, score in data["scores"].items()}
+    train_loss, steps = TrainLoss(**loss) if loss else None, tuple(data["steps"])
+    return Checkpoint(data["centre"], data["epoch"], data["metrics"], train_loss, scores, data["path"], steps)
 
 
 def saved_told(entries: Iterable[JournalEntry]) -> dict[int, str]:
@@ -135,7 +148,7 @@ def rival_of(ranking: Ranking) -> Checkpoint | None:
     leader, lowest, ranked = ranking.leader, ranking.lowest_loss, ranking.ranked()
     if leader is None or not ranked:
         return None
-    if lowest is not None and lowest.step != ranked[0].step and any(c.step == lowest.step for c in ranked):
+    if lowest is not None and lowest.key != ranked[0].key and any(c.key == lowest.key for c in ranked):
         return lowest
     return ranked[1] if len(ranked) > 1 else None
 
@@ -158,21 +171,19 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
     best = ranked[0]
     score = best.scores[leader]
     scored = f"{len(ranking.ranked(barred=True))} of {count(len(evaluations), 'evaluation')}"
-    best_told = f"step {best.step}, with {figure(score.value)} (lower is better)"
+    best_told = f"{best.name}, with {figure(score.value)} (lower is better)"
     said = [f"{leader} decides: its best is {best_told}. It scored {scored}."]
     if score.because:
         said.append(score.because)
     rival = rival_of(ranking)
     if lowest is None:
         said.append("No evaluation has a finite eval loss.")
-    elif lowest.step == best.step:
+    elif lowest.key == best.key:
         said.append(f"It has the lowest eval loss too, {figure(lowest.metrics['eval_loss'])}.")
     else:
         theirs = _scored(lowest, leader)
-        own = f" (at step {best.step}: {figure(best.metrics['eval_loss'])})" if "eval_loss" in best.metrics else ""
-        said.append(
-            f"The lowest eval loss, {figure(lowest.metrics['eval_loss'])}{own}, is at step {lowest.step}{theirs}."
-        )
+        own = f" (at {best.name}: {figure(best.metrics['eval_loss'])})" if "eval_loss" in best.metrics else ""
+        said.append(f"The lowest eval loss, {figure(lowest.metrics['eval_loss'])}{own}, is at {lowest.name}{theirs}.")
     if rival is not None:
         said.append(sentence(compare(leader, best, rival)))
     return (*said, *may_not, *rejected_told(ranking, leader))
@@ -195,7 +206,7 @@ def barred_told(ranking: Ranking, scorer: str | None = None) -> tuple[str, ...]:
     """Return a sentence for each checkpoint that a scorer finds better than its best and that may not be best."""
     name = scorer or ranking.leader or ""
     over = ranking.passed_over(scorer)
-    said = [f"Step {c.step} scores {figure(c.scores[name].value)} and {barred(why)}." for c, why in over[:_TOLD]]
+    said = [f"{begun(c.name)} scores {figure(c.scores[name].value)} and {barred(why)}." for c, why in over[:_TOLD]]
     more = len(over) - _TOLD
     return (*said, *([f"{more} more {'is' if more == 1 else 'are'} passed over too."] if more > 0 else []))
 
@@ -223,7 +234,7 @@ def _few(steps: Sequence[str]) -> str:
 
 def sentence(c: Comparison) -> str:
     """Return what the better of two checkpoints gains and loses against the other."""
-    against = f"Against step {c.worse.step}, step {c.better.step}"
+    against = f"Against {c.worse.name}, {c.better.name}"
     if not c.is_sum:
         each = ", ".join(f"{name} {figure(ours)} against {figure(theirs)}" for name, ours, theirs in c.terms)
         return f"{against} is better by {figure(c.lead)}" + (f": {each}." if each else ".")
@@ -233,6 +244,11 @@ def sentence(c: Comparison) -> str:
         return f"{against} scores the same; the earlier is kept."
     parts = [f"gains {listed(gains)}" if gains else "", f"loses {listed(losses)}" if losses else ""]
     return f"{against} {' and '.join(part for part in parts if part)}: better by {figure(c.lead)} in all."
+
+
+def begun(name: str) -> str:
+    """Return a name as it begins a sentence."""
+    return name[:1].upper() + name[1:]
 
 
 def listed(parts: list[str]) -> str:

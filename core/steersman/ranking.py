@@ -28,6 +28,7 @@ class Ranking:
         self.late: dict[int, Mapping[str, float]] = {}
         self.saved: dict[int, str] = {}
         self.since = -1
+        self.averages: tuple[Checkpoint, ...] = ()
         self._checkpoints: dict[int, Checkpoint] = {}
         self._lowest_loss: Checkpoint | None = None
         self._all: tuple[Checkpoint, ...] | None = ()
@@ -61,6 +62,15 @@ class Ranking:
             self._lowest_loss = checkpoint
         if len(self._checkpoints) > 2 * _KEPT:
             self._forget()
+
+    def add_average(self, average: Checkpoint) -> None:
+        """Add the scored mean of several checkpoints: it ranks with the rest, and is no evaluation of the run."""
+        self._changed()
+        self.averages = (*(a for a in self.averages if a.averaged != average.averaged), average)
+
+    def at(self, step: int) -> Checkpoint | None:
+        """Return the checkpoint that was evaluated at a step."""
+        return self._checkpoints.get(step)
 
     def with_late(self, step: int, metrics: Mapping[str, float]) -> Checkpoint:
         """Return the checkpoint of `step` with metrics that came late; one never evaluated has only those."""
@@ -102,6 +112,10 @@ class Ranking:
             if step in self._checkpoints:
                 self._checkpoints[step] = evolve(self._checkpoints[step], path=path)
 
+    def there(self) -> dict[int, str]:
+        """Return where the checkpoints lie that were saved and are still there, in order of step."""
+        return {step: path for step, path in sorted(self.saved.items()) if Path(path).exists()}
+
     def all(self) -> tuple[Checkpoint, ...]:
         """Return every remembered checkpoint in order of step, the baseline included."""
         if self._all is None:
@@ -128,13 +142,15 @@ class Ranking:
             return self._ranked[name, barred]
         mine = [
             c
-            for c in self._checkpoints.values()
+            for c in (*self._checkpoints.values(), *self.averages)
             if name in c.scores and not c.is_baseline and math.isfinite(c.scores[name].value)
         ]
         if self.requires and not barred:
             mine = [c for c in mine if self.barrier(c) is None]
         comparable = [c for c in mine if c.step > self.since] or mine
-        self._ranked[name, barred] = tuple(sorted(comparable, key=lambda c: (c.scores[name].value, c.step)))
+        self._ranked[name, barred] = tuple(
+            sorted(comparable, key=lambda c: (c.scores[name].value, bool(c.averaged), c.step))
+        )
         return self._ranked[name, barred]
 
     def barrier(self, checkpoint: Checkpoint) -> Barrier | None:
@@ -146,7 +162,7 @@ class Ranking:
         it may not be best now, None where the leader has no opinion.
         """
         score = checkpoint.scores.get(self.leader or "")
-        known = self._checkpoints.get(checkpoint.step, checkpoint)  # with what came late
+        known = self.at(checkpoint.step) or checkpoint  # with what came late
         return math.inf if score and self.barrier(known) is not None else score.value if score else None
 
     def passed_over(self, scorer: str | None = None) -> tuple[tuple[Checkpoint, Barrier], ...]:
@@ -169,11 +185,11 @@ class Ranking:
 
     @property
     def lowest_loss(self) -> Checkpoint | None:
-        """The checkpoint with the lowest eval loss of the run."""
-        lowest = self._lowest_loss
-        if lowest is None or not math.isfinite(_loss(lowest)):
-            return None
-        return self._checkpoints.get(lowest.step, lowest)
+        """The checkpoint with the lowest eval loss of the run, an average too."""
+        raw = self._lowest_loss
+        found = [self._checkpoints.get(raw.step, raw)] if raw is not None else []
+        lowest = min((*found, *self.averages), key=_loss, default=None)
+        return lowest if lowest is not None and math.isfinite(_loss(lowest)) else None
 
     def _forget(self) -> None:
         best = _KEPT // 2 // max(len(self.order), 1)  # with the newest three quarters, so that this is done rarely

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from steersman.checkpoints import Checkpoint, Evaluation, Evaluations, train_loss_of
 from steersman.dispatch import Dispatch
+from steersman.examples import ExampleLosses
 from steersman.history import WritableHistory
 from steersman.journal import Journal
 from steersman.journaling import journal_scores
@@ -27,6 +28,7 @@ class Scoring:
     journal: Journal
     evaluations: Evaluations
     fingerprint: str
+    examples: ExampleLosses = field(factory=ExampleLosses)
     _is_closed: bool = True
     _stand_in_said: bool = False
 

@@ -10,14 +10,18 @@ from steersman.history import History
 from steersman.ranking import Ranking, exists
 from steersman.run import Run
 from steersman.spelling import nearest
+from steersman.tied_set import Losses, TiedSet, tied_set
 
 _SHOWN = 10
+_NONE: Losses = {}
 
 
-def of(run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """Return the facts of a run that is over; `seconds` is what each strategy took."""
+def of(
+    run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[str, float], losses: Losses
+) -> dict[str, Any]:
+    """Return the facts of a run that is over; `seconds` is what each strategy took, `losses` are those of examples."""
     return {
-        **choices(ranking),
+        **choices(ranking, losses),
         "changes": len(run.adjustments),
         "elapsed": run.elapsed,
         "never_came": never_came(
@@ -27,7 +31,7 @@ def of(run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[st
     }
 
 
-def choices(ranking: Ranking) -> dict[str, Any]:
+def choices(ranking: Ranking, losses: Losses = _NONE) -> dict[str, Any]:
     """Return the end-of-run facts about checkpoints, as plain values for the journal."""
     leader = ranking.leader
     best, lowest = ranking.best(), ranking.lowest_loss
@@ -48,7 +52,16 @@ def choices(ranking: Ranking) -> dict[str, Any]:
         "passed_over_count": len(ranking.passed_over()),
         "evaluations": sum(not c.is_baseline for c in ranking.all()),
         "saved_known": knows_disk,
+        "tied": _tied(tied_set(ranking, losses)),
     }
+
+
+def _tied(found: TiedSet | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    told = [_shown(c, None) or {} for c in found.checkpoints]
+    steps = [{name: c[name] for name in ("step", "averaged") if name in c} for c in told]
+    return {"checkpoints": steps, "how": found.how, "examples": found.examples, "sentence": found.sentence()}
 
 
 def never_came(
@@ -77,8 +90,10 @@ def _shown(checkpoint: Checkpoint | None, scorer: str | None) -> dict[str, Any] 
     if checkpoint is None:
         return None
     score = checkpoint.scores.get(scorer or "")
+    averaged = {"averaged": list(checkpoint.averaged)} if checkpoint.averaged else {}
     return {
         "step": checkpoint.step,
+        **averaged,
         "epoch": checkpoint.epoch,
         "score": score.value if score else None,
         "terms": dict(score.terms) if score else {},

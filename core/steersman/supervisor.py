@@ -10,6 +10,7 @@ from steersman.accounting.accounting import Accounting
 from steersman.accounting.ledgers import Ledgers
 from steersman.actions import Actions
 from steersman.alarms import Alarms
+from steersman.averaging.candidates import Tries, propose
 from steersman.calls import Hooks
 from steersman.checkpoints import Checkpoint, Evaluations
 from steersman.checks import Check, Reason
@@ -46,7 +47,8 @@ class Supervisor:
     """Hears records, asks the strategies, carries out what the arbiter lets through, and journals all of it.
 
     `feed` every record in order, `settle` when a step's records are all in, `end` once. `actions` tells when the run
-    should stop or save at its next step. `steps_begin_late` is whether a step has its gradients when it begins here.
+    should stop or save at its next step. `tries`, where it is set, tries the averages that are proposed at the end.
+    `steps_begin_late` is whether a step has its gradients when it begins here.
     Hooks with effects outside the run are called in a replay only with `effects`. `hooks` are those of the strategies,
     where a plan has found them. `close` it in the end.
     """
@@ -111,6 +113,7 @@ class Supervisor:
         if self.dispatch.has("on_journaled") and (not replaying or effects):
             dispatch, run = self.dispatch, self.run
             self.journal.subscribers.append(lambda entry: dispatch.tell_journaled(run, entry))
+        self.tries: Tries | None = None
         self.at, self.not_comparable = Position(), ""
         self.guards: tuple[tuple[str, StepGuard], ...] = ()
         self.judging, self._journals_records = True, not replaying
@@ -245,12 +248,15 @@ class Supervisor:
     def end_unchecked(self, **facts: Any) -> dict[str, Any]:
         """End without a last check: a run that was killed had none."""
         self.settle()
+        propose(self.scoring, self.tries)
         self.dispatch.notify("on_train_end", self.run)
         self.accounting.tell()
         for problem in self.registry.release():
             self.note(problem)
         told = {
-            **summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds()),
+            **summary.of(
+                self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), self.scoring.examples.read()
+            ),
             "tokens": self.accounting.accounts(),
             **facts,
         }

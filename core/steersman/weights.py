@@ -42,7 +42,7 @@ def flaw(place: Path) -> str | None:
         return f"it cannot be read: {error.strerror or error}"
     if not files:
         return "it is empty"
-    own = [file for file in files if not _is_state(file.relative_to(place))]
+    own = [file for file in files if not is_state(file.relative_to(place))]
     weights = [file for file in own if file.suffix in _SUFFIXES]
     if not weights:
         others = [file for file in own if not _BOOKS.fullmatch(file.name) and _size(file) > 0]
@@ -64,7 +64,13 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _is_state(file: Path) -> bool:
+def is_weights(file: Path) -> bool:
+    """Whether a file has a suffix that weights have."""
+    return file.suffix in _SUFFIXES
+
+
+def is_state(file: Path) -> bool:
+    """Whether a file, or a folder it lies in, is what a trainer saves to go on from, beside the weights."""
     return any(_STATE.fullmatch(part) for part in file.parts)
 
 

@@ -39,7 +39,7 @@ class Whereabouts:
 
     def fate(self, checkpoint: Checkpoint) -> str:
         """Return what became of a checkpoint that has no place, as it follows on its name."""
-        if checkpoint.step in self.over:
+        if checkpoint.step in self.over and not checkpoint.averaged:
             return f"was written over by step {self.over[checkpoint.step]}"
         if checkpoint.path is None:
             return "was evaluated and never saved" if self.saves_known else "has no checkpoint here"
@@ -55,7 +55,8 @@ class Whereabouts:
         written = Path(checkpoint.path)
         for count in range(1, len(written.parts) + 1):  # with all its parts, one that begins at the root is itself
             yield self.folder.joinpath(*written.parts[-count:])
-        yield from sorted((self.folder / KEPT).glob(f"*/checkpoint-{checkpoint.step}"))
+        if not checkpoint.averaged:
+            yield from sorted((self.folder / KEPT).glob(f"*/checkpoint-{checkpoint.step}"))
         if not (self.folder / JOURNAL).exists():  # the journal lies elsewhere
             yield written
 

@@ -17,7 +17,7 @@ def test_nothing_was_evaluated():
     told = choices(Ranking(("mine",)))
     assert told == {
         "scorer": None, "best": None, "best_per_scorer": {}, "lowest_eval_loss": None, "disagree": False,
-        "best_saved": None, "ranking": [], "passed_over": [], "passed_over_count": 0, "evaluations": 0, "saved_known": False,
+        "best_saved": None, "ranking": [], "passed_over": [], "passed_over_count": 0, "evaluations": 0, "saved_known": False, "tied": None,
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steersman.testing import StrategyContract, a_run
+from steersman_plugins.averaged import Averaged
 from steersman_plugins.eval_loss import EvalLoss
 from steersman_plugins.multi_metric import MultiMetric
 from steersman_plugins.recovery import Recovery
@@ -64,6 +65,13 @@ class TestStepGuarding(StrategyContract):
     """The strategy that guards steps."""
 
     strategy = StepGuarding
+
+
+class TestAveraged(StrategyContract):
+    """The strategy that is asked once, at the end."""
+
+    strategy = Averaged
+    options = ({}, {"sizes": [2], "around": 1})
 
 
 class TestTokenAccounting(StrategyContract):

@@ -26,6 +26,10 @@ _COMMANDS = {
         "Tell why the best checkpoint is the best and why each value changed.",
     ),
     "best": ("steersman.cli.best:best", "Print only the path of the checkpoint to use."),
+    "average": (
+        "steersman.cli.average:average",
+        "Average checkpoints of a run as one more candidate for the best.",
+    ),
     "tokens": ("steersman.cli.tokens:tokens", "Tell what a run took: tokens, seconds, costs, of each ledger."),
     "record": ("steersman.cli.record:record", "Add a score that came late to a checkpoint of a run."),
     "strategies": ("steersman.cli.strategies:strategies", "List, show, begin or check strategies."),

@@ -112,6 +112,30 @@ def patiently(what: str, patience: float = _PATIENCE) -> Generator[None]:
                 status.stop()
 
 
+@contextmanager
+def bar_of_bytes(what: str, clock: Callable[[], float] = time.monotonic) -> Generator[Callable[[int, int], None]]:
+    """Give a function that is told (bytes done, bytes in all); from two seconds on a bar is on standard error."""
+    begin, shown = clock(), list[Any]()
+
+    def heard(done: int, total: int) -> None:
+        if not shown and clock() - begin > _PATIENCE:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            shown.append(Progress(*columns, console=Console(stderr=True), transient=True))
+            shown[0].start()
+            shown[0].add_task(what, total=total)
+        if shown:
+            shown[0].update(shown[0].task_ids[0], completed=done, total=total)
+
+    try:
+        yield heard
+    finally:
+        for bar in shown:
+            bar.stop()
+
+
 def with_bar(
     items: Iterable[Item], total: int | None, what: str, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Item]:

@@ -177,7 +177,7 @@ class LateHearing:
         ranking = self.scoring.ranking
         came = summary.came_late(ranking)
         absent = {name: near or nearest(name, came) for name, near in never_came.items() if name not in came}
-        return {**summary.choices(ranking), "never_came": absent}
+        return {**summary.choices(ranking, self.scoring.examples.read()), "never_came": absent}
 
     def _judged(self, scores: tuple[LateScore, ...]) -> tuple[tuple[LateScore, ...], dict[int, dict[str, Score]]]:
         """Return what was heard, with the scores that those give by step who score by metrics alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def record(run: str | Path, step: int, *, by: str = "", **metrics: float) -> Lat
     if taken := [f"{name} ({known[step][name]:.6g})" for name in found if name in known[step]]:
         raise ValueError(f"{run}: the evaluation of step {step} gave {', '.join(taken)} itself; {_OTHER_NAME}")
     late = LateScore(int(step), found, by)
-    _append(path, late)
+    append(path, lambda journal: journal.write("late_score", late.step, metrics=late.metrics, by=late.by))
     return late
 
 
@@ -71,14 +71,14 @@ def _unknown(step: int, steps: Iterable[int]) -> str:
     return f"step {step} was neither evaluated nor saved; the nearest {verb} {' and '.join(near)}"
 
 
-def _append(path: Path, late: LateScore) -> None:
+def append(path: Path, write: Callable[[Journal], None]) -> None:
     """Append a line under the lock of the journal, in one write, so that it tears nobody's and nobody tears it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     said: list[str] = []
     journal = Journal(path, said.append)
     with locked(path):
         journal.open(cuts=False)
-        journal.write("late_score", late.step, metrics=late.metrics, by=late.by)
+        write(journal)
         journal.close()
     if said:
         raise OSError(5, said[0].removesuffix("; training goes on"), str(path))

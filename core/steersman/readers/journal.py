@@ -85,7 +85,15 @@ def current(path: Path, *, words: tuple[bytes, ...] = ()) -> list[JournalEntry]:
     return standing(runs[-1] if runs else [])
 
 
-RANKING_WORDS = (b'"score"', b'"unscored"', b'"checkpoint_saved"', b'"eval"', b'"late_score"', b'"late_heard"')
+RANKING_WORDS = (
+    b'"score"',
+    b'"unscored"',
+    b'"checkpoint_saved"',
+    b'"eval"',
+    b'"late_score"',
+    b'"late_heard"',
+    b'"averaged"',
+)
 """What the lines hold that a ranking is made of."""
 
 

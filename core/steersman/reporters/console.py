@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
+from steersman.checkpoints import averaged_name
 from steersman.journal import JournalEntry
 from steersman.reporters.ending import ending
 
@@ -92,6 +93,8 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
             "critical",
             f"strategy {data['strategy']} ({data['origin']}) failed in {data['hook']}: {data['error']}{rests}",
         )
+    elif entry.kind == "averaged":
+        yield from _averaged(data)
     elif entry.kind == "overrun":
         told = f"strategy {data['strategy']} ({data['origin']}) still runs in {data['hook']} after {data['budget']:g} s"
         yield "critical", f"{told}, its time budget; once it returns it is quarantined"
@@ -105,6 +108,16 @@ def lines(entry: JournalEntry) -> Iterator[tuple[str, str]]:
             yield "", line
     elif entry.kind == "end":
         yield from ending(data)
+
+
+def _averaged(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    name = averaged_name(data["steps"])
+    if data["reason"]:
+        yield "warning", f"{name} was not tried: {data['reason']}"
+        return
+    scores = [f"{who} {score['value']:.6f}" for who, score in data["scores"].items()] or ["no scorer has an opinion"]
+    loss = data["metrics"].get("eval_loss")
+    yield "", f"{name}: {', '.join(scores)}" + ("" if loss is None else f"; eval loss {loss:.4f}")
 
 
 def moved(made: Mapping[str, Any]) -> str:

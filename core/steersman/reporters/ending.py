@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
+from steersman.checkpoints import averaged_name
+
 _PASSED_OVER_TOLD = 3
 """How many checkpoints that are passed over are told of."""
 
@@ -23,16 +25,19 @@ def ending(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "warning", "no checkpoint was scored"
     if best is not None:
         yield "", f"best checkpoint by {data['scorer']}: {_checkpoint(best)}"
+        tied = data.get("tied")
+        if tied and tied["how"] == "paired" and tied["sentence"]:
+            yield "", tied["sentence"]
         if data["disagree"]:
             yield "warning", f"the lowest eval loss is another: {_checkpoint(lowest)}"
         kept = data["best_saved"]
-        if data["saved_known"] and (kept is None or kept["step"] != best["step"]):
+        if data["saved_known"] and (kept is None or _name(kept) != _name(best)):
             saved = (
                 f"the best saved one is {_checkpoint(kept)}"
                 if kept
                 else "no checkpoint that may be best was saved and is there"
             )
-            yield "warning", f"step {best['step']} was evaluated and never saved, or is gone; {saved}"
+            yield "warning", f"{_name(best)} was evaluated and never saved, or is gone; {saved}"
     for name, nearest in data["never_came"].items():
         near = f"; the nearest that came is {nearest!r}" if nearest else ""
         yield "warning", f"the metric {name!r} was asked for and never came{near}"
@@ -44,9 +49,14 @@ def ending(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"{data['changes']} changes; journal: {data['journal']}"
 
 
+def _name(c: Mapping[str, Any]) -> str:
+    averaged = c.get("averaged")
+    return averaged_name(averaged) if averaged else f"step {c['step']}"
+
+
 def _checkpoint(c: Mapping[str, Any]) -> str:
     terms = ", ".join(f"{name} {value:+.4f}" for name, value in c["terms"].items())
     where = f" in {c['path']}" if c["exists"] else ""
     score = "no score" if c["score"] is None else f"score {c['score']:.6f}" if isfinite(c["score"]) else "rejected"
     loss = f"eval loss {c['eval_loss']:.4f}" if c["eval_loss"] is not None else "no eval loss"
-    return f"step {c['step']} ({score}, {loss}{f'; {terms}' if terms else ''}){where}"
+    return f"{_name(c)} ({score}, {loss}{f'; {terms}' if terms else ''}){where}"

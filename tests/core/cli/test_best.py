@@ -61,7 +61,7 @@ def test_where_there_is_none(command, out, more):
     if more:
         assert json.loads(result.stdout) == {
             "version": 1, "run": str(out), "path": None, "step": None, "scorer": None, "value": None, "metrics": {},
-            "reason": f"{out}: no checkpoint that may be best is there", "passed_over": [gone(out)], "link": None,
+            "reason": f"{out}: no checkpoint that may be best is there", "passed_over": [gone(out)], "link": None, "averaged": [], "tied": None,
         }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_as_json(printed_json, out):
 
     assert told == {
         "version": 1, "run": str(out), "path": str(out / "checkpoint-20"), "step": 20, "scorer": "eval-loss", "value": 1.0,
-        "metrics": {"eval_loss": 1.0}, "reason": None, "passed_over": [], "link": None,
+        "metrics": {"eval_loss": 1.0}, "reason": None, "passed_over": [], "link": None, "averaged": [], "tied": None,
     }  # fmt: skip
 
 

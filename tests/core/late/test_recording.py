@@ -171,10 +171,10 @@ def test_a_full_disk_is_told(tmp_path):
     full = tmp_path / "full.jsonl"
     full.symlink_to("/dev/full")
 
-    from steersman.late.recording import _append
+    from steersman.late.recording import append
 
     with pytest.raises(OSError, match="full.jsonl cannot be written: No space left on device"):
-        _append(full, LateScore(10, {"safety": 1.0}))
+        append(full, lambda journal: journal.write("late_score", 10, metrics={"safety": 1.0}, by=""))
     Path("/dev/full.lock").unlink(missing_ok=True)
 
 

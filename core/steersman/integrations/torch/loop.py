@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from steersman.config.reading import Source
+from steersman.examples import example_losses as heard_of
 from steersman.hyperparameters import Hyperparameter
 from steersman.integrations.guarding import guarded
 from steersman.integrations.policy import Policy, is_switched_off
@@ -76,12 +77,19 @@ class Loop(Supervised):
         self.begin()
         self._hear("train", step, self._epoch_of(step, epoch), metrics)
 
-    def evaluate(self, step: int, *, epoch: float | None = None, **metrics: Any) -> Evaluated:
+    def evaluate(
+        self, step: int, *, epoch: float | None = None, example_losses: Iterable[Any] | None = None, **metrics: Any
+    ) -> Evaluated:
         """Hear an evaluation; names without it get the prefix `eval_`. Return its score and whether it is the best.
+
+        `example_losses` are the loss of each validation example, in the order that every evaluation has: with them it
+        is known which checkpoints are tied with the best. Raises TypeError where they are no numbers.
 
         Where Steersman is switched off, the eval loss is the score.
         """
         self.begin()
+        if example_losses is not None:
+            heard_of(example_losses)
         return self._judge(step, self._epoch_of(step, epoch), metrics)
 
     def saved(self, step: int, path: str | Path) -> None:

@@ -15,9 +15,11 @@ from attrs import asdict, evolve
 
 from steersman.accounting.budgets import Budget
 from steersman.alarms import WATCHED_STEPS
+from steersman.averaging.candidates import Candidate, worth_a_try
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
 from steersman.control import Control, Files, Nobody, mark_stopped
+from steersman.examples import FILE, ExampleLosses
 from steersman.integrations.announcing import announce, budgets_told, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.meters import Meters, Stopwatch
@@ -137,6 +139,10 @@ class Session:
         for problem in problems:
             self.supervisor.note(problem)
         self._flush_complaints()
+        examples = ExampleLosses(self.folder / FILE if self.ranks.is_main else None, self.note)
+        self.supervisor.scoring.examples = examples
+        self._held.callback(examples.open(resumed=begin.step > 0))
+        self.supervisor.tries = self.try_averages
         self.supervisor.tell_begin()
         self.steps = guard_of(self.supervisor, begin, saved.get("guard") or {})
         if self.steps is not None:
@@ -186,6 +192,8 @@ class Session:
         if self._records is not None:
             self._records.append(record)
         try:
+            if record.kind == "eval":
+                self.supervisor.scoring.examples.hear(record.step)
             return self.supervisor.feed(record)
         finally:
             self.stopwatch.mark()
@@ -236,6 +244,10 @@ class Session:
             return self.supervisor.end(journal=str(self.journal.path) if self.journal.is_open else None)
         finally:
             self.give_up()
+
+    def try_averages(self, candidates: tuple[Candidate, ...]) -> None:
+        """Make and evaluate the averages that are proposed, where the trainer can be asked to; else say which."""
+        self.supervisor.note(worth_a_try(candidates), severity="info")
 
     def give_up(self) -> None:
         """Leave the run as it would be without us."""

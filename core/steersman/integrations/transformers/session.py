@@ -9,11 +9,13 @@ from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from steersman.averaging.candidates import Candidate
 from steersman.config import Config
 from steersman.integrations.policy import Policy
 from steersman.integrations.torch.begin import Begin
 from steersman.integrations.torch.learning_rate import LearningRate
 from steersman.integrations.torch.session import Session
+from steersman.integrations.transformers.averages import Trial
 from steersman.integrations.transformers.native_score import NativeScore, is_chosen
 from steersman.integrations.transformers.trackers import trackers_of
 from steersman.integrations.transformers.trainer_facts import facts_of, plan_of, preflight, registry_of
@@ -134,6 +136,15 @@ class TrainerSession(Session):
         self._keep()
         self.carry()
         return super().end()
+
+    def try_averages(self, candidates: tuple[Candidate, ...]) -> None:
+        if self.config.mode != "act" or self._trainer is None:
+            super().try_averages(candidates)
+            return
+        names = self.config.metrics
+        trial = Trial(self._trainer, self.ranks, lambda logs: record_from_logs(logs, step=0, names=names).metrics)
+        for sentence in trial.run(candidates, Path(self.args.output_dir)):
+            self.supervisor.note(sentence, severity="info")
 
     def give_up(self) -> None:
         super().give_up()

@@ -46,6 +46,15 @@ class Fails:
     def diagnose(self, run, check):
         raise RuntimeError("only rank 0 asks strategies")
 
+class Averages:
+    @steersman.hookimpl
+    def score_checkpoint(self, checkpoint):
+        return steersman.Score(0.0 if checkpoint.averaged else 1.0)
+
+    @steersman.hookimpl
+    def propose_averages(self):
+        return [steersman.Average((4, 8)), steersman.Average((8, 12))]
+
 class Watch(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         view = self.callback.session.supervisor.registry.view
@@ -95,6 +104,8 @@ told["plain"] = train("plain")
 told["observe"] = train("observe", {**act, "mode": "observe", "use": [*seed, Halves()], "check_every": 4, "force_logs": "always"})
 told["seed"] = train("seed", {**act, "use": [*seed, Fails()], "check_every": 4}, metric_for_best_model="steersman_score")
 told["clock"] = train("clock", {**act, "use": ["eval-loss", ByItsOwnClock()]})
+told["averages"] = train("averages", {**act, "use": [Averages()]}, load_best_model_at_end=True)
+told["averages"]["kept"] = sorted(path.name for path in out.glob("averages/averaged-*"))
 told["disk"] = train("disk", {**act, "use": ["eval-loss", Halves()], "journal": "/dev/full"})
 told["stop"] = train("stop", {**act, "use": ["eval-loss", Fails()], "on_error": "stop"})
 blocks = {"fsdp_version": 2, "transformer_layer_cls_to_wrap": ["GPT2Block"]}
@@ -121,6 +132,8 @@ def test_both_ranks_hold_the_same(on_two_ranks: Callable[[str], list[dict[str, A
         assert zero["sharded observe"][name] == plain["sharded"][name]
     assert (plain[""]["steps"], zero["stop"]["steps"]) == (12, 5)
     assert isinstance(zero["seed"]["best"], float)
+    assert zero["averages"]["kept"] == ["averaged-4-8-of-2"], "the first of two that score the same"
+    assert zero["averages"]["digest"] != plain[""]["digest"], "it is loaded, on both ranks"
     for name, untouched in (("seed", ""), ("clock", ""), ("disk", ""), ("sharded", "sharded")):
         factors = [learning_rate for learning_rate, _ in zero[name]["factors"]]
         assert zero[name]["digest"] != plain[untouched]["digest"], "nothing was changed, so this shows little"

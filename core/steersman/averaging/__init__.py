@@ -1,0 +1,1 @@
+"""The mean of the weights of saved checkpoints, made piece by piece from their files."""

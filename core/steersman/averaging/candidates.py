@@ -1,0 +1,125 @@
+"""The averages that strategies propose when a run is over: judged by its scorers, journaled, ranked with the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from attrs import asdict, evolve, frozen
+
+from steersman.averaging.layouts import NotAveraged
+from steersman.averaging.writing import name_of
+from steersman.checkpoints import Checkpoint, Evaluations, averaged_name
+from steersman.decisions import Average
+from steersman.examples import take
+from steersman.journal import Journal
+from steersman.ranking import exists
+from steersman.records import Record
+from steersman.scoring import Scoring
+
+
+@frozen
+class Candidate:
+    """An average that `strategy` proposes, of which nothing is made yet."""
+
+    scoring: Scoring
+    strategy: str
+    average: Average
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return averaged_name(self.average.steps)
+
+    @property
+    def folder(self) -> str:
+        """What its folder is called."""
+        return name_of(self.average.steps)
+
+    def places(self) -> tuple[Path, ...]:
+        """Return where its checkpoints lie, in order of step.
+
+        Raises NotAveraged where one is not there.
+        """
+        there = self.scoring.ranking.there()
+        gone = [str(step) for step in self.average.steps if step not in there]
+        if gone:
+            raise NotAveraged(f"no checkpoint of step {', '.join(gone)} is there any more")
+        return tuple(Path(there[step]) for step in self.average.steps)
+
+    def judge(self, metrics: Mapping[str, float], path: Path) -> Checkpoint:
+        """Let every scorer judge it by its own metrics, rank it, journal it. Every rank must call this.
+
+        It is scored as if evaluated at the step in the middle, with the train loss that belongs there.
+        """
+        steps, ranking = self.average.steps, self.scoring.ranking
+        middle = steps[len(steps) // 2]
+        centre = ranking.at(middle) or Checkpoint(middle, None, {}, None)
+        evaluation = Evaluations().add(Record(middle, "eval", metrics, centre.epoch))
+        whole = evaluation.metrics if evaluation is not None else metrics
+        made = Checkpoint(middle, centre.epoch, whole, centre.train_loss, path=str(path), averaged=steps)
+        scores = self.scoring.ranks.agree(lambda: self.scoring.dispatch.scores(self.scoring.run, made))
+        made = evolve(made, scores=scores)
+        ranking.add_average(made)
+        self.scoring.examples.keep(made.key, take())
+        journal_averaged(self.scoring.journal, self.scoring.run.step, self.strategy, self.average, made)
+        return made
+
+    def refuse(self, reason: str) -> None:
+        """Journal why nothing came of it."""
+        journal_averaged(self.scoring.journal, self.scoring.run.step, self.strategy, self.average, None, reason=reason)
+
+    def best_raw(self) -> Checkpoint | None:
+        """Return the best checkpoint that is there and is no average: what an average must beat."""
+        return self.scoring.ranking.best(where=lambda c: not c.averaged and exists(c))
+
+    def score(self, checkpoint: Checkpoint | None) -> float | None:
+        """Return the score that decides; None where there is none, or it may not be best. Lower is better."""
+        leader, ranked = self.scoring.ranking.leader, self.scoring.ranking.ranked()
+        if checkpoint is None or all(c.key != checkpoint.key for c in ranked):
+            return None
+        return checkpoint.scores[leader or ""].value
+
+
+def worth_a_try(candidates: tuple[Candidate, ...]) -> str:
+    """Return what is said of averages that nobody makes here."""
+    names = ", ".join(candidate.folder for candidate in candidates)
+    are = "1 average is" if len(candidates) == 1 else f"{len(candidates)} averages are"
+    return f"{are} worth a try: {names}; steersman.average(...) or `steersman average RUN` makes them"
+
+
+Tries = Callable[[tuple[Candidate, ...]], None]
+"""Makes the averages that are proposed, and evaluates them."""
+
+
+def propose(scoring: Scoring, tries: Tries | None) -> None:
+    """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this."""
+    proposed = scoring.ranks.agree(lambda: scoring.dispatch.averages(scoring.run))
+    for strategy, average in proposed:
+        scoring.journal.write("average", scoring.run.step, strategy=strategy, steps=list(average.steps))
+    if proposed and tries is not None:
+        try:
+            tries(tuple(Candidate(scoring, strategy, average) for strategy, average in proposed))
+        except Exception as error:  # the run is over, and its result stands
+            message = f"averages could not be tried: {type(error).__name__}: {error}"
+            scoring.journal.write("note", scoring.run.step, message=message, severity="warning")
+
+
+def journal_averaged(
+    journal: Journal, step: int, strategy: str, average: Average, made: Checkpoint | None, *, reason: str = ""
+) -> None:
+    """Write what came of an average: its scores and where it was written, or the reason why there is none."""
+    loss = made.train_loss if made else None
+    journal.write(
+        "averaged",
+        step,
+        strategy=strategy,
+        steps=list(average.steps),
+        centre=made.step if made else None,
+        path=made.path if made else None,
+        metrics=made.metrics if made else {},
+        scores={name: asdict(score) for name, score in made.scores.items()} if made else {},
+        train_loss=asdict(loss) if loss else None,
+        epoch=made.epoch if made else None,
+        reason=reason,
+    )

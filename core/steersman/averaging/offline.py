@@ -1,0 +1,128 @@
+"""Averages of a run that is over: made, evaluated by whoever can, and ranked with its checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import frozen
+
+from steersman.averaging.judges import judged
+from steersman.averaging.layouts import NotAveraged
+from steersman.averaging.writing import NOTE, Heard, write_average
+from steersman.checkpoints import Checkpoint
+from steersman.decisions import Average
+from steersman.records import number
+
+Evaluate = Callable[[Any], Any]
+"""Is given an average as it is loaded, and returns its eval loss, or its metrics by name."""
+
+
+@frozen
+class Averages:
+    """What came of averages: `ranked` are all checkpoints of the run that may be best and they, best first.
+
+    `written` says where averages lie, by their steps; `said` what there is to say.
+    """
+
+    ranked: tuple[Checkpoint, ...]
+    written: Mapping[tuple[int, ...], Path]
+    said: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Checkpoint | None:
+        """The best of all, an average or not; its `path` is where it lies."""
+        return self.ranked[0] if self.ranked else None
+
+
+def average(
+    run: str | Path,
+    evaluate: Evaluate | None = None,
+    *,
+    steps: Sequence[int] = (),
+    use: Sequence[object] = (),
+    output: str | Path | None = None,
+    metrics: Mapping[str, float] | None = None,
+    heard: Heard = lambda done, total: None,
+) -> Averages:
+    """Average saved checkpoints of a run that is over, and rank them with the rest.
+
+    `run` is a run directory. Averaged are those of `steps`; without them what the strategies of `use` propose, else
+    what was proposed when the run ended, else what `averaged` proposes. `evaluate` is given the state dict where the
+    checkpoints are files of torch.save, else the folder of the average, and returns the eval loss or a mapping of
+    metrics. What it says is scored by the run's own strategies and journaled; of those it evaluates only the best stays
+    on disk, and only if it beats every checkpoint that is there. Without it all are written, into `output` or the run.
+    `metrics` are those that another job found of the average of `steps`, which is looked for there.
+    Raises NotAveraged with a sentence, UnreadableRun, ConfigError; what `evaluate` raises.
+    """
+    judge = judged(Path(run))
+    folder = Path(output) if output is not None else judge.folder
+    candidates = judge.candidates([Average(steps)] if steps else [], use)
+    written: dict[tuple[int, ...], Path] = {}
+    bar, kept = judge.bar(), None
+    for candidate in candidates:
+        goal, steps_of = folder / candidate.folder, candidate.average.steps
+        if metrics is not None:
+            judge.judge(candidate, metrics, _found(goal))
+            continue
+        goal = written[steps_of] = write_average(candidate.places(), goal, steps_of, heard)
+        if evaluate is None:
+            continue
+        made = judge.judge(candidate, _evaluated(evaluate, goal), goal)
+        if not judge.can_score(made):
+            continue
+        score = candidate.score(made)
+        if score is None or (bar is not None and score >= bar):
+            _remove(goal)
+        else:
+            _remove(kept)
+            bar, kept = score, goal
+    left = {of: path for of, path in written.items() if path.exists()}
+    return Averages(judge.ranked(), left, (*judge.said, *judge.failures()))
+
+
+def _found(goal: Path) -> Path:
+    """Return where an average was written. Raises NotAveraged where it was not."""
+    found = [goal] if goal.exists() else sorted(goal.parent.glob(f"{goal.name}.*"))
+    if not found:
+        raise NotAveraged(f"{goal} is not there; write the average first, and then say what was found of it")
+    return found[0]
+
+
+def _evaluated(evaluate: Evaluate, goal: Path) -> dict[str, float]:
+    """Return the metrics of an average. What `evaluate` raises is raised, and the average is gone."""
+    try:
+        told: object = evaluate(_loaded(goal))
+    except BaseException:
+        _remove(goal)
+        raise
+    table = cast("Mapping[str, object]", told) if isinstance(told, Mapping) else {"eval_loss": told}
+    found: dict[str, float] = {}
+    for name, value in table.items():
+        plain: Any = value
+        as_number = number(plain.item() if hasattr(plain, "item") else plain)
+        if as_number is not None:
+            found[name if name.startswith("eval_") else f"eval_{name}"] = as_number
+    if not found:
+        _remove(goal)
+        raise ValueError(f"`evaluate` must return the eval loss or a mapping of metrics, got {told!r:.80}")
+    return found
+
+
+def _loaded(goal: Path) -> Any:
+    if goal.is_dir():
+        return goal
+    from steersman.averaging.torch_files import state_of
+
+    return state_of(goal)
+
+
+def _remove(goal: Path | None) -> None:
+    if goal is None:
+        return
+    if goal.is_dir() and (goal / NOTE).is_file():
+        shutil.rmtree(goal)
+    elif goal.is_file():
+        goal.unlink()

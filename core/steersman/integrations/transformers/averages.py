@@ -1,0 +1,133 @@
+"""Averages at the end of a Trainer's run: written one after another, evaluated by its own `evaluate`, the best kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from steersman.averaging.candidates import Candidate
+from steersman.averaging.writing import write_average
+from steersman.integrations.transformers.weights_in_force import AdapterInForce, WeightsInForce
+from steersman.ranks import Ranks
+
+
+@define(eq=False)
+class Trial:
+    """Tries averages with a trainer whose training is over. `metrics_of` is what we make of its metrics.
+
+    Whatever happens, the model has the weights again that it had, but where the trainer was to load the best one
+    (`load_best_model_at_end`) and that is an average.
+    """
+
+    trainer: Any
+    ranks: Ranks
+    metrics_of: Callable[[Mapping[str, object]], Mapping[str, float]]
+
+    def run(self, candidates: tuple[Candidate, ...], folder: Path) -> Iterator[str]:
+        """Try each; keep the best of them on disk if it beats the best checkpoint that is there. Yield what to say."""
+        why_not = self._why_not()
+        if why_not:
+            for candidate in candidates:
+                candidate.refuse(why_not)
+            return
+        kept: tuple[float, Path, Candidate] | None = None
+        model = self.trainer.accelerator.unwrap_model(self.trainer.model, keep_torch_compile=False)
+        weights = AdapterInForce(model) if hasattr(model, "peft_config") else WeightsInForce(model, self.ranks)
+        loads = bool(self.trainer.args.load_best_model_at_end)
+        try:
+            for candidate in candidates:
+                goal = folder / candidate.folder
+                score = self._try(candidate, goal, weights)
+                beaten = kept[0] if kept is not None else self._best_raw(candidate)
+                if score is None or (beaten is not None and score >= beaten):
+                    self._remove(goal)
+                    continue
+                if kept is not None:
+                    self._remove(kept[1])
+                kept = score, goal, candidate
+        finally:
+            weights.restore()
+        if kept is None:
+            yield f"{len(candidates)} averages were tried; none is better than the best checkpoint"
+            return
+        yield from self._kept(kept, weights, loads=loads)
+
+    def _kept(self, kept: tuple[float, Path, Candidate], weights: Any, *, loads: bool) -> Iterator[str]:
+        _, goal, candidate = kept
+        then = ""
+        if loads and isinstance(weights, WeightsInForce):
+            weights.load(goal)
+            then = "; it is loaded, as load_best_model_at_end asks for the best"
+        elif loads:
+            then = "; it is not loaded in place of the adapter, whose rank is another"
+        yield f"{candidate.name} is better than every checkpoint that is there, and kept in {goal}{then}"
+
+    def _best_raw(self, candidate: Candidate) -> float | None:
+        return self.ranks.agree(lambda: candidate.score(candidate.best_raw()))
+
+    def _why_not(self) -> str:
+        trainer = self.trainer
+        if getattr(trainer, "is_fsdp_enabled", False) or getattr(trainer, "is_deepspeed_enabled", False):
+            return (
+                "weights that FSDP or DeepSpeed shares out cannot be exchanged here; `steersman average RUN` makes it"
+            )
+        if trainer.eval_dataset is None:
+            return "the trainer has no eval_dataset"
+        if self.ranks.size > 1 and hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"):
+            return "adapters are averaged in a single process only; `steersman average RUN` makes it"
+        return ""
+
+    def _try(self, candidate: Candidate, goal: Path, weights: Any) -> float | None:
+        """Return the score of an average, or None, journaled with its reason, where it has none."""
+        failed, metrics = "", dict[str, float]()
+        try:
+            self.ranks.agree(lambda: write_average(candidate.places(), goal, candidate.average.steps) and None)
+            weights.load(goal)
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._remove(goal)
+                raise
+            candidate.refuse(_told(error))
+            return None
+        try:
+            with undisturbed(self.trainer):
+                metrics = dict(self.metrics_of(self.trainer.evaluate()))
+        except Exception as error:
+            failed = _told(error)
+        except BaseException:
+            self._remove(goal)
+            raise
+        failed = next((problem for problem in self.ranks.gathered(failed) if problem), "")
+        if failed:
+            candidate.refuse(f"its evaluation failed: {failed}")
+            return None
+        made = candidate.judge(self.ranks.agree(lambda: metrics), goal)
+        return candidate.score(made)
+
+    def _remove(self, goal: Path) -> None:
+        if self.ranks.is_main:
+            shutil.rmtree(goal, ignore_errors=True)
+
+
+@contextmanager
+def undisturbed(trainer: Any) -> Generator[None]:
+    """Let the trainer evaluate without a trace: no callback hears of it, and its log, state and control stay."""
+    handler, state, model = trainer.callback_handler, trainer.state, trainer.model
+    callbacks, history, control = handler.callbacks, list(state.log_history), trainer.control
+    was_training = bool(model.training)
+    handler.callbacks = []
+    try:
+        yield
+    finally:
+        handler.callbacks, trainer.control = callbacks, control
+        state.log_history[:] = history
+        model.train(was_training)
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
