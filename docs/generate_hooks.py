@@ -25,7 +25,7 @@ The examples on this page start with these imports.
 ```python
 from attrs import define
 
-from steersman import Adjust, Finding, Rollback, Save, Score, Stop, hookimpl, state
+from steersman import Adjust, Average, Finding, Rollback, Save, Score, Stop, hookimpl, state
 ```
 
 | hook | in a sentence |

@@ -23,7 +23,7 @@ import yaml
 from attrs import frozen
 
 import steersman
-from steersman import Adjust, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
+from steersman import Adjust, Average, Finding, Record, Rollback, Score, Stop, Supervisor, Usage, hookimpl
 from steersman.accounting.budgets import Budget
 from steersman.accounting.ledgers import Prices
 from steersman.arbiter import Ruling
@@ -265,7 +265,7 @@ def test_every_shipped_strategy_has_a_section() -> None:
     }
 
     assert set(sections("reference/strategies.md")) == shipped
-    assert len(shipped) == 7
+    assert len(shipped) == 8
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
@@ -273,7 +273,8 @@ def options(cls: type[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "rl-health", "token-accounting"]
+    "strategy",
+    ["multi-metric", "eval-loss", "score", "trend-health", "recovery", "rl-health", "token-accounting", "averaged"],
 )
 def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     """A strategy's section names each of its options."""
@@ -335,6 +336,10 @@ class Busy:
     def propose_adjustments(self) -> Any:
         names = ("learning_rate", "temperature")
         return [*(Adjust(name, scale=0.5, because="a test") for name in names), Rollback("a test"), Stop("a test")]
+
+    @hookimpl
+    def propose_averages(self) -> Any:
+        return Average((10, 20))
 
     @hookimpl
     def on_train_end(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from steersman.checkpoints import Checkpoint, Evaluation, TrainLoss
     from steersman.checks import Check
     from steersman.config import Config, ConfigError
-    from steersman.decisions import Adjust, Finding, Rollback, Save, Score, Stop
+    from steersman.decisions import Adjust, Average, Finding, Rollback, Save, Score, Stop
     from steersman.deprecations import SteersmanDeprecationWarning
     from steersman.failing import StrategyError
     from steersman.hyperparameters import Hyperparameter
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adjust",
     "Adjustment",
+    "Average",
     "Check",
     "Checkpoint",
     "Config",
@@ -94,7 +95,7 @@ _MODULES = {
     "checkpoints": ("Checkpoint", "Evaluation", "TrainLoss"),
     "checks": ("Check",),
     "config": ("Config", "ConfigError"),
-    "decisions": ("Adjust", "Finding", "Rollback", "Save", "Score", "Stop"),
+    "decisions": ("Adjust", "Average", "Finding", "Rollback", "Save", "Score", "Stop"),
     "deprecations": ("SteersmanDeprecationWarning",),
     "failing": ("StrategyError",),
     "hyperparameters": ("Hyperparameter",),

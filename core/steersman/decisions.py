@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Any, Literal, cast, get_args
 
 from attrs import evolve, field, frozen
@@ -173,6 +174,31 @@ class Rollback:
     """
 
     because: str = field(converter=_one_line)
+
+
+def _steps(value: object) -> tuple[int, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"`steps` must be the steps of saved checkpoints, got {type(value).__name__} {value!r}")
+    steps = tuple(cast("Iterable[object]", value))
+    for step in steps:
+        if isinstance(step, bool) or not isinstance(step, Integral) or step < 0:
+            raise TypeError(f"`steps` must be whole numbers of optimizer steps, got {type(step).__name__} {step!r}")
+    return tuple(sorted({int(cast("int", step)) for step in steps}))
+
+
+def _are_several(_: object, __: object, value: tuple[int, ...]) -> None:
+    if len(value) < 2:
+        raise ValueError(f"an average takes the steps of at least two checkpoints, got {list(value)}")
+
+
+@frozen
+class Average:
+    """Propose the mean of the weights of saved checkpoints as one more candidate for the best.
+
+    `steps` are theirs; they are put in order, each once. Raises ValueError for fewer than two.
+    """
+
+    steps: tuple[int, ...] = field(converter=_steps, validator=_are_several)
 
 
 Proposal = Adjust | Stop | Save | Rollback

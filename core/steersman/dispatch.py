@@ -13,7 +13,7 @@ import pluggy
 
 from steersman.calls import Call, Hooks
 from steersman.checkpoints import Checkpoint
-from steersman.decisions import Adjust, Finding, Proposal, Score
+from steersman.decisions import Adjust, Average, Finding, Proposal, Score
 from steersman.failing import Failure, shown
 from steersman.loaded import Loaded
 from steersman.records import Record
@@ -23,6 +23,7 @@ from steersman.watchdog import Running, Watchdog
 _SAMPLE_EVERY = 64
 ANSWERS = (Finding, *get_args(Proposal))
 """The kinds of values that a check asks for."""
+_SINGLE = (*ANSWERS, Average)
 _NO_USAGE = "on_log without usage"
 
 
@@ -144,6 +145,13 @@ class Dispatch:
                     self._wrong(call.loaded, hook, f"returned {shown(item)}; expected {_expected(hook)}")
         return collected
 
+    def averages(self, run: Run) -> tuple[tuple[str, Average], ...]:
+        """Return the averages that strategies propose, each once, with the name of the first that does."""
+        found: dict[Average, str] = {}
+        for name, average in self.collect("propose_averages", run, None, Average):
+            found.setdefault(average, name)
+        return tuple((name, average) for average, name in found.items())
+
     def veto(self, run: Run, adjust: Adjust) -> str | None:
         """Return the first objection to a change, with the strategy that objects.
 
@@ -213,7 +221,7 @@ class Dispatch:
     def _items(self, loaded: Loaded, hook: str, answer: Any) -> list[Any]:
         if type(answer) is list:  # pyright: ignore[reportUnknownArgumentType]
             return cast("list[object]", answer)
-        if answer is None or isinstance(answer, ANSWERS):
+        if answer is None or isinstance(answer, _SINGLE):
             return [answer]
         if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
             self._wrong(loaded, hook, f"returned {shown(answer)}; expected {_expected(hook)}")
@@ -244,4 +252,5 @@ class Dispatch:
 
 
 def _expected(hook: str) -> str:
-    return "Findings" if hook == "diagnose" else "Adjust, Stop, Save, Rollback or Finding"
+    named = {"diagnose": "Findings", "propose_averages": "Averages"}
+    return named.get(hook, "Adjust, Stop, Save, Rollback or Finding")

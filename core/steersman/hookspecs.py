@@ -5,7 +5,7 @@ that it does not need. Hooks return values: they never act and never touch the t
 replayable over finished runs and testable without a trainer. Lower scores are better, always. No hook has a clock:
 `record.elapsed` is None where the log has no time.
 
-In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `hookimpl` and `state` come from
+In the examples `Score`, `Finding`, `Adjust`, `Stop`, `Save`, `Rollback`, `Average`, `hookimpl` and `state` come from
 `steersman`, and `define` from `attrs`.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from steersman.decisions import Adjust, Finding, Proposal, Score
+from steersman.decisions import Adjust, Average, Finding, Proposal, Score
 
 if TYPE_CHECKING:
     from steersman.checkpoints import Checkpoint, Evaluation
@@ -250,6 +250,23 @@ class Hooks:
                 @hookimpl
                 def on_rolled_back(self, run, rollback):
                     self.rollbacks += 1
+        """
+
+    @hookspec
+    def propose_averages(self, run: Run) -> Iterable[Average] | Average | None:
+        """Name saved checkpoints whose mean is worth a try as one more candidate for the best.
+
+        Called once, after the last check and before `on_train_end`; in a replay too.
+        Receives the run: `run.saved` are the checkpoints that are there, by step; `run.ranked` those that may be best,
+        best first. Returns Averages, one or several, or None. In `act` each is made, evaluated by the user's own
+        evaluation and ranked with the rest, where the trainer allows it; else it is only told.
+
+        Example:
+            @define(eq=False)
+            class LastThree:
+                @hookimpl
+                def propose_averages(self, run):
+                    return Average(sorted(run.saved)[-3:]) if len(run.saved) >= 3 else None
         """
 
     @hookspec

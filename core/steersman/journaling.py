@@ -12,7 +12,7 @@ from attrs import asdict
 from steersman.arbiter import Verdict
 from steersman.checkpoints import Checkpoint
 from steersman.checks import Check, Outcome, Ruled
-from steersman.decisions import Adjust
+from steersman.decisions import Adjust, Average
 from steersman.failing import Failure, told
 from steersman.journal import Journal
 from steersman.late.entries import LateScore
@@ -180,6 +180,11 @@ def journal_action(journal: Journal, step: int, ruled: Ruled, ruling: str, reaso
         reason=reason,
         number=ruled.number,
     )
+
+
+def journal_average(journal: Journal, step: int, strategy: str, average: Average) -> None:
+    """Write that the mean of saved checkpoints was proposed as one more candidate."""
+    journal.write("average", step, strategy=strategy, steps=list(average.steps))
 
 
 def journal_rollback(journal: Journal, made: RolledBack) -> None:

@@ -102,6 +102,10 @@ class Ranking:
             if step in self._checkpoints:
                 self._checkpoints[step] = evolve(self._checkpoints[step], path=path)
 
+    def there(self) -> dict[int, str]:
+        """Return where the checkpoints lie that were saved and are still there, in order of step."""
+        return {step: path for step, path in sorted(self.saved.items()) if Path(path).exists()}
+
     def all(self) -> tuple[Checkpoint, ...]:
         """Return every remembered checkpoint in order of step, the baseline included."""
         if self._all is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import define, frozen
@@ -83,7 +83,8 @@ class Run:
     """What a strategy may look at.
 
     `history[name]` are the metrics so far, `windows` those of the scheduled checks, `checkpoints` the evaluated
-    checkpoints before this moment (at most 1024), `best` the best of the first scorer with an opinion,
+    checkpoints before this moment (at most 1024), `best` the best of the first scorer with an opinion, `ranked` all
+    that may be best by it, best first, `saved` the paths of the checkpoints that are saved and still there, by step,
     `hyperparameters[name].value` the values in force, `adjustments` the newest 512 changes made, `ledgers` the tokens
     and seconds it took, `prices` what the config says of their cost, `replaying` whether the run is over and is only
     being looked at.
@@ -160,6 +161,14 @@ class Run:
     @property
     def best(self) -> Checkpoint | None:
         return self._ranking.best()
+
+    @property
+    def ranked(self) -> tuple[Checkpoint, ...]:
+        return self._ranking.ranked()
+
+    @property
+    def saved(self) -> Mapping[int, str]:
+        return self._ranking.there()
 
     @property
     def adjustments(self) -> tuple[Adjustment, ...]:

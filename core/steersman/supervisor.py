@@ -20,7 +20,7 @@ from steersman.dispatch import Dispatch
 from steersman.failures import Failures
 from steersman.history import WritableHistory
 from steersman.journal import Journal
-from steersman.journaling import journal_check, journal_dropped, journal_record
+from steersman.journaling import journal_average, journal_check, journal_dropped, journal_record
 from steersman.late.hearing import LateHearing, LateSource
 from steersman.loaded import Loaded
 from steersman.loading import register
@@ -242,6 +242,7 @@ class Supervisor:
     def end_unchecked(self, **facts: Any) -> dict[str, Any]:
         """End without a last check: a run that was killed had none."""
         self.settle()
+        self._propose_averages()
         self.dispatch.notify("on_train_end", self.run)
         self.accounting.tell()
         for problem in self.registry.release():
@@ -254,6 +255,10 @@ class Supervisor:
         self.journal.write("end", self.progress.step, **told)
         self.close()
         return told
+
+    def _propose_averages(self) -> None:
+        for strategy, average in self.ranks.agree(lambda: self.dispatch.averages(self.run)):
+            journal_average(self.journal, self.progress.step, strategy, average)
 
     def close(self) -> None:
         """Watch the strategies no more."""

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from attrs import define, field
 
-from steersman import Adjust, Finding, Record, RunPlan, Score, Supervisor, hookimpl, state
+from steersman import Adjust, Average, Finding, Record, RunPlan, Score, Supervisor, hookimpl, state
 from steersman.config import read
 from steersman.hyperparameters import SAFER, Entry, OnPaper
 from steersman.journal import Journal, JournalEntry
@@ -212,6 +212,10 @@ class EveryHook:
         self._called("on_rolled_back")
 
     @hookimpl
+    def propose_averages(self, run):
+        return self._called("propose_averages", Average(run.saved))
+
+    @hookimpl
     def on_journaled(self, run, entry):
         self._called("on_journaled")
 
@@ -268,6 +272,7 @@ def forty_steps_calls() -> dict[str, int]:
         "propose_adjustments": 4,
         "veto_adjustment": 4,
         "on_adjusted": 4,
+        "propose_averages": 1,
         "on_train_end": 1,
     }
 

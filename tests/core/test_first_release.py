@@ -64,7 +64,7 @@ def decided(entries: list[JournalEntry], after: int) -> list[tuple[int, str, Any
 
 
 def test_its_strategy_is_asked_in_every_hook():
-    """A strategy of the first release loads, is called in every hook but on_rolled_back, and never fails."""
+    """A strategy of the first release loads, is called in every hook of that release but on_rolled_back, and never fails."""
     supervisor, entries = supervise()
     for record in records():
         supervisor.feed(record)
@@ -74,7 +74,7 @@ def test_its_strategy_is_asked_in_every_hook():
 
     first = supervisor.dispatch.strategies[0].strategy
     assert [entry.data for entry in entries if entry.kind == "error"] == []
-    assert {*first.calls, "on_rolled_back", "on_journaled"} == set(HOOKS)
+    assert {*first.calls, "on_rolled_back", "propose_averages", "on_journaled"} == set(HOOKS)
     assert first.calls["on_adjusted"] == first.calls["veto_adjustment"] == 1
 
 

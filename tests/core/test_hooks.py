@@ -11,6 +11,7 @@ from attrs import define, field
 from steersman import (
     Adjust,
     Adjustment,
+    Average,
     Check,
     Checkpoint,
     Evaluation,
@@ -392,6 +393,38 @@ def test_hook_on_adjusted(supervise):
     made = Adjustment(10, 1.0, "learning_rate", "halves", 1.0, 0.5, 0.5, 0.5, "each check")
     assert adjusted.told == [(made, 0.5, 1)]
     assert advised.told == []
+
+
+@define(eq=False)
+class Averages(Hears):
+    """Propose the same average twice, and another."""
+
+    @hookimpl
+    def propose_averages(self, run: Run) -> list[Average]:
+        self.told.append((run.step, dict(run.saved), [c.step for c in run.ranked]))
+        return [Average([20, 10]), Average((10, 20)), Average((20, 30))]
+
+
+def test_hook_propose_averages(supervise, every_hook, tmp_path):
+    """It is asked once, after the last check, knowing what is saved and there; each average is journaled once."""
+    averages = Averages()
+    run = supervise(EvalLoss(), averages, every_hook(), plan=PLAN)
+    for step, loss in ((10, 2.0), (20, 1.0), (30, 1.5)):
+        run.evaluate(step, eval_loss=loss)
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        run.supervisor.saved(step, str(folder))
+    folder.rmdir()
+    run.supervisor.end()
+
+    there = {step: str(tmp_path / f"checkpoint-{step}") for step in (10, 20)}
+    assert averages.told == [(30, there, [20, 30, 10])]
+    assert [(e.step, dict(e.data)) for e in run.of("average")] == [
+        (30, {"strategy": "averages", "steps": [10, 20]}),
+        (30, {"strategy": "averages", "steps": [20, 30]}),
+    ]
+    kinds = [entry.kind for entry in run.entries]
+    assert len(kinds) - 1 - kinds[::-1].index("check") < kinds.index("average") < kinds.index("end")
 
 
 @define(eq=False)

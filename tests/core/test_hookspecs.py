@@ -14,16 +14,17 @@ import pytest
 from attrs import define, frozen
 
 import steersman
-from steersman import Adjust, Hyperparameter, JournalEntry, Record, RunPlan, Score, Supervisor, hookimpl
+from steersman import Adjust, Average, Hyperparameter, JournalEntry, Record, RunPlan, Score, Supervisor, hookimpl
 from steersman.config import read
 from steersman.hookspecs import HOOKS, Hooks
 from steersman.hyperparameters import Entry
 from steersman.journal import Journal
 from steersman.loading import load
 from steersman.registry import Registry
+from steersman.testing import a_run
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("Score", "Finding", "Adjust", "Stop", "Save", "Rollback", "hookimpl", "state")
+NAMES = ("Score", "Finding", "Adjust", "Stop", "Save", "Rollback", "Average", "hookimpl", "state")
 
 
 def docstring(hook: str) -> str:
@@ -174,6 +175,15 @@ def test_the_example_of_veto_adjustment() -> None:
     assert (told.of("adjustment"), told.of("error")) == ([], [])
 
 
+def test_the_example_of_propose_averages(tmp_path: Path) -> None:
+    """Of four checkpoints that are there the last three are proposed; nothing of two."""
+    played = a_run().log(4).saved().log(4).saved().play(example_of("propose_averages"))
+    assert played.averages == ()
+
+    played = a_run().log(4).saved().log(4).saved().log(4).saved().log(4).saved().play(example_of("propose_averages"))
+    assert (played.averages, played.errors) == ((Average((8, 12, 16)),), ())
+
+
 def test_the_user_has_the_values_back_after_the_run() -> None:
     """What the strategies of the story changed is put back when it ends."""
     told = tell(example_of("propose_adjustments"))
@@ -184,7 +194,7 @@ def test_the_user_has_the_values_back_after_the_run() -> None:
 
 def test_no_hook_is_left_without_a_tried_example() -> None:
     """The tests above run the example of each hook there is."""
-    tried = {*STATES, "score_checkpoint", "diagnose", "propose_adjustments", "veto_adjustment"}
+    tried = {*STATES, "score_checkpoint", "diagnose", "propose_adjustments", "veto_adjustment", "propose_averages"}
 
     assert tried == set(HOOKS)
 

@@ -186,7 +186,7 @@ def test_a_strategy_that_raises(hook, supervise, every_hook, companion, forty_st
     bad, good = every_hook(raises_in=hook), companion()
     run = supervise(bad, good, config=ACT, plan=PLAN, values={"learning_rate": 1.0})
     told = forty_steps(run)
-    times = {"on_train_begin": 1, "on_train_end": 1, "on_rolled_back": 0}.get(hook, 3)
+    times = {"on_train_begin": 1, "propose_averages": 1, "on_train_end": 1, "on_rolled_back": 0}.get(hook, 3)
     errors = [entry.data for entry in run.of("error")]
     assert [error["count"] for error in errors] == list(range(1, times + 1))
     assert [error["quarantined"] for error in errors] == [False, False, True][:times]

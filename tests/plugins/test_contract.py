@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steersman.testing import StrategyContract, a_run
+from steersman_plugins.averaged import Averaged
 from steersman_plugins.eval_loss import EvalLoss
 from steersman_plugins.multi_metric import MultiMetric
 from steersman_plugins.recovery import Recovery
@@ -57,6 +58,13 @@ class TestRecovery(StrategyContract):
 
     strategy = Recovery
     options = ({}, {"windows_needed": 1, "confirm": 1})
+
+
+class TestAveraged(StrategyContract):
+    """The strategy that is asked once, at the end."""
+
+    strategy = Averaged
+    options = ({}, {"sizes": [2], "around": 1})
 
 
 class TestTokenAccounting(StrategyContract):

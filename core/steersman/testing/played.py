@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from steersman.checkpoints import Checkpoint
-from steersman.decisions import Severity
+from steersman.decisions import Average, Severity
 from steersman.journal import JournalEntry
 from steersman.run import Adjustment
 
@@ -53,7 +53,8 @@ class Played:
 
     `scores` are those of the first scorer with an opinion, by step: lower is better, rejected ones are infinite.
     `best` is the best checkpoint by them. `changes` are the changes made, `values` the hyperparameters at the end, as
-    far as they are known. `stopped_at` is the step of the first stop that was carried out. `errors` has a sentence for
+    far as they are known. `stopped_at` is the step of the first stop that was carried out. `averages` are those that
+    were proposed as further candidates at the end, in the order they were. `errors` has a sentence for
     each failure of a strategy.
     """
 
@@ -64,6 +65,7 @@ class Played:
     changes: tuple[Adjustment, ...]
     stopped_at: int | None
     values: Mapping[str, float]
+    averages: tuple[Average, ...]
     errors: tuple[str, ...]
     entries: tuple[JournalEntry, ...] = field(repr=False)
 
@@ -89,6 +91,7 @@ def played(
         changes=tuple(_changes(entries)),
         stopped_at=stopped_at,
         values=dict(checks[-1].data["values"]) if checks else {},
+        averages=tuple(Average(e.data["steps"]) for e in by_kind.get("average", [])),
         errors=(*failed, *problems),
         entries=tuple(entries),
     )

@@ -20,7 +20,7 @@ class Said:
 
 
 def said_by(name: str, entries: Iterable[JournalEntry]) -> Iterator[Said]:
-    """Yield every score, finding, proposal and veto of a strategy."""
+    """Yield every score, finding, proposal, average and veto of a strategy."""
     for entry in entries:
         data = entry.data
         if entry.kind == "proposal" and data["verdict"] == "vetoed" and data["strategy"] != name:
@@ -56,8 +56,13 @@ def _proposal(data: Any) -> str:
     return f"proposed {what}{bounds} ({data['because']})"
 
 
+def _average(data: Any) -> str:
+    return f"proposed the average of steps {', '.join(map(str, data['steps']))}"
+
+
 _WORDS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "score": ("score_checkpoint", _score),
     "finding": ("diagnose", _finding),
     "proposal": ("propose_adjustments", _proposal),
+    "average": ("propose_averages", _average),
 }
