@@ -73,7 +73,7 @@ def measure(
     for _ in with_bar(plays, len(made) * len(recording.runs) * len(SIZES), "Playing"):
         pass
     runs = recording.runs
-    last = {(at, size): EVALUATIONS for at in range(len(runs)) for size in range(len(SIZES))}
+    last = {(at, size): EVALUATIONS for at in range(len(runs)) for size in SIZES}
     rows = [_row(name, use, made[use], recording) for name, use in asked.items()]
     rows.insert(1, _figured(LAST, "", last, recording, 0, 0.0, 0.0, ""))
     told = {
@@ -109,13 +109,12 @@ def _figured(
     says: str,
 ) -> Row:
     runs = recording.runs
-    by_size = {(run, SIZES[size]): candidate for (run, size), candidate in kept.items()}
     return Row(
         name,
         use,
-        figures(runs, by_size),
-        parts(runs, by_size, lambda key: str(key[1])),
-        parts(runs, by_size, lambda key: runs[key[0]].family),
+        figures(runs, kept),
+        parts(runs, kept, lambda key: str(key[1])),
+        parts(runs, kept, lambda key: runs[key[0]].family),
         failed,
         stopped,
         averages,
