@@ -14,7 +14,7 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "contrib.md"
-STRATEGIES = "steersman.strategies"
+STRATEGIES, COMMANDS = "steersman.strategies", "steersman.commands"
 
 INTRODUCTION = """\
 # The directory of contrib
@@ -54,23 +54,25 @@ class Strategy:
 
 @frozen
 class Distribution:
-    """A distribution by its pyproject.toml, with its strategies."""
+    """A distribution by its pyproject.toml, with its strategies and the commands that it adds to `steersman`."""
 
     name: str
     version: str
     description: str
     requires: str
     strategies: tuple[Strategy, ...]
+    commands: tuple[str, ...]
 
 
 def distributions(contrib: Path) -> Iterator[Distribution]:
     """Yield every distribution under `contrib` by name."""
     for file in sorted(contrib.glob("steersman-*/pyproject.toml")):
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-        [requires] = [need for need in project["dependencies"] if need.startswith("steersman")]
-        points = sorted(project["entry-points"][STRATEGIES].items())
+        [requires] = [need for need in project["dependencies"] if need.startswith("steersman>")]
+        points = sorted(project["entry-points"].get(STRATEGIES, {}).items())
+        commands = tuple(sorted(project["entry-points"].get(COMMANDS, {})))
         strategies = tuple(strategy_of(name, target, file.parent / "src") for name, target in points)
-        yield Distribution(project["name"], project["version"], project["description"], requires, strategies)
+        yield Distribution(project["name"], project["version"], project["description"], requires, strategies, commands)
 
 
 def strategy_of(name: str, target: str, source: Path) -> Strategy:
@@ -160,7 +162,8 @@ def render(contrib: Path = ROOT / "contrib") -> str:
 def _section(each: Distribution) -> str:
     head = f"\n## {each.name}\n\n[{each.description}](../../contrib/{each.name}/README.md)\n"
     facts = f"Version {each.version}, for `{each.requires}`. `pip install {each.name}`\n"
-    return f"{head}{facts}" + "".join(_told(strategy) for strategy in each.strategies)
+    added = "".join(f"\n- `steersman {command}`: what it adds to the command line.\n" for command in each.commands)
+    return f"{head}{facts}{added}" + "".join(_told(strategy) for strategy in each.strategies)
 
 
 def _told(strategy: Strategy) -> str:

@@ -32,7 +32,7 @@ class Work:
 
 @define(eq=False)
 class Playing:
-    """What came of a strategy so far. `plays` are by number of the run and by size; `ended` says why there are no more."""
+    """What came of a strategy so far. `plays` are by the run's number and by size; `ended` says why there is no more."""
 
     plays: dict[tuple[int, int], Play] = field(factory=dict[tuple[int, int], Play])
     ended: str = ""
