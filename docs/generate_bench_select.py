@@ -33,13 +33,13 @@ Each run is a real training, recorded once: 20 evaluations, with the validation 
 It is played to each strategy through the real supervisor, which hears the mean over 8, 32, 128 or all 256 of them.
 What the strategy keeps is judged on 2,048 other examples that it never sees.
 
-- *Regret* is how much of the gain in test loss is given away, in percent: the gain from the untrained model to the best.
+- *Regret* is how much of the gain in test loss, from the untrained model to the best, is given away, in percent.
   The best is the lowest test loss of all that is recorded: checkpoints, and averages of three or five neighbours.
   That is the strict reading: without an average nobody can have all of the gain.
-- *Against the lowest eval loss* is the regret less that of the lowest eval loss in the same runs. Below zero is better.
+- *Against the lowest eval loss* is the regret less that of the lowest eval loss in the same runs; lower is better.
   The interval is a 95 % bootstrap over runs. A run counts once, whatever its validation sizes.
 - *Won, tied, lost* are against the lowest eval loss, in percent of all runs and sizes.
-- *Task regret* is the same of accuracy, of absolute error for regressions. Where it gains less than 0.02 it is left out.
+- *Task regret* is the same of accuracy, of absolute error for regressions. Runs that gain less than 0.02 are left out.
 
 A strategy that scores keeps what it ranks first. One that stops keeps the lowest eval loss until then.
 One that proposes averages has them evaluated on the same examples, and the lowest eval loss of all is kept.
@@ -123,7 +123,8 @@ def _recorded(recording: Told) -> str:
     return (
         f"{recording['runs']} runs are recorded: {families}.\n"
         f"They were made from the seed {recording['seed']} with {versions}.\n"
-        f"`steersman bench select --remake` makes them again, to rounding.\n{left_out} more were left out because they lowered their test loss by less than a twentieth.\n"
+        f"`steersman bench select --remake` makes them again, to rounding.\n"
+        f"{left_out} more were left out because they lowered their test loss by less than a twentieth.\n"
     )
 
 

@@ -23,8 +23,8 @@ _OUT = Path("recorded.npz")
 )  # fmt: skip
 @click.option("--families", multiple=True, type=click.Choice([*FAMILIES]), help="Only these. May be repeated.")
 @click.option("--quick", is_flag=True, help="Play every sixth run.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
-              help="Seconds that a strategy may take over one record.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True,
+              help="Seconds that a strategy may take over one run.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), help="Processes at a time; by default one for each core.")
 @click.option("--recording", type=click.Path(path_type=Path), help="Other recorded runs than those that ship.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")

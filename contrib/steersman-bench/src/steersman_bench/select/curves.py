@@ -66,18 +66,19 @@ class Curves:
 
 @frozen(eq=False)
 class Recording:
-    """All runs of a file. `told` says with which versions and from which seed it was made."""
+    """Runs of a file. `told` says with which versions and from which seed it was made."""
 
+    file: Path
     runs: tuple[Curves, ...]
     told: Mapping[str, Any]
 
     def quick(self) -> Recording:
         """Return every sixth run."""
-        return Recording(self.runs[::6], self.told)
+        return Recording(self.file, self.runs[::6], self.told)
 
     def of(self, families: tuple[str, ...]) -> Recording:
         """Return the runs of some families."""
-        return Recording(tuple(run for run in self.runs if run.family in families), self.told)
+        return Recording(self.file, tuple(run for run in self.runs if run.family in families), self.told)
 
 
 def read(path: Path = SHIPPED) -> Recording:
@@ -90,7 +91,7 @@ def read(path: Path = SHIPPED) -> Recording:
         raise NoRecording(f"{path} holds no recorded runs ({error}); make some with --remake --out {path}") from None
     if found["losses"].shape[1] != len(windows()):
         raise NoRecording(f"{path} was made by another version; make it again with --remake --out {path}")
-    return Recording(tuple(_runs(told, found)), {name: value for name, value in told.items() if name != "runs"})
+    return Recording(path, tuple(_runs(told, found)), {name: value for name, value in told.items() if name != "runs"})
 
 
 def _runs(told: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Curves]:

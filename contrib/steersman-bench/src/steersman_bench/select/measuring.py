@@ -10,12 +10,13 @@ import attrs
 from attrs import frozen
 
 from steersman.cli.terminal import with_bar
+from steersman_bench.rows import verdict
 from steersman_bench.select.candidates import EVALUATIONS
 from steersman_bench.select.curves import Recording
+from steersman_bench.select.pieces import SIZES, Playing, play_all
 from steersman_bench.select.regrets import Figures, figures, parts
 from steersman_bench.select.strategies import LAST
 from steersman_bench.select.tied_sets import TiedSets, tied_sets
-from steersman_bench.select.workers import SIZES, Playing, play_all
 
 VERSION = 1
 
@@ -24,7 +25,8 @@ VERSION = 1
 class Row:
     """A strategy: its figures over all plays and in parts, None where nothing was kept; `says` what else there is.
 
-    `stopped` and `averages` are how many in a hundred runs it ended early, and how many averages it proposed in one.
+    `failed` are the runs in which it failed. `stopped` is how many in a hundred it ended early, `averages` how many
+    averages it proposed in one.
     """
 
     name: str
@@ -70,7 +72,7 @@ def measure(
     """
     made = {use: Playing() for use in asked.values()}
     plays = play_all(made, recording, timeout=timeout, workers=workers)
-    for _ in with_bar(plays, len(made) * len(recording.runs) * len(SIZES), "Playing"):
+    for _ in with_bar(plays, len(made) * len(recording.runs), "Playing"):
         pass
     runs = recording.runs
     last = {(at, size): EVALUATIONS for at in range(len(runs)) for size in SIZES}
@@ -89,13 +91,13 @@ def measure(
 def _row(name: str, use: str, made: Playing, recording: Recording) -> Row:
     plays = made.plays
     kept = {key: play.kept for key, play in plays.items() if play.kept is not None}
-    problems = [play.problem for play in plays.values() if play.kept is None]
-    count = max(len(kept), 1)
+    failed = {run: play.problem for (run, _), play in reversed(plays.items()) if play.kept is None}
+    problems = [*made.problems, *reversed(failed.values())]
+    says = verdict(problems, of=len(recording.runs)) + ("; it was not asked again" if made.hung else "")
+    count = max(len(plays), 1)
     stopped = 100 * sum(play.stopped for play in plays.values()) / count
     averages = sum(play.averages for play in plays.values()) / count
-    sentences = [f"In {len(problems)} of {len(plays)} plays it {problems[0]}."] if problems else []
-    sentences += [f"Not measured to the end: {made.ended}."] if made.ended else []
-    return _figured(name, use, kept, recording, len(problems), stopped, averages, " ".join(sentences))
+    return _figured(name, use, kept, recording, len(problems), stopped, averages, says)
 
 
 def _figured(

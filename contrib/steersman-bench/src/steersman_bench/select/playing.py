@@ -37,9 +37,7 @@ class Play:
     problem: str = ""
 
 
-def play(
-    planned: Planned, run: Curves, size: int, folder: Path, *, on_record: Callable[[], None] = lambda: None
-) -> Play:
+def play(planned: Planned, run: Curves, size: int, folder: Path) -> Play:
     """Play a run whose evaluations are means over the `size` examples of its validation set.
 
     What ranks first is kept, by the strategy's own scores or, where it gives none, by eval loss; an average that it
@@ -50,7 +48,6 @@ def play(
     supervisor.begin()
     stopped = False
     for evaluation, record in _records(run, means):
-        on_record()
         supervisor.feed(record)
         if record.kind == "eval" and evaluation:
             supervisor.saved(record.step, str(folder / str(evaluation)))
@@ -58,7 +55,6 @@ def play(
             stopped = supervisor.actions.stop_because is not None and evaluation < EVALUATIONS
             if stopped:
                 break
-    on_record()
     supervisor.end()
     return _kept(run, means, supervisor, entries, stopped=stopped)
 

@@ -15,8 +15,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "s
 
 def seeded(draw: Generator) -> None:
     """Make what torch draws from now on depend on `draw` alone."""
-    seed: Any = torch.manual_seed
-    seed(int(draw.integers(2**31)))
+    torch.default_generator.manual_seed(int(draw.integers(2**31)))
 
 
 def perceptron(inputs: int, hidden: int, layers: int, outputs: int, activation: Activation) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -71,4 +72,4 @@ def settings_of(draw: Generator, size: int, *, adam: tuple[float, float], sgd: t
 
 def size_of(draw: Generator, low: int, high: int) -> int:
     """Return a number between `low` and `high` whose logarithm is spread evenly."""
-    return round(float(np.exp(draw.uniform(np.log(low), np.log(high)))))
+    return round(math.exp(draw.uniform(math.log(low), math.log(high))))
