@@ -55,7 +55,7 @@ No option was chosen on the runs above. `averaged` was tried on {runs} runs of a
 |---|---|---|---|---|
 {rows}
 
-One size is worse than two. How many of the best are centres makes no difference beyond what the interval allows;
+How many of the best are centres makes no difference beyond what the interval allows;
 three were kept. The lowest eval loss has a regret of {base} there.
 """
 DEVELOPMENT: Mapping[str, Any] = {
@@ -81,6 +81,7 @@ LIMITS = """\
 - Fine-tuning of a trained model, LoRA, preference tuning, reinforcement learning: all runs here begin untrained.
 - Weights in half precision, models with batch normalisation, data of more than one kind.
 - Runs of more than 20 evaluations, and runs whose validation set is of another kind than the test set.
+- Strategies that go by other metrics than losses and the learning rate: these runs have no others.
 - Averages of checkpoints that are not neighbours, or of other numbers than three and five.
 
 ## Not proven

@@ -13,8 +13,11 @@ from steersman_bench.select import recording
 from steersman_bench.select.curves import SHIPPED, read
 from steersman_bench.select.expecting import worse
 from steersman_bench.select.measuring import measure
+from steersman_bench.select.pieces import SIZES
+from steersman_bench.select.regrets import figures, lowest
 from steersman_bench.select.strategies import asked
 
+ROOT = Path(__file__).parents[3]
 STRATEGIES = Path(__file__).parent / "strategies" / "select_strategies.py"
 
 
@@ -78,6 +81,20 @@ def test_a_run_is_made_again_from_its_seed(tmp_path: Path, monkeypatch: pytest.M
     assert np.array_equal(one.losses, two.losses)
     assert one.test.tolist() == two.test.tolist()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "two.npz"]
+
+
+def test_the_page_is_of_the_runs_that_ship() -> None:
+    """It tells how many there are and from which seed, and what the lowest eval loss and the last come to on them."""
+    page = (ROOT / "docs" / "reference" / "bench-select.md").read_text(encoding="utf-8")
+    shipped = read()
+    keys = [(run, size) for run in range(len(shipped.runs)) for size in SIZES]
+    base = figures(shipped.runs, {(run, size): lowest(shipped.runs[run], size) for run, size in keys})
+    last = figures(shipped.runs, dict.fromkeys(keys, 20))
+
+    assert base is not None and last is not None
+    assert f"{len(shipped.runs)} runs are recorded" in page and f"made from the seed {shipped.told['seed']} " in page
+    assert f"| `eval-loss` | {base.regret.mean:.2f} |" in page
+    assert f"| last checkpoint | {last.regret.mean:.2f} |" in page
 
 
 @pytest.mark.slow
