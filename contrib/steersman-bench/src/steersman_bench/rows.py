@@ -14,5 +14,5 @@ def verdict(problems: Iterable[str], *, of: int) -> str:
     if not said:
         return ""
     kinds = list(dict.fromkeys(said))
-    more = f", and {len(kinds) - 1} other problems" if len(kinds) > 1 else ""
+    more = f", and {len(kinds) - 1} other problem{'s' if len(kinds) > 2 else ''}" if len(kinds) > 1 else ""
     return f"{len(said)} of {of} runs: {kinds[0]}{more}"

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -39,8 +40,9 @@ def in_processes(
 ) -> Iterator[tuple[Piece, Done]]:  # fmt: skip
     """Yield each piece with what became of it, in the order in which they are done.
 
-    `work` is a function of a module. A piece that takes longer than `timeout` seconds is given up, with its process. A
-    piece of which `skipped` says so when its turn comes is not begun. Whoever stops iterating ends every process.
+    `work` is a function of a module; what that imports is not part of the time. A piece that takes longer than
+    `timeout` seconds is given up, with its process. A piece of which `skipped` says so when its turn comes is not
+    begun. Whoever stops iterating ends every process.
     """
     waiting, running = deque(pieces), list[_Worker[Piece]]()
     try:
@@ -102,14 +104,12 @@ def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
             piece = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(None)
-        try:
-            done = Done(work(piece))
-        except Exception as error:
-            done = Done(problem=" ".join(f"{type(error).__name__}: {error}".split()))
-        pipe.send(done)
+            pipe.send(None)
+            try:
+                done = Done(work(piece))
+            except Exception as error:
+                done = Done(problem=" ".join(f"{type(error).__name__}: {error}".split()))
+            pipe.send(done)
