@@ -15,6 +15,7 @@ RECOMMENDED: dict[str, Any] = {
         {"rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}},
         {"recovery": {"leaves_evaluated": True, "early": 5}},
         "step-guard",
+        "averaged",
         "token-accounting",
     ],
     "hyperparameters": {

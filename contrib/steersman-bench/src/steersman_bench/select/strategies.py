@@ -1,0 +1,24 @@
+"""What is measured where nothing is named: what ships, as far as it is installed."""
+
+from __future__ import annotations
+
+from steersman_bench.select.naming import or_class
+
+BASELINE, LAST = "eval-loss", "last checkpoint"
+"""What every choice is held against; and what is kept where nobody chooses."""
+_SHIPPED = {
+    BASELINE: "steersman_plugins.eval_loss:EvalLoss",
+    "multi-metric": "steersman_plugins.multi_metric:MultiMetric",
+    "early-stopping": "steersman_early_stopping:EarlyStopping",
+    "smoothed-loss": "steersman_smoothed_loss:SmoothedLoss",
+    "averaged": "steersman_plugins.averaged:Averaged",
+}
+
+
+def asked(uses: tuple[str, ...]) -> dict[str, str]:
+    """Return what is played, by the name of its row: the baseline first, then `uses`, or all that ships."""
+    if uses:
+        given = {use.strip(): use for use in uses}
+        return {BASELINE: _SHIPPED[BASELINE], **given} if BASELINE not in given else given
+    found = {name: or_class(name, target) for name, target in _SHIPPED.items()}
+    return {name: use for name, use in found.items() if use is not None}
