@@ -31,7 +31,7 @@ class Training:
     model: Any
     optimizer: Any
     learn: Callable[[int], tuple[Any, Mapping[str, Any]]]
-    evaluate: Callable[[], Mapping[str, float]]
+    evaluate: Callable[[], Mapping[str, Any]]
     test: Callable[[], float]
     steps: int = 240
     eval_every: int = 10
