@@ -156,7 +156,7 @@ class Guarded:
         if kind is not None:
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
-            yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {**evidence}, (change,), "info")
+            yield Fired(name, change.because.removeprefix(TRIAL), {**evidence}, (change,), "info")
 
     def _restore(self) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
