@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from attrs import define, evolve, field
 
 from steersman import Adjust, Check, Run
+from steersman.history import KEPT
+from steersman.outcomes import OWN_NAME
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 from steersman_plugins.guarded.diagnoses import incurable
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.evaluations import died, diverged, overfits, worse_than_start
 from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
-from steersman_plugins.guarded.past import Past, past_of
+from steersman_plugins.guarded.past import LOOKED_AT, Past, past_of
 from steersman_plugins.guarded.trials import (
     BACK,
     TRIAL,
@@ -51,7 +53,7 @@ class Guarded:
         memory.evaluations += 1
         logs = _logs_since(run, window.first_step)
         if memory.start is None:
-            memory.start = next(iter(_logs_since(run, 0)), None)
+            memory.start = next(iter(_logs_since(run, 0, KEPT)), None)
         past = past_of(check.windows, memory.undone, memory.start, memory.lowest)
         self._past = past
         fired = tuple(self._judge(run, check, past, logs))
@@ -65,7 +67,7 @@ class Guarded:
     def hear_rollback(self, made: RolledBack) -> None:
         """Leave out what was undone; whatever was tried is over."""
         memory = self.memory
-        memory.undone = [*memory.undone, [made.to_step, made.step]][-8:]
+        memory.undone = [*memory.undone, [made.to_step, made.step]][-LOOKED_AT:]
         memory.overfits += made.because.startswith("overfitting")
         memory.changed_at, memory.trial, memory.rolled_back_at = memory.evaluations, None, memory.evaluations
         memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start", "dead-units"))
@@ -81,17 +83,21 @@ class Guarded:
         if made.hyperparameter != "learning_rate" or not made.old:
             return
         memory.changed_at, factor = memory.evaluations, made.new / made.old
-        if made.because == "rollback" and memory.cut is not None:
+        if made.strategy == OWN_NAME and made.because != "rollback":
+            memory.trial = memory.raised = memory.cut = None  # it was taken back or released: nothing is left to undo
+        elif made.because == _RESTORED:
+            memory.cut = None
+        elif made.because == "rollback" and memory.cut is not None:
             memory.cut = evolve(memory.cut, factor=memory.cut.factor * factor, at=memory.evaluations)
+        elif made.because.startswith(BACK):
+            memory.trial = None
+            self._failed()
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
             lowest = min(evals, default=0.0)
             follows = memory.raised is not None and memory.raised.at == memory.evaluations - 1
             newest = evals[-2:] if follows else evals[-3:]
             memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(newest), follows)
-        elif made.because.startswith(BACK):
-            memory.trial = None
-            self._failed()
 
     def _failed(self) -> None:
         memory = self.memory
@@ -143,7 +149,7 @@ class Guarded:
             if memory.evaluations - trial.at < checks_needed(r, trial):
                 return
             if not has_helped(r, past, trial):
-                undo = taken_back(past, trial)
+                undo = taken_back(past, trial, may_go_back=run.plan.keeps_snapshots)
                 yield Fired("trial-failed", "another learning rate did not help", {**evidence}, (undo,), "info")
                 return
             memory.trial, memory.failed = None, 0
@@ -163,16 +169,17 @@ class Guarded:
         cut = memory.cut
         if cut is None or not r.restore_after or memory.evaluations - cut.at < r.restore_after:
             return
-        memory.cut = None
-        if cut.was_well >= r.early and cut.factor < 1:
+        if cut.was_well < r.early or cut.factor >= 1:
+            memory.cut = None
+        else:
             change = Adjust("learning_rate", scale=1 / cut.factor, because=_RESTORED, lasting=True)
             yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
 
 
-def _logs_since(run: Run, step: int) -> tuple[float, ...]:
-    """Return the newest finite train losses logged after `step`."""
+def _logs_since(run: Run, step: int, newest: int = _LOGS) -> tuple[float, ...]:
+    """Return the finite train losses logged after `step`, of the `newest` ones."""
     losses = run.history["loss"]
-    logged = zip(losses.steps(_LOGS), losses.last(_LOGS), strict=True)
+    logged = zip(losses.steps(newest), losses.last(newest), strict=True)
     return tuple(loss for at, loss in logged if at > step and math.isfinite(loss))
 
 

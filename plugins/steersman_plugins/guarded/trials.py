@@ -54,9 +54,9 @@ def goes_on(r: EvaluatedRules, past: Past, trial: Trial) -> bool:
     return trial.kind == "slow" and fell > r.in_proportion * trial.factor * trial.fall
 
 
-def taken_back(past: Past, trial: Trial) -> Adjust | Rollback:
-    """Return what undoes a trial that did not help: where it did harm the weights go back too."""
-    if trial.factor > 1 and past.evals[-1] > trial.lowest:
+def taken_back(past: Past, trial: Trial, *, may_go_back: bool = True) -> Adjust | Rollback:
+    """Return what undoes a trial that did not help: where it did harm the weights go back too, if they may."""
+    if may_go_back and trial.factor > 1 and past.evals[-1] > trial.lowest:
         return Rollback(f"{BACK}the eval loss is above what it was", 1 / trial.factor)
     return Adjust("learning_rate", scale=1 / trial.factor, because=f"{BACK}it did not help", lasting=True)
 
