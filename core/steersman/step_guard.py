@@ -87,7 +87,8 @@ class StepGuard:
         does: list[str] = []
         limits = [f"{self.clip:g}"] if self.clip is not None else []
         if self.clip_multiple is not None:
-            own = f"max({self.clip_multiple:g} x median, median + {self.clip_deviations:g} x MAD)"
+            own = f"{self.clip_multiple:g} x median"
+            own = f"max({own}, median + {self.clip_deviations:g} x MAD)" if self.clip_deviations else own
             limits.append(f"{own} of the newest {self.remembered} norms")
         if limits:
             further = ", and the more the further they are beyond" if self.fade else ""

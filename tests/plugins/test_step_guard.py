@@ -17,11 +17,12 @@ def found_in(story, mode="act", **options):
 
 
 def test_the_guard_it_asks_for():
-    """By default max(5 x median, median + 10 x MAD) clips, and 50 times that or what is not finite skips."""
+    """By default 1.5 x median clips, the more the further beyond; 50 times that or what is not finite skips."""
     assert StepGuarding().guard_steps() == StepGuard(
-        skip_nonfinite=True, clip=None, clip_multiple=5.0, clip_deviations=10.0, skip_multiple=50.0, remembered=50
+        skip_nonfinite=True, clip=None, clip_multiple=1.5, clip_deviations=0, skip_multiple=50, remembered=50, fade=True
     )
-    assert StepGuarding(clip=1.0, clip_multiple=None).guard_steps() == StepGuard(clip=1.0, skip_multiple=50.0)
+    fixed = StepGuarding(clip=1.0, clip_multiple=None, fade=False).guard_steps()
+    assert fixed == StepGuard(clip=1.0, clip_deviations=0.0, skip_multiple=50.0)
 
 
 @pytest.mark.parametrize(
