@@ -90,7 +90,8 @@ class StepGuard:
         does: list[str] = []
         limits = [f"{self.clip:g}"] if self.clip is not None else []
         if self.clip_multiple is not None:
-            own = f"max({self.clip_multiple:g} x median, median + {self.clip_deviations:g} x MAD)"
+            own = f"{self.clip_multiple:g} x median"
+            own = f"max({own}, median + {self.clip_deviations:g} x MAD)" if self.clip_deviations else own
             tails = f", to the median where more than {self.tail_share:.0%} are beyond" if self.tail_share else ""
             limits.append(f"{own} of the newest {self.remembered} norms{tails}")
         if limits:
