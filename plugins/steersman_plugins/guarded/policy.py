@@ -89,15 +89,15 @@ class Guarded:
             memory.cut = None
         elif made.because == "rollback" and memory.cut is not None:
             memory.cut = evolve(memory.cut, factor=memory.cut.factor * factor, at=memory.evaluations)
-        elif made.because.startswith(BACK):
-            memory.trial = None
-            self._failed()
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
             lowest = min(evals, default=0.0)
             follows = memory.raised is not None and memory.raised.at == memory.evaluations - 1
             newest = evals[-2:] if follows else evals[-3:]
             memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(newest), follows)
+        elif made.because.startswith(BACK):
+            memory.trial = None
+            self._failed()
 
     def _failed(self) -> None:
         memory = self.memory
@@ -162,7 +162,7 @@ class Guarded:
         if kind is not None:
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
-            yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {**evidence}, (change,), "info")
+            yield Fired(name, change.because.removeprefix(TRIAL), {**evidence}, (change,), "info")
 
     def _restore(self) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
