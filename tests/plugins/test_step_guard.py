@@ -17,11 +17,13 @@ def found_in(story, mode="act", **options):
 
 
 def test_the_guard_it_asks_for():
-    """By default max(5 x median, median + 10 x MAD) clips, and 50 times that or what is not finite skips."""
+    """By default 3 x median clips and fades, the median in heavy tails; 50 times that or what is not finite skips."""
     assert StepGuarding().guard_steps() == StepGuard(
-        skip_nonfinite=True, clip=None, clip_multiple=5.0, clip_deviations=10.0, skip_multiple=50.0, remembered=50
-    )
-    assert StepGuarding(clip=1.0, clip_multiple=None).guard_steps() == StepGuard(clip=1.0, skip_multiple=50.0)
+        skip_nonfinite=True, clip=None, clip_multiple=3.0, clip_deviations=0.0, skip_multiple=50.0, remembered=50,
+        fade=True, tail_share=0.06,
+    )  # fmt: skip
+    plain = StepGuarding(clip=1.0, clip_multiple=None, clip_deviations=10.0, fade=False, tail_share=None)
+    assert plain.guard_steps() == StepGuard(clip=1.0, skip_multiple=50.0)
 
 
 @pytest.mark.parametrize(
