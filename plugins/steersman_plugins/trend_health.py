@@ -67,7 +67,7 @@ class TrendHealth:
     @hookimpl
     def on_rolled_back(self, run: Run, rollback: RolledBack) -> None:
         policy = self._guarded()
-        policy.hear_rollback(rollback)
+        policy.hear_rollback(run, rollback)
         self.memory = policy.memory.saved()
 
     def _guarded(self) -> Guarded:

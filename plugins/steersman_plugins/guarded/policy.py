@@ -64,7 +64,7 @@ class Guarded:
         self._seen = check.step, fired
         return fired
 
-    def hear_rollback(self, made: RolledBack) -> None:
+    def hear_rollback(self, run: Run, made: RolledBack) -> None:
         """Leave out what was undone; whatever was tried is over."""
         memory = self.memory
         memory.undone = [*memory.undone, [made.to_step, made.step]][-LOOKED_AT:]
@@ -73,7 +73,10 @@ class Guarded:
         memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start", "dead-units"))
         if memory.raised is not None and memory.evaluations - memory.raised.at <= self.rules.trend:
             memory.may_restore, memory.raised = False, None
-        memory.cut = (memory.cut or Cut(1.0, memory.evaluations, memory.was_well)) if memory.may_restore else None
+        was_well = memory.was_well if self._seen[0] == made.step else memory.well  # at an anomaly all was well before
+        cut = memory.cut or Cut(1.0, memory.evaluations, was_well)
+        cut = evolve(cut, factor=cut.factor * _already_cut(run, made.step), at=memory.evaluations)
+        memory.cut = cut if memory.may_restore else None
         if made.because.startswith(BACK):
             self._failed()
 
@@ -89,15 +92,15 @@ class Guarded:
             memory.cut = None
         elif made.because == "rollback" and memory.cut is not None:
             memory.cut = evolve(memory.cut, factor=memory.cut.factor * factor, at=memory.evaluations)
-        elif made.because.startswith(BACK):
-            memory.trial = None
-            self._failed()
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
             lowest = min(evals, default=0.0)
             follows = memory.raised is not None and memory.raised.at == memory.evaluations - 1
             newest = evals[-2:] if follows else evals[-3:]
             memory.trial = Trial(_kind(factor), factor, memory.evaluations, lowest, fall(newest), follows)
+        elif made.because.startswith(BACK):
+            memory.trial = None
+            self._failed()
 
     def _failed(self) -> None:
         memory = self.memory
@@ -181,6 +184,13 @@ def _logs_since(run: Run, step: int, newest: int = _LOGS) -> tuple[float, ...]:
     losses = run.history["loss"]
     logged = zip(losses.steps(newest), losses.last(newest), strict=True)
     return tuple(loss for at, loss in logged if at > step and math.isfinite(loss))
+
+
+def _already_cut(run: Run, step: int) -> float:
+    """Return what a sign has multiplied the learning rate by at the step of a rollback: the rollback's own cut lost."""
+    newest = run.adjustments[-1] if run.adjustments else None
+    is_cut = newest is not None and newest.step == step and newest.because == "divergence" and newest.old
+    return newest.new / newest.old if newest is not None and is_cut else 1.0
 
 
 def _decays(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -65,6 +66,20 @@ def test_checks_without_an_evaluation_are_not_judged() -> None:
     told = onward(evaluated(STEADY, STEADY), [1.8], [1.9]).play(EvalLoss(), TrendHealth(), check_every=1, recovery=BEST)
 
     assert [(step, name) for step, name in found(told) if name == "diverged"] == [(101, "diverged")]
+
+
+@pytest.mark.parametrize(("well", "factors"), [(9, [0.5, 2.0]), (3, [0.2])])
+def test_a_nan_is_cut_once_and_the_cut_restored_where_the_run_was_well_for_long(
+    well: int, factors: list[float]
+) -> None:
+    """A sign and a rollback ask for a cut at once, one is made; it is taken back after nine good evaluations, not three."""
+    story = evaluated(STEADY[:well], STEADY[:well]).log(steps=2, loss=math.nan)
+    strategies = (EvalLoss(), TrendHealth(), Recovery(leaves_evaluated=True, early=5))
+
+    told = onward(story, [0.86, 0.84], [0.86, 0.84]).play(*strategies, check_every="eval", recovery=BEST)
+
+    assert len(rollbacks(told)) == 1
+    assert [factor for _, factor, _ in rates(told)] == factors
 
 
 def decisions(told: Played) -> list[tuple[object, ...]]:

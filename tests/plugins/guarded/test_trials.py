@@ -34,7 +34,7 @@ def test_a_lower_rate_that_does_not_help_is_taken_back_and_rests_longer_each_tim
     told = played(evaluated((*LOW, *[1.0] * len(SCATTER)), (*FLOOR, *SCATTER)))
 
     steps = [step for step, _, because in rates(told) if because == "trial"]
-    backs = [(step, factor) for step, factor, because in rates(told) if because == "trial taken back"]
+    backs = [(step, factor) for step, factor, because in rates(told) if because == "taken back"]
     assert backs == [(step + 20, 3.333333) for step in steps]
     assert steps == [91, 171]
     assert rollbacks(told) == []
@@ -65,7 +65,7 @@ def test_a_higher_rate_that_does_not_help_is_taken_back() -> None:
     """The loss falls as slowly as before: the rate is what it was, the weights stay."""
     told = played(alike((*CRAWL, 1.995, 1.994)))
 
-    assert (rollbacks(told), rates(told)) == ([], [(41, 5.0, "trial"), (51, 0.2, "trial taken back")])
+    assert (rollbacks(told), rates(told)) == ([], [(41, 5.0, "trial"), (51, 0.2, "taken back")])
 
 
 def test_a_higher_rate_that_harms_is_taken_back_with_its_weights() -> None:
@@ -88,7 +88,7 @@ def test_without_snapshots_a_trial_that_harms_is_taken_back_by_the_rate_alone() 
     """A rollback would be refused, and five times the rate stay in force."""
     told = played(alike((*CRAWL, 1.999, 1.995)), recovery={"snapshots": "off"})
 
-    assert (rollbacks(told), rates(told)) == ([], [(41, 5.0, "trial"), (51, 0.2, "trial taken back")])
+    assert (rollbacks(told), rates(told)) == ([], [(41, 5.0, "trial"), (51, 0.2, "taken back")])
 
 
 def test_a_trial_that_a_rail_refuses_is_not_believed_to_be_made() -> None:
@@ -105,4 +105,4 @@ def test_several_evaluations_an_epoch_do_not_hold_a_trial_in_force() -> None:
 
     told = played(evaluated(losses, losses, epoch=100))
 
-    assert rates(told) == [(41, 5.0, "trial"), (51, 0.2, "trial taken back")]
+    assert rates(told) == [(41, 5.0, "trial"), (51, 0.2, "taken back")]
