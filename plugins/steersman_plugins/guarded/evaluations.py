@@ -34,6 +34,8 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: flo
         return None
     start = () if past.start is None else (past.start,)
     evals, trains = (*start, *past.evals), (*start, *past.trains)
+    if not trains:
+        return None
     recent = sum(logs[-3:]) / len(logs[-3:]) if logs else trains[-1]
     lost = (recent - min(trains)) / past.progress
     of_evals = past.above_best(evals, r.noise_multiple, r.progress_share)
