@@ -45,7 +45,7 @@ class StepGuarding:
     """The share of the newest norms beyond the limit from which on their median is the limit; null never is."""
     critical_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
     """The share of skipped steps, three or more, that is critical."""
-    clipped_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
+    clipped_share: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))
     """The share of clipped steps that is worth telling."""
 
     def __attrs_post_init__(self) -> None:

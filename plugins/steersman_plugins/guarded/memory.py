@@ -55,6 +55,8 @@ class Memory:
     rolled_back_at: int = -1000
     changed_at: int = 0
     """The evaluation of the newest change of the learning rate, whoever made it."""
+    highest: float | None = None
+    """The highest learning rate since the newest change, to see whether the schedule lowers it."""
     rest_until: int = 0
     failed: int = 0
     sick: int = 0

@@ -51,6 +51,8 @@ class Guarded:
         if self._seen[0] == check.step:
             return self._seen[1]
         memory.evaluations += 1
+        if (rate := run.hyperparameters["learning_rate"].value) is not None:
+            memory.highest = max(rate, memory.highest or 0.0)
         logs = _logs_since(run, window.first_step)
         if memory.start is None:
             memory.start = next(iter(_logs_since(run, 0, KEPT)), None)
@@ -85,7 +87,7 @@ class Guarded:
         memory = self.memory
         if made.hyperparameter != "learning_rate" or not made.old:
             return
-        memory.changed_at, factor = memory.evaluations, made.new / made.old
+        memory.changed_at, memory.highest, factor = memory.evaluations, made.new, made.new / made.old
         if made.strategy == OWN_NAME and made.because != "rollback":
             memory.trial = memory.raised = memory.cut = None  # it was taken back or released: nothing is left to undo
         elif made.because == _RESTORED:
@@ -101,6 +103,11 @@ class Guarded:
         elif made.because.startswith(BACK):
             memory.trial = None
             self._failed()
+
+    def _decays(self, run: Run) -> bool:
+        """Whether the schedule has brought the learning rate far below its highest since the newest change."""
+        rate, highest = run.hyperparameters["learning_rate"].value, self.memory.highest
+        return rate is not None and highest is not None and rate < 0.5 * highest
 
     def _failed(self) -> None:
         memory = self.memory
@@ -161,7 +168,7 @@ class Guarded:
         elif memory.evaluations < memory.rest_until:
             return
         else:
-            kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=_decays(run))
+            kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=self._decays(run))
         if kind is not None:
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
@@ -191,12 +198,6 @@ def _already_cut(run: Run, step: int) -> float:
     newest = run.adjustments[-1] if run.adjustments else None
     is_cut = newest is not None and newest.step == step and newest.because == "divergence" and newest.old
     return newest.new / newest.old if newest is not None and is_cut else 1.0
-
-
-def _decays(run: Run) -> bool:
-    """Whether the learning rate is well below its highest of late, by its own schedule."""
-    rates = run.history["learning_rate"].finite().last(512)
-    return len(rates) > 1 and rates[-1] < 0.5 * max(rates)
 
 
 def _kind(factor: float) -> Trying:

@@ -10,8 +10,12 @@ from guarded_words import BEST, RATE, STEADY, evaluated, found, onward, played, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steersman import Adjustment
 from steersman.testing import Played, a_run
 from steersman_plugins.eval_loss import EvalLoss
+from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
+from steersman_plugins.guarded.memory import Cut, Memory, Trial
+from steersman_plugins.guarded.policy import Guarded
 from steersman_plugins.recovery import Recovery
 from steersman_plugins.trend_health import TrendHealth
 
@@ -47,6 +51,17 @@ def test_a_learning_rate_that_cannot_be_changed_is_no_harm(mode: Any) -> None:
 
     assert (told.errors, told.changes) == ((), ())
     assert len(rollbacks(told)) == (2 if mode == "act" else 0)
+
+
+def test_what_a_person_puts_back_is_not_taken_back_again() -> None:
+    """`steersman revert` while a higher rate is tried and a cut waits to be restored: there is nothing left to undo."""
+    memory = Memory(evaluations=7, cut=Cut(0.5, 6, 9), trial=Trial("slow", 5.0, 7, 1.5, 0.01))
+    memory.raised = memory.trial
+    policy = Guarded(EvaluatedRules(), memory)
+
+    policy.hear_change(Adjustment(70, None, "learning_rate", "steersman", 5e-3, 1e-3, 1e-3, 1.0, "steersman revert"))
+
+    assert (memory.trial, memory.raised, memory.cut, memory.changed_at) == (None, None, None, 7)
 
 
 def test_the_first_loss_is_the_first_however_many_were_logged_before_an_evaluation() -> None:
