@@ -71,7 +71,7 @@ def test_what_it_finds():
             story = story.log(steps=steps, loss=2.0, steps_skipped=float(one), steps_clipped=float(other))
     far = "not finite, or far beyond the norms before"
 
-    assert found_in(story) == [
+    assert found_in(story, clipped_share=0.2) == [
         (40, "steps-skipped", "warning", f"2 of 20 steps were skipped: {far}"),
         (60, "steps-skipped", "critical", f"4 of 20 steps were skipped: {far}"),
         (60, "steps-clipped", "info", "4 of 20 steps were clipped"),
