@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 from attrs import define, evolve, field
 
@@ -161,7 +162,7 @@ class Guarded:
         elif memory.evaluations < memory.rest_until:
             return
         else:
-            kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=_decays(run))
+            kind = wanted(r, past, memory.evaluations - memory.changed_at, partial(_decays, run))
         if kind is not None:
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"

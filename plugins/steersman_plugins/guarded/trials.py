@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from steersman import Adjust, Rollback
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
@@ -13,16 +14,16 @@ from steersman_plugins.trends import rising
 TRIAL, BACK = "trial: ", "taken back: "
 
 
-def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) -> Trying | None:
+def wanted(r: EvaluatedRules, past: Past, since_change: int, decays: Callable[[], bool]) -> Trying | None:
     """Return which trial the evaluations ask for; `since_change` of them were made with the rate in force.
 
-    A rate that `decays` by its own schedule is not lowered.
+    A rate that `decays` by its own schedule, which is asked last, is not lowered.
     """
     if past.start is None or past.start <= 0:
         return None
     if since_change >= r.slow_trend and _crawls(r, past, past.start):
         return "slow"
-    return "floor" if not decays and since_change >= r.trend and _floats(r, past, past.start) else None
+    return "floor" if since_change >= r.trend and _floats(r, past, past.start) and not decays() else None
 
 
 def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
