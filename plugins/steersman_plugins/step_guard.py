@@ -13,14 +13,18 @@ from steersman.validating import within
 _FEW = 3
 """Fewer skipped steps than these are never critical: of a window of one step, one is all."""
 
+_OF_REWARDS = ("kl_penalty", "temperature")
+"""Hyperparameters that only trainers on rewards or preferences have."""
+
 
 @define(eq=False)
 class StepGuarding:
     """Guard each optimizer step by the gradient norms of the steps before it, and tell what was skipped and clipped.
 
     A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones, and where
-    too many are beyond that, at most the median. See `steersman.StepGuard`. Nothing in it depends on the unit of the
-    loss but a fixed `clip`.
+    too many are beyond that, at most the median. Where a policy is trained on rewards gradients come and go with the
+    advantages, and only a fixed `clip` and what is not finite count. See `steersman.StepGuard`. Nothing in it depends
+    on the unit of the loss but a fixed `clip`.
     """
 
     skip_nonfinite: bool = True
@@ -45,10 +49,15 @@ class StepGuarding:
     """The share of clipped steps that is worth telling."""
 
     def __attrs_post_init__(self) -> None:
-        self.guard_steps()
+        self._by_norms()
 
     @hookimpl
-    def guard_steps(self) -> StepGuard:
+    def guard_steps(self, run: Run) -> StepGuard:
+        if any(run.hyperparameters[name].value is not None for name in _OF_REWARDS):
+            return StepGuard(self.skip_nonfinite, self.clip)
+        return self._by_norms()
+
+    def _by_norms(self) -> StepGuard:
         return StepGuard(
             self.skip_nonfinite, self.clip, self.clip_multiple, self.clip_deviations, self.skip_multiple,
             self.remembered, self.fade, self.tail_share,

@@ -41,8 +41,8 @@ def test_a_second_divergence_soon_after_halves_the_rate_for_good() -> None:
 
 
 def test_a_divergence_in_the_first_evaluations_cuts_to_a_fifth() -> None:
-    """What loses all its progress at the fourth evaluation had a learning rate that was never right."""
-    told = played(evaluated([1.7, 1.4, 1.1, 2.2, 1.0], [1.7, 1.4, 1.1, 2.2, 1.0]))
+    """What diverges at the fourth evaluation had a learning rate that was never right."""
+    told = played(evaluated([1.9, 1.8, 1.7, 2.3, 1.6], [1.95, 1.85, 1.75, 2.3, 1.65]))
 
     assert rollbacks(told) == [(41, 31)]
     assert [(step, factor) for step, factor, _ in rates(told)] == [(41, 0.2)]

@@ -36,13 +36,13 @@ def test_a_run_that_is_interrupted_decides_as_the_straight_one() -> None:
 
 
 def test_it_does_not_grow_with_the_run() -> None:
-    """After more rollbacks than windows are looked at it holds those of as many windows."""
+    """After a hundred and more divergences it holds as many as there are windows to look at, and nothing else that grows."""
     strategy = TrendHealth()
     story = evaluated(STEADY, STEADY)
-    for _ in range(150):
+    for _ in range(140):
         story = onward(story, [1.8, 0.86], [1.9, 0.86])
 
     told = story.play(EvalLoss(), strategy, check_every="eval", recovery={"at": "best", "max_rollbacks": 1000})
 
-    assert len(rollbacks(told)) >= 64
+    assert len(rollbacks(told)) > 64
     assert len(strategy.memory["undone"]) == 64
