@@ -51,6 +51,8 @@ class EvaluatedRules:
     """What the learning rate is multiplied by to try whether the floor sinks."""
     slow_trend: int = 4
     """Evaluations in a row that show that a run falls steadily."""
+    slow_evenness: float = 1.5
+    """How many times its smallest the largest fall between two evaluations may be for a steady fall."""
     slow_share: float = 0.04
     """Share of the first loss below which the progress of a run that has fallen steadily from its begin is slow."""
     slow_factor: float = 5.0
@@ -65,6 +67,8 @@ class EvaluatedRules:
     """Evaluations after which a higher learning rate is kept, and perhaps raised again, or taken back."""
     rest: int = 4
     """Evaluations after a trial that failed before the next; twice as many after each further one."""
+    latest_trial: float = 0.65
+    """Share of the steps after which no trial begins: in the last fifth of them it could not be taken back."""
     zero_share: float = 0.5
     """Share of the weight tensors without any gradient at which units are dead."""
     depth_ratio: float = 1e-4

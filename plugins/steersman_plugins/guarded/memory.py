@@ -41,6 +41,8 @@ class Memory:
     evaluations: int = 0
     start: float | None = None
     lowest: float | None = None
+    first: float | None = None
+    """The first eval loss."""
     undone: list[list[int]] = field(factory=list[list[int]])
     overfits: int = 0
     well: int = 0

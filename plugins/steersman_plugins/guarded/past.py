@@ -30,11 +30,15 @@ class Point:
 
 @frozen
 class Past:
-    """The newest evaluations, oldest first, the first logged train loss, and the lowest eval loss of the whole run."""
+    """The newest evaluations, oldest first, the first train loss that was logged, the lowest eval loss of the run.
+
+    `first` is the first eval loss: where the run is evaluated on harder data than it learns, it began there.
+    """
 
     points: tuple[Point, ...]
     start: float | None
     lowest: float | None
+    first: float | None = None
 
     @property
     def evals(self) -> tuple[float, ...]:
@@ -48,10 +52,10 @@ class Past:
 
     @property
     def progress(self) -> float:
-        """The way from the first loss to the lowest, 0 where there was none."""
-        first = self.start if self.start is not None else self.points[0].evaluated if self.points else 0.0
-        low = min((*self.evals, self.lowest) if self.lowest is not None else self.evals, default=first)
-        return max(first - low, 0.0)
+        """The way from the first loss to the lowest eval loss, 0 where there was none."""
+        begin = [loss for loss in (self.start, self.first) if loss is not None]
+        lows = [*self.evals, *([] if self.lowest is None else [self.lowest])]
+        return max(max(begin) - min(lows), 0.0) if begin and lows else 0.0
 
     @property
     def noise(self) -> float:
@@ -68,7 +72,11 @@ class Past:
 
 
 def past_of(
-    windows: Sequence[Window], undone: Sequence[Sequence[int]], start: float | None, lowest: float | None
+    windows: Sequence[Window],
+    undone: Sequence[Sequence[int]],
+    start: float | None,
+    lowest: float | None,
+    first: float | None = None,
 ) -> Past:
     """Return what counts of `windows`; `undone` are the steps that rollbacks undid, as (after, up to and with)."""
     points = [
@@ -77,7 +85,7 @@ def past_of(
         if (evaluated := window.mean("eval_loss")) is not None
         and not any(after <= window.first_step and window.last_step <= to for after, to in undone)
     ]
-    return Past(tuple(points), start, lowest)
+    return Past(tuple(points), start, lowest, first)
 
 
 def scatter(values: Sequence[float]) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from attrs import define, evolve, field
 
-from steersman import Adjust, Check, Run
+from steersman import Adjust, Check, Rollback, Run
+from steersman.decisions import Proposal
 from steersman.history import KEPT
 from steersman.outcomes import OWN_NAME
 from steersman.run import Adjustment
@@ -17,6 +18,7 @@ from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.evaluations import died, diverged, overfits, worse_than_start
 from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
 from steersman_plugins.guarded.past import LOOKED_AT, Past, past_of
+from steersman_plugins.guarded.task import improves
 from steersman_plugins.guarded.trials import (
     BACK,
     TRIAL,
@@ -56,7 +58,8 @@ class Guarded:
         logs = _logs_since(run, window.first_step)
         if memory.start is None:
             memory.start = next(iter(_logs_since(run, 0, KEPT)), None)
-        past = past_of(check.windows, memory.undone, memory.start, memory.lowest)
+        memory.first = window.means["eval_loss"] if memory.first is None else memory.first
+        past = past_of(check.windows, memory.undone, memory.start, memory.lowest, memory.first)
         self._past = past
         fired = tuple(self._judge(run, check, past, logs))
         is_well = not any(f.severity == "critical" for f in fired)
@@ -127,13 +130,16 @@ class Guarded:
             if sick is not None and memory.sick > 1:
                 yield sick
             return
-        bad = (
-            worse_than_start(r, past, logs)
-            or diverged(r, past, logs, self._cut(past))
-            or overfits(r, past, memory.overfits)
-        )
+        bad = worse_than_start(r, past, logs) or diverged(r, past, logs, self._cut(past))
+        if bad is None and (found := overfits(r, past, memory.overfits)) is not None:
+            is_task_well = improves(check.windows, LOOKED_AT)
+            bad = evolve(found, changes=(), severity="warning") if is_task_well else found
         if bad is not None:
-            yield bad
+            yield (
+                bad
+                if run.plan.keeps_snapshots
+                else evolve(bad, changes=tuple(map(self._without_snapshots, bad.changes)))
+            )
             return
         yield from self._try_out(run, past)
         yield from self._restore()
@@ -152,6 +158,13 @@ class Guarded:
         is_first = memory.evaluations - memory.rolled_back_at > r.early and memory.well >= r.early
         return 1.0 if is_first else r.late_factor
 
+    def _without_snapshots(self, change: Proposal) -> Proposal:
+        """Return what is done in place of a rollback where there is nothing to go back to: a cut alone."""
+        if not isinstance(change, Rollback):
+            return change
+        factor = change.factor if change.factor is not None and change.factor < 1 else self.rules.late_factor
+        return Adjust("learning_rate", scale=factor, because=change.because, lasting=True)
+
     def _try_out(self, run: Run, past: Past) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
         trial, evidence = memory.trial, {"eval_loss": past.evals[-1]}
@@ -168,8 +181,9 @@ class Guarded:
         elif memory.evaluations < memory.rest_until:
             return
         else:
-            kind = wanted(r, past, memory.evaluations - memory.changed_at, decays=self._decays(run))
-        if kind is not None:
+            kind = wanted(r, past, memory.evaluations - memory.changed_at, lambda: self._decays(run))
+        if kind is not None and not _is_late(r, run):
+            memory.rest_until = memory.evaluations + r.rest  # where it is refused or only advised
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
             yield Fired(name, change.because.removeprefix(TRIAL), {**evidence}, (change,), "info")
@@ -184,6 +198,12 @@ class Guarded:
         else:
             change = Adjust("learning_rate", scale=1 / cut.factor, because=_RESTORED, lasting=True)
             yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
+
+
+def _is_late(r: EvaluatedRules, run: Run) -> bool:
+    """Whether a trial that begins now could not be taken back any more before the last steps, in which rails refuse."""
+    total = run.plan.total_steps
+    return total is not None and run.step > r.latest_trial * total
 
 
 def _logs_since(run: Run, step: int, newest: int = _LOGS) -> tuple[float, ...]:

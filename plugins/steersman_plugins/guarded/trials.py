@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from steersman import Adjust, Rollback
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
@@ -13,16 +14,16 @@ from steersman_plugins.trends import rising
 TRIAL, BACK = "trial: ", "taken back: "
 
 
-def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) -> Trying | None:
+def wanted(r: EvaluatedRules, past: Past, since_change: int, decays: Callable[[], bool]) -> Trying | None:
     """Return which trial the evaluations ask for; `since_change` of them were made with the rate in force.
 
-    A rate that `decays` by its own schedule is not lowered.
+    A rate that `decays` by its own schedule, which is asked last, is not lowered.
     """
     if past.start is None or past.start <= 0:
         return None
     if since_change >= r.slow_trend and _crawls(r, past, past.start):
         return "slow"
-    return "floor" if not decays and since_change >= r.trend and _floats(r, past, past.start) else None
+    return "floor" if since_change >= r.trend and _floats(r, past, past.start) and not decays() else None
 
 
 def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
@@ -67,14 +68,13 @@ def fall(evals: tuple[float, ...]) -> float:
 
 
 def _crawls(r: EvaluatedRules, past: Past, start: float) -> bool:
-    """Whether the loss has fallen all the time, as fast at last as before, and little from where it began."""
-    evals = past.evals
-    if len(evals) < r.slow_trend:
-        return False
-    half = len(evals) // 2
-    first, second = fall(evals[: half + 1]), fall(evals[half:])
-    is_steady = all(b < a for a, b in itertools.pairwise(evals)) and second >= 0.7 * first
-    return is_steady and start - evals[-1] < r.slow_share * start
+    """Whether the loss has fallen all the time, by much the same each time, and little from where it began.
+
+    A run that is fine-tuned comes down little too, but not evenly.
+    """
+    falls = [a - b for a, b in itertools.pairwise(past.evals)]
+    is_even = len(falls) >= r.slow_trend - 1 and 0 < max(falls) <= r.slow_evenness * min(falls)
+    return is_even and start - past.evals[-1] < r.slow_share * start
 
 
 def _floats(r: EvaluatedRules, past: Past, start: float) -> bool:

@@ -13,7 +13,7 @@ from steersman_plugins.trend_health import TrendHealth
 
 def test_it_is_the_same_after_a_round_trip_through_json() -> None:
     """Every field, also those of the values in it, comes back as it was; nothing is a run that begins."""
-    memory = Memory(7, 2.0, 1.5, [[20, 30]], 1, 3, 2, True, Cut(0.5, 6, 5), Trial("slow", 5.0, 7, 1.5, 0.01))
+    memory = Memory(7, 2.0, 1.5, 1.9, [[20, 30]], 1, 3, 2, True, Cut(0.5, 6, 5), Trial("slow", 5.0, 7, 1.5, 0.01))
 
     assert remembered(json.loads(json.dumps(memory.saved()))) == memory
     assert remembered({}) == Memory()
@@ -36,13 +36,13 @@ def test_a_run_that_is_interrupted_decides_as_the_straight_one() -> None:
 
 
 def test_it_does_not_grow_with_the_run() -> None:
-    """After more rollbacks than windows are looked at it holds those of as many windows."""
+    """After a hundred and more divergences it holds as many as there are windows to look at, and nothing else that grows."""
     strategy = TrendHealth()
     story = evaluated(STEADY, STEADY)
-    for _ in range(150):
+    for _ in range(140):
         story = onward(story, [1.8, 0.86], [1.9, 0.86])
 
     told = story.play(EvalLoss(), strategy, check_every="eval", recovery={"at": "best", "max_rollbacks": 1000})
 
-    assert len(rollbacks(told)) >= 64
+    assert len(rollbacks(told)) > 64
     assert len(strategy.memory["undone"]) == 64

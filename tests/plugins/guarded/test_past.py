@@ -24,13 +24,13 @@ def test_windows_without_an_evaluation_and_those_undone_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "lowest", "progress"), [(2.5, None, 1.0), (2.5, 1.25, 1.25), (None, None, 0.5), (1.0, None, 0.0)]
+    ("start", "lowest", "progress"), [(2.5, None, 1.0), (2.5, 1.25, 1.25), (None, None, 0.5), (1.0, None, 0.5)]
 )
 def test_progress_is_the_way_from_the_first_loss_to_the_lowest(
     start: float | None, lowest: float | None, progress: float
 ) -> None:
-    """From 2.5 to 1.5 it is 1; to the 1.25 of before it is 1.25; without a first loss the first evaluation is it."""
-    assert past_of([window(0, 2.0), window(10, 1.5)], [], start, lowest).progress == progress
+    """From 2.5 to 1.5 it is 1; to the 1.25 of before it is 1.25; an evaluation that begins above the first loss began there."""
+    assert past_of([window(0, 2.0), window(10, 1.5)], [], start, lowest, 2.0).progress == progress
 
 
 def test_scatter_is_that_of_neighbours() -> None:
