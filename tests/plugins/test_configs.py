@@ -52,6 +52,8 @@ def test_recommended_acts_on_the_learning_rate_alone() -> None:
     assert config.recovery.at == "best"
     bounds = config.allowed["learning_rate"]
     assert (bounds.min_factor, bounds.max_factor, bounds.largest_change, bounds.cooldown) == (0.005, 125, 25, 0)
+    assert (config.rails.budget, config.recovery.max_rollbacks) == (30, 10)
+    assert (config.outcomes.revert_risky, config.outcomes.release_after) == (False, 0)
 
 
 def test_the_scorers_are_asked_in_order(tmp_path: Path) -> None:
