@@ -170,7 +170,8 @@ def why_best(ranking: Ranking) -> tuple[str, ...]:
         return (f"{leader} scored {count(len(evaluations), 'evaluation')} and {how}: no checkpoint is best.", *rejected)
     best = ranked[0]
     score = best.scores[leader]
-    scored = f"{len(ranking.ranked(barred=True))} of {count(len(evaluations), 'evaluation')}"
+    of_evaluations = sum(not c.averaged for c in ranking.ranked(barred=True))
+    scored = f"{of_evaluations} of {count(len(evaluations), 'evaluation')}"
     best_told = f"{best.name}, with {figure(score.value)} (lower is better)"
     said = [f"{leader} decides: its best is {best_told}. It scored {scored}."]
     if score.because:

@@ -124,9 +124,10 @@ def test_a_run_without_an_evaluation(runs):
     made = replay(runs / "trainer_state" / "16831-project-01.json")
     said = told(made, 700)
     assert said["Step 700"] == ["No step of this run was evaluated."]
-    first, second = said["What was noticed there"]
+    first, second, third = said["What was noticed there"]
     assert first == "No health check was made at step 700; the nearest is that of step 500."
     assert second.startswith("non-finite-grad-norm (critical, trend-health), step 500: ")
+    assert third.startswith("diverged (critical, recovery), step 500: ")
     assert {entry.step for entry in entries_at(made.entries, made.ranking, 700)} == {500}
 
 
@@ -169,7 +170,9 @@ def test_a_run_that_was_never_supervised(runs):
     made = replay(runs / "roberta")
     first, best, *_ = explain_replay(made)
     assert first.sentences[0].startswith("Steersman was not attached to this run: this is what the default strategies ")
-    assert "eval-loss, trend-health, rl-health and token-accounting." in first.sentences[1]
+    assert (
+        "eval-loss, trend-health, rl-health, recovery, step-guard, averaged and token-accounting." in first.sentences[1]
+    )
     assert first.sentences[2] == "12 records up to step 3000: 6 evaluations and 6 health checks."
     assert best.title == "Why the best checkpoint is the best"
     assert best.sentences[-1] == f"It was saved in {runs / 'roberta' / 'checkpoint-3000'}."

@@ -63,7 +63,7 @@ def test_a_masked_divergence(runs):
     findings = [entry for entry in replayed.of("finding") if entry.data["name"] == "non-finite-grad-norm"]
     assert {entry.data["severity"] for entry in findings} == {"critical"}
     assert findings[0].step == 500
-    cuts = [e for e in replayed.of("proposal") if e.data["hyperparameter"] == "learning_rate"]
+    cuts = [e for e in replayed.of("proposal") if e.data.get("hyperparameter") == "learning_rate"]
     assert cuts
     assert {entry.data["verdict"] for entry in cuts} <= {"advised", "lost", "refused"}
     assert cuts[0].data["old"] == 1.3333333333333334e-06

@@ -35,8 +35,9 @@ def test_a_sick_run(command, trainer_state):
     path = trainer_state(*SICK)
     result = command("check", path)
     assert result.exit_code == 1
-    line, total = result.stdout.splitlines()
+    line, diverged, total = result.stdout.splitlines()
     assert line.startswith(f"{path}: critical: non-finite-loss by trend-health, step 10: ")
+    assert diverged == f"{path}: critical: diverged by recovery, step 10: the loss was NaN or infinite"
     assert total == "1 run checked: 1 with a critical finding."
 
 
@@ -45,7 +46,8 @@ def test_a_masked_divergence_of_a_real_run(command, runs):
     logs = [runs / "trainer_state" / name for name in ("16831-project-01.json", "unslothgrpo-01.json")]
     result = command("check", *logs)
     assert result.exit_code == 1
-    [line, total] = result.stdout.splitlines()
+    [line, diverged, total] = result.stdout.splitlines()
+    assert "16831-project-01.json: critical: diverged by recovery, 21 times" in diverged
     assert "16831-project-01.json: critical: non-finite-grad-norm by trend-health, 21 times" in line
     assert total == "2 runs checked: 1 with a critical finding."
 
@@ -115,7 +117,8 @@ def test_json(command, trainer_state, write):
     assert (told["version"], told["fail_on"], told["status"]) == (1, "critical", 2)
     sick, bad = told["runs"]
     assert (sick["path"], sick["source"], sick["error"], sick["failures"]) == (str(path), "replay", None, [])
-    [finding] = sick["findings"]
+    [finding, diverged] = sick["findings"]
+    assert (diverged["strategy"], diverged["name"], diverged["times"]) == ("recovery", "diverged", 1)
     assert {k: finding[k] for k in ("strategy", "name", "severity", "times", "first_step", "last_step")} == {
         "strategy": "trend-health",
         "name": "non-finite-loss",

@@ -67,7 +67,10 @@ def test_a_sound_config(command, write):
     path = write("steersman.yaml", "mode: act\nwithout: [token-accounting]\n")
     result = command("config", "check", path)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{path}: sound; mode act; asks eval-loss, trend-health, rl-health\n"
+    assert (
+        result.stdout
+        == f"{path}: sound; mode act; asks eval-loss, trend-health, rl-health, recovery, step-guard, averaged\n"
+    )
 
 
 def test_a_sound_config_as_an_object(printed_json, write):
@@ -277,7 +280,7 @@ def test_shown_as_an_object(printed_json, write):
     told = printed_json("config", "show", path)
     assert (told["version"], told["source"]) == (1, str(path))
     assert told["layers"] == ["default (shipped)", str(path)]
-    assert told["asks"] == ["eval-loss", "trend-health", "rl-health"]
+    assert told["asks"] == ["eval-loss", "trend-health", "rl-health", "recovery", "step-guard", "averaged"]
     assert (told["config"]["mode"], told["origins"]["$.mode"]) == ("act", str(path))
     assert (told["config"]["rails"]["budget"], told["origins"]["$.rails.budget"]) == (20, "default")
     assert told["config"]["use"][1]["trend-health"]["preset"] == "guarded"

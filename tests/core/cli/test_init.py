@@ -34,7 +34,7 @@ def test_what_it_writes_is_sound(command, tmp_path, monkeypatch, trainer):
     text = (tmp_path / "steersman.yaml").read_text()
 
     assert command("config", "check", "steersman.yaml").stdout == (
-        "steersman.yaml: sound; mode act; asks eval-loss, trend-health, rl-health, token-accounting\n"
+        "steersman.yaml: sound; mode act; asks eval-loss, trend-health, rl-health, recovery, step-guard, averaged, token-accounting\n"
     )
     assert read("steersman.yaml").raw == read({"extends": "recommended"}).raw
     assert ATTACHED[trainer] in text

@@ -91,9 +91,13 @@ def test_unscored_run(command, printed_json, runs):
     told = printed_json("replay", path)
     assert told["choices"] == {}
     assert {(f["name"], f["severity"]) for f in told["findings"] if f["severity"] != "info"} == {
-        ("non-finite-grad-norm", "critical")
+        ("non-finite-grad-norm", "critical"),
+        ("diverged", "critical"),
     }
-    assert {(p["hyperparameter"], p["change"]) for p in told["proposals"]} == {("learning_rate", "x0.5")}
+    assert {(p["hyperparameter"], p["change"]) for p in told["proposals"]} == {
+        ("learning_rate", "x0.5"),
+        (None, "rollback"),
+    }
 
 
 def test_evaluations_without_a_loss(command, trainer_state):

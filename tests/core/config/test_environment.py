@@ -161,7 +161,8 @@ WHO = "environment variable STEERSMAN__"
         ("CONSOLE", "no", "$.console: expected true or false, got 'no'"),
         ("WITHOUT", "[nobody]",
          "$.without[0]: no config that this one extends names a strategy 'nobody'; "
-         "there are eval-loss, trend-health, rl-health, token-accounting, score, plain-Score, mine"),
+         "there are eval-loss, trend-health, rl-health, recovery, step-guard, averaged, "
+         "token-accounting, score, plain-Score, mine"),
         ("MODE", "[act", "it does not parse: line 1, column 5: expected ',' or ']', but got '<stream end>'"),
         ("EXTENDS", "origin",
          "a variable lies over the whole config, so it extends nothing; write `extends` into a file"),

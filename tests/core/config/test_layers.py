@@ -76,7 +76,15 @@ def test_the_default_where_it_is_named(write):
     """`default` named among the parents is laid where it is named."""
     path = write("steersman.yaml", "extends: [origin, default]\n")
     used = read(path, environment={}).use
-    assert [use.name for use in used] == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert [use.name for use in used] == [
+        "eval-loss",
+        "trend-health",
+        "rl-health",
+        "recovery",
+        "step-guard",
+        "averaged",
+        "token-accounting",
+    ]
     assert [dict(use.options) for use in used if use.name == "trend-health"] == [{"preset": "guarded"}]
 
 

@@ -16,12 +16,26 @@ def names(source, **environment):
 
 def test_without():
     """`without` switches off strategies that the default names, and leaves the others in their order."""
-    assert names({"without": ["token-accounting", "rl-health"]}) == ["eval-loss", "trend-health"]
+    assert names({"without": ["token-accounting", "rl-health"]}) == [
+        "eval-loss",
+        "trend-health",
+        "recovery",
+        "step-guard",
+        "averaged",
+    ]
 
 
 def test_without_nothing():
     """An empty `without` switches nothing off."""
-    assert names({"without": []}) == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert names({"without": []}) == [
+        "eval-loss",
+        "trend-health",
+        "rl-health",
+        "recovery",
+        "step-guard",
+        "averaged",
+        "token-accounting",
+    ]
 
 
 def test_without_over_several_levels(write):
@@ -58,7 +72,7 @@ def test_without_score(write):
 
 def test_without_is_done_once():
     """What is kept for the journal names the strategies that are left, and no `without`."""
-    config = read({"without": ["token-accounting", "rl-health"]}, environment={})
+    config = read({"without": ["token-accounting", "rl-health", "recovery", "step-guard", "averaged"]}, environment={})
     assert config.raw == {"extends": [], "use": ["eval-loss", {"trend-health": {"preset": "guarded"}}]}
 
 

@@ -31,7 +31,15 @@ def test_no_config():
     assert config.mode == "advise"
     assert config.check_every == "auto"
     assert config.allowed == {}
-    assert names(config) == ["eval-loss", "trend-health", "rl-health", "token-accounting"]
+    assert names(config) == [
+        "eval-loss",
+        "trend-health",
+        "rl-health",
+        "recovery",
+        "step-guard",
+        "averaged",
+        "token-accounting",
+    ]
     assert config.source == "no config"
 
 

@@ -39,7 +39,10 @@ def test_a_masked_divergence_is_found_in_events_as_in_the_state(runs):
     assert (37500, "trend-health", "non-finite-grad-norm", "critical") in findings(of_events)
     masked = [e for e in of_events.of("finding") if e.step == 37500]
     assert "the logged loss of 0.0 is the trainer's NaN filter" in masked[0].data["message"]
-    changes = [[(e.step, e.data["change"], e.data["verdict"]) for e in r.of("proposal")] for r in (of_state, of_events)]
+    changes = [
+        [(e.step, e.data["action"], e.data.get("change"), e.data["verdict"]) for e in r.of("proposal")]
+        for r in (of_state, of_events)
+    ]
     assert changes[0] == changes[1]
     for one, other in zip(of_state.of("finding"), of_events.of("finding"), strict=True):
         numbers = {k: v for k, v in one.data["evidence"].items() if isinstance(v, float)}

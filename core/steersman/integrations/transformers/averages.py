@@ -53,7 +53,8 @@ class Trial:
         finally:
             weights.restore()
         if kept is None:
-            yield f"{len(candidates)} averages were tried; none is better than the best checkpoint"
+            tried = "1 average was" if len(candidates) == 1 else f"{len(candidates)} averages were"
+            yield f"{tried} tried; none is better than the best checkpoint"
             return
         yield from self._kept(kept, weights, loads=loads)
 
