@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -129,11 +131,27 @@ def _all_made(
         skipped=lambda piece: hung[piece.policy.name] >= _HANGS,
         prepare=prepare,
     )
-    for piece, each in with_bar(running, len(todo), "training"):
-        done[piece.key] = each
-        if each.hung:
-            hung[piece.policy.name] += 1
+    with _temporary(), closing(running):
+        for piece, each in with_bar(running, len(todo), "training"):
+            done[piece.key] = each
+            if each.hung:
+                hung[piece.policy.name] += 1
     return done
+
+
+@contextmanager
+def _temporary() -> Generator[None]:
+    """Give the workers a folder for theirs that is removed when they are over: those that are killed remove nothing."""
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="steersman-bench-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 def _largest(done: Mapping[tuple[str, int, bool, str], Done]) -> int:
