@@ -267,7 +267,7 @@ def test_every_shipped_strategy_has_a_section() -> None:
     }
 
     assert set(sections("reference/strategies.md")) == shipped
-    assert len(shipped) == 8
+    assert len(shipped) == 9
 
 
 def options(cls: type[Any]) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def test_every_option_of_a_strategy_is_listed(strategy: str) -> None:
     assert [name for name in options(cls) if f"| `{name}` |" not in section] == []
 
 
-@pytest.mark.parametrize("preset", ["guarded", "seed"])
+@pytest.mark.parametrize("preset", ["guarded", "evaluated", "seed"])
 def test_every_option_of_a_preset_is_listed_with_its_default(preset: str) -> None:
     """The table of a preset has exactly its options, each with the default that the code has."""
     section = sections("reference/strategies.md")["trend-health"]

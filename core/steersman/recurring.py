@@ -94,9 +94,21 @@ def accounts(entries: Iterable[JournalEntry]) -> tuple[str, ...]:
     known = (e for e in told if any(value is not None for value in e.data["evidence"].values()))
     said = grouped((e for e in told if not e.data["evidence"]), "strategy", "name", "message")
     return (
-        *(line for entry in known for line in str(entry.data["message"]).splitlines()),
-        *(f"{g.first.data['name']} by {g.first.data['strategy']}, {g.where}: {g.of('message')}" for g in said),
+        *(line for group in grouped(known, "strategy", "name") for line in _lines(group)),
+        *(_with_its_name(group) for group in said),
     )
+
+
+def _lines(group: Recurring) -> tuple[str, ...]:
+    """Return the lines of an account; what was said in one line again and again is told once, with its name."""
+    messages = [str(entry.data["message"]).splitlines() for entry in group.entries]
+    if len(messages) > 1 and all(len(lines) == 1 for lines in messages):
+        return (_with_its_name(group),)
+    return tuple(line for lines in messages for line in lines)
+
+
+def _with_its_name(group: Recurring) -> str:
+    return f"{group.first.data['name']} by {group.first.data['strategy']}, {group.where}: {group.of('message')}"
 
 
 def asked_for(entry: JournalEntry) -> str:

@@ -62,9 +62,11 @@ class StepGuard:
     median and median + `clip_deviations` x MAD of the newest `remembered` norms of steps that were not skipped (MAD is
     the median absolute deviation), from the fifth of them on; of two limits the lower holds. A gradient with a larger
     norm is scaled to the limit; with `fade` to limit x limit / norm, so that the further it is beyond the less of it is
-    left, as of an outlier in robust statistics. A step is skipped whose gradient is not finite, or whose norm is beyond
-    `skip_multiple` x the limit that the run's own norms make, or `clip` where they make none: five in a row, and the
-    next ones are clipped, so that a run whose gradients have grown for good goes on. None leaves a rule out.
+    left, as of an outlier in robust statistics. Where more than `tail_share` of the remembered norms are beyond the
+    limit that they make, outliers are no exception, and the median itself is the limit. A step is skipped whose
+    gradient is not finite, or whose norm is beyond `skip_multiple` x the limit that the run's own norms make, or `clip`
+    where they make none: five in a row, and the next ones are clipped, so that a run whose gradients have grown for
+    good goes on. None leaves a rule out.
 
     Raises ValueError or TypeError for what makes no sense, a `skip_multiple` without a limit too.
     """
@@ -76,6 +78,7 @@ class StepGuard:
     skip_multiple: float | None = field(default=None, converter=_number_or_none, validator=_from(1))
     remembered: int = field(default=50, validator=_a_size)
     fade: bool = field(default=False, validator=_a_switch)
+    tail_share: float | None = field(default=None, converter=_number_or_none, validator=_from(0))
 
     def __attrs_post_init__(self) -> None:
         if self.skip_multiple is not None and self.clip is None and self.clip_multiple is None:
@@ -87,8 +90,10 @@ class StepGuard:
         does: list[str] = []
         limits = [f"{self.clip:g}"] if self.clip is not None else []
         if self.clip_multiple is not None:
-            own = f"max({self.clip_multiple:g} x median, median + {self.clip_deviations:g} x MAD)"
-            limits.append(f"{own} of the newest {self.remembered} norms")
+            own = f"{self.clip_multiple:g} x median"
+            own = f"max({own}, median + {self.clip_deviations:g} x MAD)" if self.clip_deviations else own
+            tails = f", to the median where more than {self.tail_share:.0%} are beyond" if self.tail_share else ""
+            limits.append(f"{own} of the newest {self.remembered} norms{tails}")
         if limits:
             further = ", and the more the further they are beyond" if self.fade else ""
             does.append(f"gradients are clipped to {' and to '.join(limits)}{further}")

@@ -13,20 +13,25 @@ from steersman.validating import within
 _FEW = 3
 """Fewer skipped steps than these are never critical: of a window of one step, one is all."""
 
+_OF_REWARDS = ("kl_penalty", "temperature")
+"""Hyperparameters that only trainers on rewards or preferences have."""
+
 
 @define(eq=False)
 class StepGuarding:
     """Guard each optimizer step by the gradient norms of the steps before it, and tell what was skipped and clipped.
 
-    A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones. See
-    `steersman.StepGuard`. Nothing in it depends on the unit of the loss but a fixed `clip`.
+    A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones, and where
+    too many are beyond that, at most the median. Where a policy is trained on rewards gradients come and go with the
+    advantages, and only a fixed `clip` and what is not finite count. See `steersman.StepGuard`. Nothing in it depends
+    on the unit of the loss but a fixed `clip`.
     """
 
     skip_nonfinite: bool = True
     """Whether a step is skipped whose gradient is NaN or infinite."""
     clip: float | None = field(default=None, validator=within(0.0, open_below=True))
     """A fixed limit of the gradient norm, beside that of the run's own norms."""
-    clip_multiple: float | None = field(default=1.5, validator=within(1.0))
+    clip_multiple: float | None = field(default=3.0, validator=within(1.0))
     """How many times the median of the newest norms a gradient norm may be; null sets no limit by them."""
     clip_deviations: float = field(default=0.0, validator=within(0.0))
     """How many median deviations above that median it may be, where that is more."""
@@ -36,19 +41,26 @@ class StepGuarding:
     """How many of the newest norms make the limit."""
     fade: bool = True
     """Whether of a gradient the less is left the further it is beyond the limit, as of an outlier."""
+    tail_share: float | None = field(default=0.06, validator=within(0.0, 1.0))
+    """The share of the newest norms beyond the limit from which on their median is the limit; null never is."""
     critical_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
     """The share of skipped steps, three or more, that is critical."""
     clipped_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
     """The share of clipped steps that is worth telling."""
 
     def __attrs_post_init__(self) -> None:
-        self.guard_steps()
+        self._by_norms()
 
     @hookimpl
-    def guard_steps(self) -> StepGuard:
+    def guard_steps(self, run: Run) -> StepGuard:
+        if any(run.hyperparameters[name].value is not None for name in _OF_REWARDS):
+            return StepGuard(self.skip_nonfinite, self.clip)
+        return self._by_norms()
+
+    def _by_norms(self) -> StepGuard:
         return StepGuard(
             self.skip_nonfinite, self.clip, self.clip_multiple, self.clip_deviations, self.skip_multiple,
-            self.remembered, self.fade,
+            self.remembered, self.fade, self.tail_share,
         )  # fmt: skip
 
     @hookimpl

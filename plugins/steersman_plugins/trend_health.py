@@ -67,7 +67,7 @@ class TrendHealth:
     @hookimpl
     def on_rolled_back(self, run: Run, rollback: RolledBack) -> None:
         policy = self._guarded()
-        policy.hear_rollback(rollback)
+        policy.hear_rollback(run, rollback)
         self.memory = policy.memory.saved()
 
     def _guarded(self) -> Guarded:
@@ -93,13 +93,15 @@ class TrendHealth:
             fired = [*non_finite(window)]  # said, as the origin did not; its rules propose nothing for it
             return fired if check.reason == "anomaly" else [*fired, *seed_rules(self.seed, self._trend(windows))]
         fired = self._guarded_signs(run, check, window, windows)
-        if not fired:
-            return fired
-        cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
-        return [without_cooling(f, cooling) for f in fired] if cooling else fired
+        if fired:
+            cooling = frozenset(a.hyperparameter for a in run.adjustments if _is_recent(run, a.step, a.epoch))
+            fired = [without_cooling(f, cooling) for f in fired]
+        if check.reason == "scheduled" and self._looks_at_loss(windows):
+            fired += self._evaluated(run, check)  # it counts evaluations itself: nothing of it waits for an epoch
+        return fired
 
     def _guarded_signs(self, run: Run, check: Check, window: Window, windows: tuple[Window, ...]) -> list[Fired]:
-        """Return what the preset `guarded` finds in the means of the window, and in its evaluation where it has one."""
+        """Return what the preset `guarded` finds in the means of the window."""
         since = comparable(run, windows)
         before = since[-2] if len(since) > 1 else None
         fired = [*divergence(self.guarded, window, before, windows[:-1])]
@@ -108,10 +110,7 @@ class TrendHealth:
         has_loss, has_reward = window.mean("loss") is not None, self._has_reward(window)
         has_loss = has_loss and "eval_loss" not in window.means  # an eval loss is the better measure
         found = setbacks(self.guarded, self._courses, self._rewards, use_loss=has_loss, use_reward=has_reward)
-        fired += [f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows)]
-        if check.reason == "scheduled" and self._looks_at_loss(windows):
-            fired += self._evaluated(run, check)
-        return fired
+        return [*fired, *(f for f in found if f.rule != "loss-diverged" or self._looks_at_loss(windows))]
 
     def _follow(self, run: Run, windows: tuple[Window, ...]) -> None:
         """Go on to `windows`; rewards are compared with those since the last change that moves them."""

@@ -75,3 +75,11 @@ def test_an_info_finding_without_figures_is_told_once():
     fixed = [found(step, "fixed", "beta is 0", "info") for step in (10, 20)]
     entries = [*fixed, found(30, "ledger", "none", "info", tokens=None)]
     assert accounts(entries) == ("fixed by health, steps 10 and 20: beta is 0",)
+
+
+def test_what_is_informed_of_again_and_again_is_told_once():
+    """One line with a figure at many checks is told by its name; accounts of several lines each keep all of them."""
+    slow = [found(step, "too-slow", "it crawls", "info", loss=2.0) for step in (10, 20, 30)]
+    ledgers = [found(step, "ledger", f"Duration: {step}s\nTokens: 3", "info", seconds=5.0) for step in (30, 60)]
+    assert accounts(slow) == ("too-slow by health, 3 times, steps 10 to 30: it crawls",)
+    assert accounts(ledgers) == ("Duration: 30s", "Tokens: 3", "Duration: 60s", "Tokens: 3")

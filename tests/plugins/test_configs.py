@@ -16,6 +16,9 @@ RECOMMENDED = {
     "eval-loss": {},
     "trend-health": {"preset": "guarded"},
     "rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]},
+    "recovery": {"leaves_evaluated": True, "early": 5},
+    "step-guard": {},
+    "averaged": {},
     "token-accounting": {},
 }
 
@@ -48,7 +51,9 @@ def test_recommended_acts_on_the_learning_rate_alone() -> None:
     assert [*options(config).items()] == [*RECOMMENDED.items()]
     assert config.recovery.at == "best"
     bounds = config.allowed["learning_rate"]
-    assert (bounds.min_factor, bounds.max_factor, bounds.largest_change, bounds.cooldown) == (0.01, 25, 25, 0)
+    assert (bounds.min_factor, bounds.max_factor, bounds.largest_change, bounds.cooldown) == (0.005, 125, 25, 0)
+    assert (config.rails.budget, config.recovery.max_rollbacks) == (30, 10)
+    assert (config.outcomes.revert_risky, config.outcomes.release_after) == (False, 0)
 
 
 def test_the_scorers_are_asked_in_order(tmp_path: Path) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from steersman import StepGuard
 from steersman.config.structuring import structure
+from steersman.hyperparameters import Entry, OnPaper
+from steersman.registry import Registry
+from steersman.run import HyperparameterView
 from steersman.testing import a_run
 from steersman_plugins.step_guard import StepGuarding
+
+
+def run_with(**values: float) -> Any:
+    """As much of a run as is looked at: the hyperparameters of its trainer."""
+    registry = Registry(Entry(name, OnPaper(value), "live") for name, value in values.items())
+    return SimpleNamespace(hyperparameters=HyperparameterView(registry))
 
 
 def found_in(story, mode="act", **options):
@@ -17,11 +29,20 @@ def found_in(story, mode="act", **options):
 
 
 def test_the_guard_it_asks_for():
-    """By default max(5 x median, median + 10 x MAD) clips, and 50 times that or what is not finite skips."""
-    assert StepGuarding().guard_steps() == StepGuard(
-        skip_nonfinite=True, clip=None, clip_multiple=5.0, clip_deviations=10.0, skip_multiple=50.0, remembered=50
-    )
-    assert StepGuarding(clip=1.0, clip_multiple=None).guard_steps() == StepGuard(clip=1.0, skip_multiple=50.0)
+    """By default 3 x median clips and fades, the median in heavy tails; 50 times that or what is not finite skips."""
+    nothing = run_with()
+    assert StepGuarding().guard_steps(nothing) == StepGuard(
+        skip_nonfinite=True, clip=None, clip_multiple=3.0, clip_deviations=0.0, skip_multiple=50.0, remembered=50,
+        fade=True, tail_share=0.06,
+    )  # fmt: skip
+    plain = StepGuarding(clip=1.0, clip_multiple=None, clip_deviations=10.0, fade=False, tail_share=None)
+    assert plain.guard_steps(nothing) == StepGuard(clip=1.0, skip_multiple=50.0)
+
+
+@pytest.mark.parametrize("name", ["kl_penalty", "temperature"])
+def test_gradients_of_a_policy_are_no_measure_of_each_other(name):
+    """A trainer with a KL penalty or a temperature trains on rewards: only a fixed clip and what is not finite count."""
+    assert StepGuarding(clip=0.5).guard_steps(run_with(**{name: 0.1})) == StepGuard(skip_nonfinite=True, clip=0.5)
 
 
 @pytest.mark.parametrize(

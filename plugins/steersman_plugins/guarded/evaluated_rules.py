@@ -29,6 +29,8 @@ class EvaluatedRules:
     """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
     early: int = 5
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
+    early_excess: float = 2.0
+    """How many times further than is explained both losses must lie above their best there: noise is hardly known."""
     early_factor: float = 0.2
     """What the learning rate is multiplied by at a rollback in the first evaluations."""
     late_factor: float = 0.5
@@ -49,7 +51,7 @@ class EvaluatedRules:
     """What the learning rate is multiplied by to try whether the floor sinks."""
     slow_trend: int = 4
     """Evaluations in a row that show that a run falls steadily."""
-    slow_share: float = 0.03
+    slow_share: float = 0.04
     """Share of the first loss below which the progress of a run that has fallen steadily from its begin is slow."""
     slow_factor: float = 5.0
     """What the learning rate is multiplied by to try whether a slow run goes faster, and again while it does."""

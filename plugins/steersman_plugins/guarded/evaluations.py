@@ -34,6 +34,8 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: flo
         return None
     start = () if past.start is None else (past.start,)
     evals, trains = (*start, *past.evals), (*start, *past.trains)
+    if not trains:
+        return None
     recent = sum(logs[-3:]) / len(logs[-3:]) if logs else trains[-1]
     lost = (recent - min(trains)) / past.progress
     of_evals = past.above_best(evals, r.noise_multiple, r.progress_share)
@@ -41,7 +43,8 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: flo
     has_learned = past.progress >= r.learned_share * abs(past.start or 0.0)
     rose = past.above_best(evals, r.severe_noise_multiple, r.severe_eval_share)
     is_severe = has_learned and lost > r.severe_share and rose > 1
-    if not (min(of_evals, of_trains) > 1 or is_severe):
+    is_early = len(past.points) <= r.early
+    if not (min(of_evals, of_trains) > (r.early_excess if is_early else 1.0) or (is_severe and not is_early)):
         return None
     newest = past.points[-1].evaluated
     message = (

@@ -12,7 +12,8 @@ from attrs import frozen
 from steersman import Window
 from steersman_plugins.trends import noise
 
-_LOOKED_AT = 64
+LOOKED_AT = 64
+"""Windows that are looked at."""
 _RECENT = 9
 _LEAST = 0.03
 """Share of the first loss that is never more than chance."""
@@ -72,7 +73,7 @@ def past_of(
     """Return what counts of `windows`; `undone` are the steps that rollbacks undid, as (after, up to and with)."""
     points = [
         Point(window.last_step, window.mean("loss"), evaluated)
-        for window in windows[-_LOOKED_AT:]
+        for window in windows[-LOOKED_AT:]
         if (evaluated := window.mean("eval_loss")) is not None
         and not any(after <= window.first_step and window.last_step <= to for after, to in undone)
     ]

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from attrs import define, evolve, field
 
 from steersman import Adjust, Check, Run
+from steersman.history import KEPT
+from steersman.outcomes import OWN_NAME
 from steersman.run import Adjustment
 from steersman.snapshots import RolledBack
 from steersman_plugins.guarded.diagnoses import incurable
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.evaluations import died, diverged, overfits, worse_than_start
 from steersman_plugins.guarded.memory import Cut, Memory, Trial, Trying
-from steersman_plugins.guarded.past import Past, past_of
+from steersman_plugins.guarded.past import LOOKED_AT, Past, past_of
 from steersman_plugins.guarded.trials import (
     BACK,
     TRIAL,
@@ -51,7 +53,7 @@ class Guarded:
         memory.evaluations += 1
         logs = _logs_since(run, window.first_step)
         if memory.start is None:
-            memory.start = next(iter(_logs_since(run, 0)), None)
+            memory.start = next(iter(_logs_since(run, 0, KEPT)), None)
         past = past_of(check.windows, memory.undone, memory.start, memory.lowest)
         self._past = past
         fired = tuple(self._judge(run, check, past, logs))
@@ -62,16 +64,19 @@ class Guarded:
         self._seen = check.step, fired
         return fired
 
-    def hear_rollback(self, made: RolledBack) -> None:
+    def hear_rollback(self, run: Run, made: RolledBack) -> None:
         """Leave out what was undone; whatever was tried is over."""
         memory = self.memory
-        memory.undone = [*memory.undone, [made.to_step, made.step]][-8:]
+        memory.undone = [*memory.undone, [made.to_step, made.step]][-LOOKED_AT:]
         memory.overfits += made.because.startswith("overfitting")
         memory.changed_at, memory.trial, memory.rolled_back_at = memory.evaluations, None, memory.evaluations
         memory.may_restore = not made.because.startswith((BACK, "overfitting", "worse-than-start", "dead-units"))
         if memory.raised is not None and memory.evaluations - memory.raised.at <= self.rules.trend:
             memory.may_restore, memory.raised = False, None
-        memory.cut = (memory.cut or Cut(1.0, memory.evaluations, memory.was_well)) if memory.may_restore else None
+        was_well = memory.was_well if self._seen[0] == made.step else memory.well  # at an anomaly all was well before
+        cut = memory.cut or Cut(1.0, memory.evaluations, was_well)
+        cut = evolve(cut, factor=cut.factor * _already_cut(run, made.step), at=memory.evaluations)
+        memory.cut = cut if memory.may_restore else None
         if made.because.startswith(BACK):
             self._failed()
 
@@ -81,7 +86,11 @@ class Guarded:
         if made.hyperparameter != "learning_rate" or not made.old:
             return
         memory.changed_at, factor = memory.evaluations, made.new / made.old
-        if made.because == "rollback" and memory.cut is not None:
+        if made.strategy == OWN_NAME and made.because != "rollback":
+            memory.trial = memory.raised = memory.cut = None  # it was taken back or released: nothing is left to undo
+        elif made.because == _RESTORED:
+            memory.cut = None
+        elif made.because == "rollback" and memory.cut is not None:
             memory.cut = evolve(memory.cut, factor=memory.cut.factor * factor, at=memory.evaluations)
         elif made.because.startswith(TRIAL):
             evals = self._past.evals if self._past is not None else ()
@@ -143,7 +152,7 @@ class Guarded:
             if memory.evaluations - trial.at < checks_needed(r, trial):
                 return
             if not has_helped(r, past, trial):
-                undo = taken_back(past, trial)
+                undo = taken_back(past, trial, may_go_back=run.plan.keeps_snapshots)
                 yield Fired("trial-failed", "another learning rate did not help", {**evidence}, (undo,), "info")
                 return
             memory.trial, memory.failed = None, 0
@@ -156,24 +165,32 @@ class Guarded:
         if kind is not None:
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
-            yield Fired(name, change.because.removeprefix(f"{TRIAL}: "), {**evidence}, (change,), "info")
+            yield Fired(name, change.because.removeprefix(TRIAL), {**evidence}, (change,), "info")
 
     def _restore(self) -> Iterator[Fired]:
         r, memory = self.rules, self.memory
         cut = memory.cut
         if cut is None or not r.restore_after or memory.evaluations - cut.at < r.restore_after:
             return
-        memory.cut = None
-        if cut.was_well >= r.early and cut.factor < 1:
+        if cut.was_well < r.early or cut.factor >= 1:
+            memory.cut = None
+        else:
             change = Adjust("learning_rate", scale=1 / cut.factor, because=_RESTORED, lasting=True)
             yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
 
 
-def _logs_since(run: Run, step: int) -> tuple[float, ...]:
-    """Return the newest finite train losses logged after `step`."""
+def _logs_since(run: Run, step: int, newest: int = _LOGS) -> tuple[float, ...]:
+    """Return the finite train losses logged after `step`, of the `newest` ones."""
     losses = run.history["loss"]
-    logged = zip(losses.steps(_LOGS), losses.last(_LOGS), strict=True)
+    logged = zip(losses.steps(newest), losses.last(newest), strict=True)
     return tuple(loss for at, loss in logged if at > step and math.isfinite(loss))
+
+
+def _already_cut(run: Run, step: int) -> float:
+    """Return what a sign has multiplied the learning rate by at the step of a rollback: the rollback's own cut lost."""
+    newest = run.adjustments[-1] if run.adjustments else None
+    is_cut = newest is not None and newest.step == step and newest.because == "divergence" and newest.old
+    return newest.new / newest.old if newest is not None and is_cut else 1.0
 
 
 def _decays(run: Run) -> bool:

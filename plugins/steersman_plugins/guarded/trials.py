@@ -10,7 +10,7 @@ from steersman_plugins.guarded.memory import Trial, Trying
 from steersman_plugins.guarded.past import Past
 from steersman_plugins.trends import rising
 
-TRIAL, BACK = "trial", "trial taken back"
+TRIAL, BACK = "trial: ", "taken back: "
 
 
 def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) -> Trying | None:
@@ -28,9 +28,9 @@ def wanted(r: EvaluatedRules, past: Past, since_change: int, *, decays: bool) ->
 def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
     """Return the change of a trial."""
     if kind == "floor":
-        because = f"{TRIAL}: the loss stands still in its noise"
+        because = f"{TRIAL}the loss stands still in its noise"
         return Adjust("learning_rate", scale=r.floor_factor, because=because, lasting=True)
-    because = f"{TRIAL}: the loss falls steadily and slowly"
+    because = f"{TRIAL}the loss falls steadily and slowly"
     return Adjust("learning_rate", scale=r.slow_factor, because=because, lasting=True)
 
 
@@ -54,11 +54,11 @@ def goes_on(r: EvaluatedRules, past: Past, trial: Trial) -> bool:
     return trial.kind == "slow" and fell > r.in_proportion * trial.factor * trial.fall
 
 
-def taken_back(past: Past, trial: Trial) -> Adjust | Rollback:
-    """Return what undoes a trial that did not help: where it did harm the weights go back too."""
-    if trial.factor > 1 and past.evals[-1] > trial.lowest:
-        return Rollback(f"{BACK}: the eval loss is above what it was", 1 / trial.factor)
-    return Adjust("learning_rate", scale=1 / trial.factor, because=f"{BACK}: it did not help", lasting=True)
+def taken_back(past: Past, trial: Trial, *, may_go_back: bool = True) -> Adjust | Rollback:
+    """Return what undoes a trial that did not help: where it did harm the weights go back too, if they may."""
+    if may_go_back and trial.factor > 1 and past.evals[-1] > trial.lowest:
+        return Rollback(f"{BACK}the eval loss is above what it was", 1 / trial.factor)
+    return Adjust("learning_rate", scale=1 / trial.factor, because=f"{BACK}it did not help", lasting=True)
 
 
 def fall(evals: tuple[float, ...]) -> float:

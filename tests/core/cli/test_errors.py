@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -120,11 +121,13 @@ class Waiting:
 """
 
 
-def test_interrupted(script, write, trainer_state, tmp_path):
+def test_interrupted(write, trainer_state, tmp_path):
     """Ctrl-C ends a command with exit code 130 and a word, not a traceback."""
     path, waiting = trainer_state({"step": 1, "loss": 1.0}), write("waiting.py", WAITING)
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell may ignore it
+    command = ["replay", str(path), "--use", f"{waiting}:Waiting"]
     with subprocess.Popen(
-        [script, "replay", str(path), "--use", f"{waiting}:Waiting"],
+        [sys.executable, "-c", f"{heard}from steersman.cli import main; main()", *command],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

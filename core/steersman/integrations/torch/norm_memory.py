@@ -29,13 +29,18 @@ class Ruling:
     rows: Any
 
 
-def limit_of(norms: Any, multiple: float, deviations: float) -> Any:
-    """Return max(multiple x median, median + deviations x MAD) of the norms that are not NaN; infinite for few or 0."""
+def limit_of(norms: Any, multiple: float, deviations: float, tail_share: float | None = None) -> Any:
+    """Return max(multiple x median, median + deviations x MAD) of the norms that are not NaN; infinite for few or 0.
+
+    Where more than `tail_share` of them are beyond that, it is the median.
+    """
     known = norms.isnan().logical_not().sum()
     middle = torch.stack(((known - 1).clamp(min=0) // 2, known // 2)).clamp(max=norms.numel() - 1)
     median = norms.sort().values.index_select(0, middle).mean()
     deviation = (norms - median).abs().sort().values.index_select(0, middle).mean()
     limit = torch.maximum(multiple * median, median + deviations * deviation)
+    if tail_share is not None:
+        limit = torch.where((norms > limit).sum() > tail_share * known, median, limit)
     return torch.where((known >= FROM) & (limit > 0), limit, math.inf)
 
 
@@ -62,7 +67,7 @@ class NormMemory:
         is_finite = norm < math.inf
         own = limit = far = torch.full_like(norm, math.inf)
         if guard.clip_multiple is not None:
-            own = limit = far = limit_of(self.norms, guard.clip_multiple, guard.clip_deviations)
+            own = limit = far = limit_of(self.norms, guard.clip_multiple, guard.clip_deviations, guard.tail_share)
         if guard.clip is not None:
             limit, far = own.clamp(max=guard.clip), torch.where(own < math.inf, own, guard.clip)
         is_far = is_finite & (norm > guard.skip_multiple * far) if guard.skip_multiple is not None else norm < 0

@@ -29,6 +29,21 @@ def test_the_limit(norms, multiple, deviations, limit):
     assert limit_of(torch.tensor(norms), multiple, deviations).item() == limit
 
 
+@pytest.mark.parametrize(("share", "limit"), [(0.3, 2.0), (0.4, 6.0), (None, 6.0)])
+def test_the_limit_of_heavy_tails(share, limit):
+    """Two of five norms are beyond 3 x 2: more than three tenths, so that the median itself is the limit."""
+    assert limit_of(torch.tensor([1.0, 2.0, 2.0, 7.0, 9.0]), 3.0, 0.0, share).item() == limit
+
+
+@pytest.mark.parametrize(("fade", "factor"), [(False, 0.25), (True, 0.0625)])
+def test_what_is_left_of_a_gradient_beyond_its_limit(fade, factor):
+    """A norm of 8 where 2 is the limit is scaled to 2; where it fades, to 2 x 2 / 8."""
+    memory = NormMemory(StepGuard(clip_multiple=2, clip_deviations=0, fade=fade), "cpu")
+    for _ in range(5):
+        memory.accept(memory.rule(torch.tensor(1.0)))
+    assert memory.rule(torch.tensor(8.0)).factor.item() == factor
+
+
 def rulings(guard: StepGuard, norms) -> str:
     """What is ruled on each step: `.` as it is, `c` clipped, `s` skipped; `e` is a skip whose NaN is excused."""
     memory, told = NormMemory(guard, "cpu"), ""
