@@ -95,8 +95,8 @@ They are made by `steersman bench steer --trainers`.
 
 - The Trainer clips at 1.0 unless told otherwise, and so it does here, but in the two rows that do nothing. *Against
   clip* and *own cost* are against the row *clip, best loaded*. The Trainer does not skip steps that are not finite.
-- The Trainer's cases are letters of text, 200 steps with an evaluation every ten. The learning rate is 100 times as
-  high for four steps, or the loss is infinite in one step.
+- The Trainer's cases are letters of text, five epochs of 40 steps with an evaluation every ten. The learning rate is
+  100 times as high for four steps, or the loss is infinite in one step.
 - GRPO's policy is paid for how many different even numbers it says, 60 steps with an evaluation every four. The
   learning rate is 50 times as high from the middle on. Its checkpoints are ranked by `eval_reward`, as `steersman init`
   proposes, but where a config of one's own says otherwise.

@@ -16,7 +16,7 @@ from steersman_bench.steer.trainers.setting import SETTINGS, scheduled
 torch, transformers = map(import_module, ("torch", "transformers"))
 _Trainer: Any = transformers.Trainer
 STEPS, EVAL_EVERY, _LENGTH, _BATCH = 200, 10, 16, 16
-_TRAIN, _VALIDATION, _TEST = 3200, 128, 512
+_TRAIN, _VALIDATION, _TEST = 640, 128, 512  # five epochs
 Rows = list[dict[str, Any]]
 
 
