@@ -3,6 +3,8 @@
 `python docs/generate_bench_steer.py FILE` keeps the figures of FILE beside the page, without those of each single
 run,
 and writes the page; without FILE the page is written again from the figures that are kept.
+Where FILE has only runs through trainers (`--trainers --cases Trainer,GRPO`), only those figures are replaced; where
+it has none, those that are kept stay.
 """
 
 from __future__ import annotations
@@ -65,11 +67,39 @@ LIMITS = """\
   not tried.
 - All runs are of 160 to 280 steps with an evaluation every ten. Runs of many thousand steps, or with few
   evaluations: not tried.
-- The runs on rewards are a toy with ten answers to a question, trained as GRPO does it. Language models on rewards:
-  not tried.
-- The Trainers of Hugging Face, TRL and Lightning are not driven here. They are held to the same decisions by tests,
-  not by this table.
+{rewards}
+{trainers}
 - The public logs are few. A strategy that raises no alarm in them may still raise one in yours.
+"""
+
+NOT_DRIVEN = """\
+- The Trainers of Hugging Face, TRL and Lightning are not driven here. They are held to the same decisions by tests,
+  not by this table."""
+DRIVEN = """\
+- Through the Trainers of Hugging Face and TRL: what their table shows, of models with at most {largest:,} parameters.
+  Their other cases, several processes, accumulated gradients, and TRL's other trainers: not tried.
+- Lightning and Ignite are not driven here. They are held to the same decisions by tests, not by this table."""
+TOY = """\
+- The runs on rewards are a toy with ten answers to a question, trained as GRPO does it. Language models on rewards:
+  not tried."""
+TOY_AND_TINY = """\
+- The runs on rewards are a toy with ten answers to a question, trained as GRPO does it, and, through TRL, a model of
+  sixty words. Language models that can write, and rewards that a model gives: not tried."""
+
+TRAINERS = """\
+## Through the Trainer of Hugging Face and TRL's GRPO
+
+The same, with the trainers that people use: a GPT-2 of {largest:,} parameters or fewer under
+`steersman.supervise(trainer, config)`, with `load_best_model_at_end` and a checkpoint at each evaluation. {seeds}
+They are made by `steersman bench steer --trainers`.
+
+- The Trainer clips at 1.0 unless told otherwise, and so it does here, but in the two rows that do nothing. *Against
+  clip* and *own cost* are against the row *clip, best loaded*. The Trainer does not skip steps that are not finite.
+- The Trainer's cases are letters of text, five epochs of 40 steps with an evaluation every ten. The learning rate is
+  100 times as high for four steps, or the loss is infinite in one step.
+- GRPO's policy is paid for how many different even numbers it says, 60 steps with an evaluation every four. The
+  learning rate is 50 times as high from the middle on. Its checkpoints are ranked by `eval_reward`, as `steersman init`
+  proposes, but where a config of one's own says otherwise.
 """
 
 _GROUPS = {
@@ -93,9 +123,43 @@ def render(told: Told) -> str:
         "## Case by case\n\nMean excess.\n",
         *(_of_group(told, group, title) for group, title in _GROUPS.items()),
         *_problems(rows),
-        LIMITS.format(largest=told["largest_model"]),
+        *_through_trainers(told.get("trainers")),
+        _limits(told),
     ]
     return "\n".join(parts)
+
+
+def _limits(told: Told) -> str:
+    beside = told.get("trainers")
+    driven = NOT_DRIVEN if beside is None else DRIVEN.format(largest=beside["largest_model"])
+    rewards = TOY if beside is None else TOY_AND_TINY
+    return LIMITS.format(largest=told["largest_model"], trainers=driven, rewards=rewards)
+
+
+def _through_trainers(told: Told | None) -> Iterator[str]:
+    if told is None:
+        return
+    rows = told["policies"]
+    tuned = "on which rules are tuned, so that they prove nothing" if told["development"] else "on which none is tuned"
+    seeds = f"The figures are of the seeds {', '.join(map(str, told['seeds']))}, {tuned}."
+    yield TRAINERS.format(largest=told["largest_model"], seeds=seeds)
+    yield "### Sick runs of trainers\n\n" + _table(_TRAINERS_SICK, (_sick_of_trainer(row) for row in rows))
+    cases = [case["name"] for case in told["cases"] if case["group"] != "healthy"]
+    by_case = ([name, *(_number(row["cases"].get(name)) for row in rows)] for name in cases)
+    yield "Mean excess, case by case:\n\n" + _table(("case", *(row["name"] for row in rows)), by_case)
+    yield "### Runs of trainers that were well\n\n" + _table(_well_head()[:-1], ([*_well(row)][:-1] for row in rows))
+    yield from _problems(rows, "### Rows of trainers that are not whole")
+
+
+_TRAINERS_SICK = ("policy", "fixable", "against clip", "seen", "delay", "RL", "RL, against clip", "RL, seen")
+
+
+def _sick_of_trainer(row: Told) -> Iterator[str]:
+    fixable, rl = row["groups"].get("fixable"), row["groups"].get("rl")
+    yield row["name"]
+    yield from (_number(fixable and fixable["excess"]), _difference(fixable))
+    yield from (_share(fixable and fixable["recall"]), _number(fixable and fixable["delay"]))
+    yield from (_number(rl and rl["excess"]), _difference(rl), _share(rl and rl["recall"]))
 
 
 def _seeds(told: Told) -> str:
@@ -150,10 +214,10 @@ def _of_group(told: Told, group: str, title: str) -> str:
     return f"### {title}\n\n" + _table(("case", *(row["name"] for row in told["policies"])), rows)
 
 
-def _problems(rows: Sequence[Told]) -> Iterator[str]:
+def _problems(rows: Sequence[Told], title: str = "## Rows that are not whole") -> Iterator[str]:
     said = [f"- {row['name']}: {row['problem']}\n" for row in rows if row["problem"]]
     if said:
-        yield "## Rows that are not whole\n\n" + "".join(said)
+        yield f"{title}\n\n" + "".join(said)
 
 
 def _table(head: Sequence[str], rows: Iterator[Any]) -> str:
@@ -180,8 +244,15 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def kept(told: Told) -> dict[str, Any]:
-    """Return the figures without those of each single run and of how long it took."""
+def kept(told: Told, before: Told) -> dict[str, Any]:
+    """Return the figures without those of each single run and of how long it took; what is not new is as before."""
+    new = {**_without_runs(told)} if told["cases"] else dict(before)
+    beside = told.get("trainers")
+    new["trainers"] = before.get("trainers") if beside is None else _without_runs(beside)
+    return new
+
+
+def _without_runs(told: Told) -> dict[str, Any]:
     policies = [{key: value for key, value in row.items() if key != "runs"} for row in told["policies"]]
     return {**{key: value for key, value in told.items() if key != "seconds"}, "policies": policies}
 
@@ -191,7 +262,7 @@ if __name__ == "__main__":
     parser.add_argument("file", type=Path, nargs="?", help="what `steersman bench steer --output` wrote")
     given = parser.parse_args().file
     if given is not None:
-        FIGURES.write_text(
-            json.dumps(kept(json.loads(given.read_text(encoding="utf-8"))), indent=1) + "\n", encoding="utf-8"
-        )
+        before = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+        new = kept(json.loads(given.read_text(encoding="utf-8")), before)
+        FIGURES.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(render(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -31,6 +31,11 @@ import click
     "--policies", metavar="TEXT,...", help="Only the policies whose names hold one of these, and the baselines."
 )
 @click.option("--cases", "only", metavar="TEXT,...", help="Only the cases whose names hold one of these.")
+@click.option(
+    "--trainers",
+    is_flag=True,
+    help="Drive the Trainer of Hugging Face and TRL's GRPO as well: a table of its own, of two seeds at most.",
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes of this machine.")
 @click.option(
     "--timeout",
@@ -53,14 +58,17 @@ def steer(**options: Any) -> None:
     Examples:
       steersman bench steer --use trend-health
       steersman bench steer --use ./hooks/mine.py:Mine:patience=3 --config steersman.yaml --json
-      steersman bench steer --development --use trend-health --policies guarded --cases spike,burst"""
+      steersman bench steer --development --use trend-health --policies recommended --cases spike,burst
+      steersman bench steer --trainers --cases Trainer,GRPO"""
     from steersman.cli.terminal import console, print_json
     from steersman.journal import to_json
     from steersman_bench.steer.benchmark import Wanted, measured
     from steersman_bench.steer.page import object_of, page
 
     as_object, output, record = (options.pop(name) for name in ("as_object", "output", "record"))
-    if record and (options["uses"] or options["configs"] or options["only"] or options["policies"]):
+    if record and (
+        options["uses"] or options["configs"] or options["only"] or options["policies"] or options["trainers"]
+    ):
         raise click.UsageError("--record keeps what ships on the quick cases; leave out --use and the like")
     table = measured(Wanted(**{**options, "quick": options["quick"] or record}))
     if record:

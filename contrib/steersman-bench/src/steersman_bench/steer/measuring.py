@@ -6,7 +6,7 @@ import math
 
 from attrs import frozen
 
-from steersman_bench.steer.case import Case
+from steersman_bench.steer.case import Subject
 from steersman_bench.steer.ending import Ran, Said
 
 _WORST, _BEST = 150.0, -50.0
@@ -56,7 +56,7 @@ def excess(metric: float, twin: float, untrained: float) -> float:
     return min(max(100 * (metric - twin) / (untrained - twin), _BEST), _WORST)
 
 
-def sick_run(case: Case, seed: int, ran: Ran, twin: Ran, eval_every: int) -> Sick:
+def sick_run(case: Subject, seed: int, ran: Ran, twin: Ran, eval_every: int) -> Sick:
     """Return what a sick run comes to beside its twin, which was left alone."""
     soon = case.onset + SOON * eval_every
     seen = [said.step for said in (*ran.findings, *ran.actions) if case.onset <= said.step < soon]
@@ -66,12 +66,12 @@ def sick_run(case: Case, seed: int, ran: Ran, twin: Ran, eval_every: int) -> Sic
     return Sick(case.name, seed, excess(ran.chosen, twin.end, twin.untrained), delay, bool(named), ran.changes, ran)
 
 
-def is_named(said: Said, case: Case) -> bool:
+def is_named(said: Said, case: Subject) -> bool:
     """Whether a finding calls the fault of a case by its name."""
     return any(word in said.name for word in case.diagnoses)
 
 
-def well_run(case: Case, seed: int, ran: Ran, alone: Ran, chosen_alike: Ran) -> Well:
+def well_run(case: Subject, seed: int, ran: Ran, alone: Ran, chosen_alike: Ran) -> Well:
     """Return what a policy cost a run that was well."""
     cost = excess(ran.chosen, alone.end, alone.untrained)
     own = excess(ran.chosen, chosen_alike.chosen, chosen_alike.untrained)

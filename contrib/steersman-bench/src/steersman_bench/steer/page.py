@@ -20,11 +20,19 @@ _TITLES = {"fixable": "fixable", "unfixable": "unfixable", "rl": "RL", "held-out
 
 def page(table: Table, out: Console) -> None:
     """Print the tables."""
+    if table.cases:
+        _show(table, out, "bench steer", "clip + skip with the best loaded")
+    if (beside := table.trainers) is not None:
+        _show(beside, out, "Through the Trainer of Hugging Face and TRL's GRPO", "clip with the best loaded")
+    show_section(out, "", [f"{table.seconds:.0f} seconds"])
+
+
+def _show(table: Table, out: Console, title: str, against: str) -> None:
     kind = "development" if table.development else "published"
-    show_title(out, f"bench steer: {len(table.cases)} cases, {kind} seeds {', '.join(map(str, table.seeds))}")
+    show_title(out, f"{title}: {len(table.cases)} cases, {kind} seeds {', '.join(map(str, table.seeds))}")
     groups = [group for group in SICK if any(group in row.groups for row in table.rows)]
     if groups:
-        show_section(out, "Sick runs: mean excess, and its difference to clip + skip with the best loaded", [" "])
+        show_section(out, f"Sick runs: mean excess, and its difference to {against}", [" "])
         columns = ["policy", *(f">{_TITLES[group]}" for group in groups), ">fixable, difference", ">seen", ">delay"]
         out.print(filled(table_of(*columns), (_sick(row, groups) for row in table.rows)))
         for group in groups:
@@ -49,7 +57,6 @@ def page(table: Table, out: Console) -> None:
         ]
         out.print(filled(table_of(*columns), (_well(row) for row in table.rows)))
     show_section(out, "Problems", (f"{row.name}: {row.problem}" for row in table.rows if row.problem), "red")
-    show_section(out, "", [f"{table.seconds:.0f} seconds"])
 
 
 def _sick(row: Row, groups: list[Any]) -> Iterator[str]:
@@ -95,7 +102,13 @@ def object_of(table: Table) -> dict[str, Any]:
         "seconds": round(table.seconds, 1),
         "cases": [{"name": c.name, "group": c.group, "onset": c.onset} for c in table.cases],
         "policies": [_row(row) for row in table.rows],
+        "trainers": None if (beside := table.trainers) is None else _of_trainers(beside),
     }
+
+
+def _of_trainers(table: Table) -> dict[str, Any]:
+    """Return the table of the trainers, which is what the other is."""
+    return {key: value for key, value in object_of(table).items() if key not in ("version", "trainers")}
 
 
 def _row(row: Row) -> dict[str, Any]:

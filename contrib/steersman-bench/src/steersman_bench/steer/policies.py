@@ -24,10 +24,20 @@ NOTHING, BEST, BASELINE = "nothing", "nothing, best loaded", "clip + skip, best 
 
 @frozen
 class Policy:
-    """A row of the table: its name and what a run is asked to do. `mark` says where it comes from."""
+    """A row of the table: its name and what a run is asked to do.
+
+    `is_whole` where the config is one of the user's own, to which nothing is added.
+    """
 
     name: str
     asked: Asked
+    is_whole: bool = False
+    against: str = ""
+
+    @property
+    def alike(self) -> str:
+        """The policy against which acting cost what it did: `against`, else doing nothing."""
+        return self.against or (BEST if self.asked.load_best else NOTHING)
 
 
 def always() -> tuple[Policy, ...]:
@@ -73,4 +83,4 @@ def named(text: str) -> Policy:
 
 def of_file(path: str) -> Policy:
     """Return the policy of a config of one's own, told nothing but to print nothing."""
-    return Policy(path, Asked({**QUIET, "extends": path}, load_best=True))
+    return Policy(path, Asked({**QUIET, "extends": path}, load_best=True), is_whole=True)

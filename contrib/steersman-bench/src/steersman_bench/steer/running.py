@@ -9,7 +9,7 @@ from pathlib import Path
 import torch  # here, so that a worker has it before its first run is timed
 from attrs import frozen
 
-from steersman_bench.steer.case import SICK, Case
+from steersman_bench.steer.case import SICK, Subject
 from steersman_bench.steer.cases import case_named
 from steersman_bench.steer.ending import Ran
 from steersman_bench.steer.loop import train
@@ -31,7 +31,7 @@ class Piece:
         return self.case, self.seed, self.sick, self.policy.name
 
 
-def pieces(cases: Iterable[Case], policies: Sequence[Policy], seeds: Sequence[int]) -> Iterator[Piece]:
+def pieces(cases: Iterable[Subject], policies: Sequence[Policy], seeds: Sequence[int]) -> Iterator[Piece]:
     """Yield every run: each policy on each case, and the healthy twin of each sick one, with nobody at the wheel."""
     [nothing] = [policy for policy in policies if policy.name == NOTHING]
     for seed in seeds:

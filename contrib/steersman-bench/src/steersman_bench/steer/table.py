@@ -9,15 +9,13 @@ from attrs import field, frozen
 
 from steersman.results.bootstrap import interval_of_mean
 from steersman_bench.rows import verdict
-from steersman_bench.steer.case import SICK, Case, Group
+from steersman_bench.steer.case import SICK, Group, Subject
 from steersman_bench.steer.ending import Ran
 from steersman_bench.steer.measuring import Sick, Well, sick_run, well_run
-from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy
+from steersman_bench.steer.policies import BASELINE, NOTHING, Policy
 from steersman_bench.steer.public_logs import Alarms
 from steersman_bench.steer.workers import Done
 
-EVAL_EVERY = 10
-"""After how many steps every case is evaluated."""
 Interval = tuple[float, float] | None
 
 
@@ -75,25 +73,24 @@ class Row:
 
 
 def rows(
-    cases: Sequence[Case], policies: Sequence[Policy], seeds: Sequence[int],
-    done: Mapping[tuple[str, int, bool, str], Done], heard: Mapping[str, Done],
+    cases: Sequence[Subject], policies: Sequence[Policy], seeds: Sequence[int],
+    done: Mapping[tuple[str, int, bool, str], Done], heard: Mapping[str, Done], against: str = BASELINE,
 ) -> tuple[Row, ...]:  # fmt: skip
-    """Return a row for each policy, of the runs that are done."""
+    """Return a row for each policy, of the runs that are done; differences are to the policy `against`."""
     ran: dict[tuple[str, int, bool, str], Ran] = {
         key: each.value for key, each in done.items() if each.value is not None
     }
     baseline: dict[tuple[str, int], float] = {}
     made = {policy.name: _judged(cases, policy, seeds, ran) for policy in policies}
-    if BASELINE in made:
-        baseline = {(run.case, run.seed): run.excess for run in made[BASELINE][0]}
+    if against in made:
+        baseline = {(run.case, run.seed): run.excess for run in made[against][0]}
     return tuple(_row(policy, cases, *made[policy.name], baseline, done, heard.get(policy.name)) for policy in policies)
 
 
 def _judged(
-    cases: Sequence[Case], policy: Policy, seeds: Sequence[int], ran: Mapping[tuple[str, int, bool, str], Ran]
+    cases: Sequence[Subject], policy: Policy, seeds: Sequence[int], ran: Mapping[tuple[str, int, bool, str], Ran]
 ) -> tuple[list[Sick], list[Well]]:
     sick, healthy = list[Sick](), list[Well]()
-    alike = BEST if policy.asked.load_best else NOTHING
     for case in cases:
         for seed in seeds:
             is_sick = case.group in SICK
@@ -102,14 +99,14 @@ def _judged(
             if mine is None or alone is None:
                 continue
             if is_sick:
-                sick.append(sick_run(case, seed, mine, alone, EVAL_EVERY))
-            elif (chosen := ran.get((case.name, seed, False, alike))) is not None:
+                sick.append(sick_run(case, seed, mine, alone, case.eval_every))
+            elif (chosen := ran.get((case.name, seed, False, policy.alike))) is not None:
                 healthy.append(well_run(case, seed, mine, alone, chosen))
     return sick, healthy
 
 
 def _row(
-    policy: Policy, cases: Sequence[Case], sick: list[Sick], healthy: list[Well],
+    policy: Policy, cases: Sequence[Subject], sick: list[Sick], healthy: list[Well],
     baseline: Mapping[tuple[str, int], float], done: Mapping[tuple[str, int, bool, str], Done],
     heard: Done | None,
 ) -> Row:  # fmt: skip

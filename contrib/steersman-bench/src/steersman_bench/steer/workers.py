@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -37,7 +37,7 @@ class _Worker(Generic[Piece]):
 def in_processes(
     pieces: Sequence[Piece], work: Callable[[Piece], Any], *, workers: int, timeout: float,
     skipped: Callable[[Piece], bool] = lambda piece: False, prepare: Callable[[], object] | None = None,
-) -> Iterator[tuple[Piece, Done]]:  # fmt: skip
+) -> Generator[tuple[Piece, Done]]:  # fmt: skip
     """Yield each piece with what became of it, in the order in which they are done.
 
     `work` is a function of a module; what that imports, and `prepare`, is not part of the time. A piece that takes
