@@ -36,9 +36,9 @@ class Averaged:
 
     sizes: tuple[int, ...] = field(default=(3, 5), validator=_can_be_averaged)
     """How many neighbouring checkpoints an average is made of: one average of each size around each centre."""
-    around: int = field(default=1, validator=_at_least_one)
+    around: int = field(default=2, validator=_at_least_one)
     """How many of the best checkpoints are centres. Each average costs one evaluation."""
-    leeway: float = field(default=0.5, validator=_at_least_none)
+    leeway: float = field(default=0.25, validator=_at_least_none)
     """How many standard errors above the lowest eval loss, paired by example, an average may be and still be best.
 
     It needs the losses of single examples: where none are known, an average must have the lowest.

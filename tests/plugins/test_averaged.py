@@ -24,10 +24,10 @@ def test_windows_lie_around_the_best() -> None:
     played = evaluated(5.0, 4.0, 3.0, 1.0, 3.5, 3.2, 2.0).play(EvalLoss(), Averaged(around=2))
 
     assert played.averages == (
-        Average((30, 40, 50), 0.5),
-        Average((20, 30, 40, 50, 60), 0.5),
-        Average((50, 60, 70), 0.5),
-        Average((30, 40, 50, 60, 70), 0.5),
+        Average((30, 40, 50), 0.25),
+        Average((20, 30, 40, 50, 60), 0.25),
+        Average((50, 60, 70), 0.25),
+        Average((30, 40, 50, 60, 70), 0.25),
     )
 
 
@@ -43,7 +43,7 @@ def test_only_sound_neighbours_count() -> None:
     story = evaluated(3.0, None, 1.0, float("nan"), 2.0).log(10).evaluate(eval_loss=0.5)
     played = story.play(EvalLoss(), Averaged(around=1))
 
-    assert (played.averages, played.best and played.best.step) == ((Average((10, 30, 50), 0.5),), 60)
+    assert (played.averages, played.best and played.best.step) == ((Average((10, 30, 50), 0.25),), 60)
 
 
 @pytest.mark.parametrize(
