@@ -42,34 +42,49 @@ What the strategy keeps is judged on 2,048 other examples that it never sees.
 - *Task regret* is the same of accuracy, of absolute error for regressions. Runs that gain less than 0.02 are left out.
 
 A strategy that scores keeps what it ranks first. One that stops keeps the lowest eval loss until then.
-One that proposes averages has them evaluated on the same examples, and the lowest eval loss of all is kept.
+One that proposes averages has them evaluated on the same examples and judged as at the end of a real run: an average
+is best with a lower eval loss, or with one that is higher by less than the leeway it was proposed with.
+That needs the losses of single examples; `averaged: {leeway: 0}` is what `averaged` comes to without them.
 """
 
 CHOSEN = """\
 ## What was chosen on other runs
 
-No option was chosen on the runs above. `averaged` was tried on {runs} runs of another seed, {seed}, made by
-`steersman bench select --remake --development --out development.npz`:
+No option was chosen on the runs above. `averaged` was tried on {runs} runs of other seeds, {seeds}, made by
+`steersman bench select --remake --development --out development.npz`.
+*Around* is how many of the best checkpoints are centres, *leeway* how many standard errors of the paired difference an
+average may be worse than the best checkpoint and still be best.
 
-| sizes | around | regret | against lowest eval loss [95 %] | lost |
-|---|---|---|---|---|
+| around | leeway | regret | against lowest eval loss [95 %] | less | lost |
+|---|---|---|---|---|---|
 {rows}
 
-How many of the best are centres makes no difference beyond what the interval allows;
-three were kept. The lowest eval loss has a regret of {base} there.
+{chosen} The lowest eval loss has a regret of {base} there.
+
+These are the second runs that are published. On the first, of the seed 0, `averaged` as it was then, with three centres
+and no leeway, gave away 23.8 % less than the lowest eval loss, where 25 % was wanted. The leeway was chosen after that,
+on the runs of this section alone. So the runs above were recorded anew, from a seed that nobody had looked at, and were
+measured once, with the options that ship.
 """
 DEVELOPMENT: Mapping[str, Any] = {
-    "runs": 67,
-    "seed": 100,
-    "base": "6.94",
+    "runs": 279,
+    "seeds": "100 and 101",
+    "base": "7.57",
+    "chosen": (
+        "Losing in at most 10 % was wanted, with a margin: half a standard error loses too often from two centres on.\n"
+        "Two centres and a quarter lose no more than one centre and a half, and gain more, on either seed. Three centres\n"
+        "and a quarter gain hardly more, and lose in 9.8 % on one of them. So two and a quarter were taken."
+    ),
     "rows": (
-        ("3", "3", "5.29", "-1.64 [-2.82, -0.67]", "3.4"),
-        ("5", "3", "5.57", "-1.36 [-2.12, -0.68]", "1.9"),
-        ("3, 5", "1", "5.20", "-1.74 [-2.84, -0.85]", "1.9"),
-        ("3, 5", "2", "5.06", "-1.88 [-3.02, -0.95]", "3.0"),
-        ("3, 5", "3", "5.11", "-1.83 [-2.99, -0.85]", "3.0"),
-        ("3, 5", "5", "5.07", "-1.87 [-3.04, -0.89]", "3.7"),
-        ("3, 5", "all", "5.00", "-1.94 [-3.11, -0.95]", "4.1"),
+        ("1", "0", "5.43", "-2.14 [-3.06, -1.39]", "28.2 %", "3.2"),
+        ("1", "0.25", "5.22", "-2.35 [-3.37, -1.50]", "31.1 %", "5.3"),
+        ("1", "0.5", "4.98", "-2.59 [-3.62, -1.72]", "34.2 %", "8.2"),
+        ("2", "0", "5.22", "-2.35 [-3.36, -1.53]", "31.0 %", "3.6"),
+        ("2", "0.25", "4.82", "-2.75 [-3.86, -1.83]", "36.3 %", "7.4"),
+        ("2", "0.5", "4.45", "-3.12 [-4.29, -2.13]", "41.2 %", "11.1"),
+        ("3", "0", "5.14", "-2.43 [-3.48, -1.57]", "32.1 %", "3.8"),
+        ("3", "0.25", "4.72", "-2.85 [-3.99, -1.89]", "37.6 %", "8.4"),
+        ("3", "0.5", "4.26", "-3.31 [-4.47, -2.32]", "43.7 %", "12.3"),
     ),
 }
 
@@ -123,7 +138,7 @@ def _recorded(recording: Told) -> str:
     left_out = len(recording["left_out"])
     return (
         f"{recording['runs']} runs are recorded: {families}.\n"
-        f"They were made from the seed {recording['seed']} with {versions}.\n"
+        f"They were made from the seed {recording['seeds'][0]} with {versions}.\n"
         f"`steersman bench select --remake` makes them again, to rounding.\n"
         f"{left_out} more were left out because they lowered their test loss by less than a twentieth.\n"
     )
@@ -172,15 +187,18 @@ def _part(found: Told | None) -> str:
 def _goals(rows: Iterable[Told], tied_sets: Iterable[Told]) -> str:
     """Return what was wanted of averages and of the tied set beside what was measured."""
     by_name = {row["name"]: row["figures"] for row in rows}
-    averaged, base = by_name.get("averaged"), by_name["eval-loss"]
+    base = by_name["eval-loss"]
     lines = list[tuple[str, str, str]]()
-    if averaged is not None:
-        less = -100 * averaged["difference"]["mean"] / base["regret"]["mean"]
-        high, losses = averaged["difference"]["high"], averaged["tally"]["losses"]
+    for name in ("averaged", "averaged: {leeway: 0}"):
+        found = by_name.get(name)
+        if found is None:
+            continue
+        less = -100 * found["difference"]["mean"] / base["regret"]["mean"]
+        high, losses = found["difference"]["high"], found["tally"]["losses"]
         lines += [
-            ("`averaged`: at least 25 % less regret than the lowest eval loss", f"{less:.1f} % less", _met(less >= 25)),
-            ("`averaged`: the interval of the difference below zero", f"it ends at {high:+.2f}", _met(high < 0)),
-            ("`averaged`: losing in at most 10 %", f"{losses:.1f} %", _met(losses <= 10)),
+            (f"`{name}`: at least 25 % less regret than the lowest eval loss", f"{less:.1f} % less", _met(less >= 25)),
+            (f"`{name}`: the interval of the difference below zero", f"it ends at {high:+.2f}", _met(high < 0)),
+            (f"`{name}`: losing in at most 10 %", f"{losses:.1f} %", _met(losses <= 10)),
         ]
     least = min(one["covers"] for one in tied_sets)
     wanted = "the tied set holds the true best checkpoint in at least 90 %, at every size"

@@ -28,6 +28,7 @@ class Checkpoint:
     `metrics` are those of every evaluation at this step; `train_loss` is None where nothing was logged yet; `scores`
     has one entry per scorer that had an opinion, in config order. Step 0 is the baseline: scored, never best. Of a
     mean of several checkpoints `averaged` are their steps; `step` is that of the middle one, whose train loss it has.
+    `allowance` is how far the eval loss of a mean may lie above that of another and it still ranks before it.
     """
 
     step: int
@@ -37,6 +38,12 @@ class Checkpoint:
     scores: Mapping[str, Score] = field(factory=dict[str, Score])
     path: str | None = None
     averaged: tuple[int, ...] = ()
+    allowance: float = 0.0
+
+    def ranks_by(self, scorer: str) -> float:
+        """Return what it ranks by: the score of a scorer, less the allowance where that is the eval loss."""
+        value = self.scores[scorer].value
+        return value - self.allowance if value == self.metrics.get("eval_loss") else value
 
     @property
     def name(self) -> str:

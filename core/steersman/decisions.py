@@ -198,14 +198,22 @@ def _are_several(_: object, __: object, value: tuple[int, ...]) -> None:
         raise ValueError(f"an average takes the steps of at least two checkpoints, got {list(value)}")
 
 
+def _is_a_leeway(_: object, attribute: Any, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"`{attribute.name}` must be 0 or more standard errors, got {value}")
+
+
 @frozen
 class Average:
     """Propose the mean of the weights of saved checkpoints as one more candidate for the best.
 
-    `steps` are theirs; they are put in order, each once. Raises ValueError for fewer than two.
+    `steps` are theirs; they are put in order, each once. With a `leeway` it may be best where its eval loss is less
+    than so many standard errors above that of the best checkpoint, paired by example: where the eval loss decides, and
+    the losses of single examples are known. Else its score must be lower. Raises ValueError for fewer than two steps.
     """
 
     steps: tuple[int, ...] = field(converter=_steps, validator=_are_several)
+    leeway: float = field(default=0.0, converter=_a_number, validator=_is_a_leeway)
 
 
 Proposal = Adjust | Stop | Save | Rollback

@@ -159,10 +159,10 @@ class Dispatch:
 
     def averages(self, run: Run) -> tuple[tuple[str, Average], ...]:
         """Return the averages that strategies propose, each once, with the name of the first that does."""
-        found: dict[Average, str] = {}
+        found: dict[tuple[int, ...], tuple[str, Average]] = {}
         for name, average in self.collect("propose_averages", run, None, Average):
-            found.setdefault(average, name)
-        return tuple((name, average) for average, name in found.items())
+            found.setdefault(average.steps, (name, average))
+        return tuple(found.values())
 
     def veto(self, run: Run, adjust: Adjust) -> str | None:
         """Return the first objection to a change, with the strategy that objects.

@@ -93,13 +93,19 @@ class ExampleLosses:
         except OSError as error:
             self._complain(error)
 
-    def read(self) -> Mapping[Key, array[float]]:
-        """Return what is kept, by checkpoint. A line that was cut short is left out."""
+    def read(self, step: int | None = None) -> Mapping[Key, array[float]]:
+        """Return what is kept, by checkpoint; only of what is kept at `step` if it is given.
+
+        A line that was cut short is left out.
+        """
         found: dict[Key, array[float]] = {}
         if self.path is None or not self.path.is_file():
             return found
+        begins = "" if step is None else f'{{"step":{step},'
         with self.path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
+                if not line.startswith(begins):
+                    continue
                 try:
                     told: dict[str, Any] = json.loads(line)
                     losses = array("d", (math.nan if loss is None else float(loss) for loss in told["losses"]))

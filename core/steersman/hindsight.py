@@ -69,7 +69,8 @@ def _average(entry: JournalEntry) -> Checkpoint:
     loss = data.get("train_loss")
     scores = {name: _score(score) for name, score in data["scores"].items()}
     train_loss, steps = TrainLoss(**loss) if loss else None, tuple(data["steps"])
-    return Checkpoint(data["centre"], data["epoch"], data["metrics"], train_loss, scores, data["path"], steps)
+    allowed = data.get("allowance", 0.0)
+    return Checkpoint(data["centre"], data["epoch"], data["metrics"], train_loss, scores, data["path"], steps, allowed)
 
 
 def saved_told(entries: Iterable[JournalEntry]) -> dict[int, str]:
@@ -236,6 +237,10 @@ def _few(steps: Sequence[str]) -> str:
 def sentence(c: Comparison) -> str:
     """Return what the better of two checkpoints gains and loses against the other."""
     against = f"Against {c.worse.name}, {c.better.name}"
+    if c.better.allowance and c.lead <= 0:
+        return (
+            f"{against} is worse by {figure(-c.lead)}, less than the {figure(c.better.allowance)} that it is allowed."
+        )
     if not c.is_sum:
         each = ", ".join(f"{name} {figure(ours)} against {figure(theirs)}" for name, ours, theirs in c.terms)
         return f"{against} is better by {figure(c.lead)}" + (f": {each}." if each else ".")

@@ -281,7 +281,8 @@ class Hooks:
         Called once, after the last check and before `on_train_end`; in a replay too.
         Receives the run: `run.saved` are the checkpoints that are there, by step; `run.ranked` those that may be best,
         best first. Returns Averages, one or several, or None. In `act` each is made, evaluated by the user's own
-        evaluation and ranked with the rest, where the trainer allows it; else it is only told.
+        evaluation and ranked with the rest, where the trainer allows it; else it is only told. With a
+        `leeway` one may be best though its eval loss is a little higher: see `steersman.Average`.
 
         Example:
             @define(eq=False)

@@ -149,7 +149,7 @@ class Ranking:
             mine = [c for c in mine if self.barrier(c) is None]
         comparable = [c for c in mine if c.step > self.since] or mine
         self._ranked[name, barred] = tuple(
-            sorted(comparable, key=lambda c: (c.scores[name].value, bool(c.averaged), c.step))
+            sorted(comparable, key=lambda c: (c.ranks_by(name), bool(c.averaged), c.step))
         )
         return self._ranked[name, barred]
 

@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from attrs import frozen
+
 DEVIATIONS = 2.0
 """How many standard errors a checkpoint may be worse than the best and still be tied with it."""
 FEWEST_EXAMPLES = 8
@@ -29,18 +31,36 @@ def tied(best: Sequence[float], others: Mapping[int, Sequence[float]]) -> tuple[
 
 
 def _is_tied(best: Sequence[float], other: Sequence[float]) -> bool:
-    if len(best) != len(other):
-        return False
+    found = paired(best, other)
+    return found is not None and found.mean <= DEVIATIONS * found.error
+
+
+@frozen
+class Paired:
+    """How much higher the losses of another are than ours, example by example: the mean, and its standard error."""
+
+    mean: float
+    error: float
+    examples: int
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> Paired | None:
+    """Return how much higher `theirs` are than `ours`, the losses of the same examples in the same order.
+
+    Examples whose loss is not finite in either are left out. None where there are fewer than eight, or other ones.
+    """
+    if len(ours) != len(theirs):
+        return None
     differences = [
-        float(theirs) - float(ours)
-        for ours, theirs in zip(best, other, strict=True)
-        if math.isfinite(ours) and math.isfinite(theirs)
+        float(other) - float(one)
+        for one, other in zip(ours, theirs, strict=True)
+        if math.isfinite(one) and math.isfinite(other)
     ]
     if len(differences) < FEWEST_EXAMPLES:
-        return False
+        return None
     mean = math.fsum(differences) / len(differences)
     error = statistics.stdev(differences, mean) / math.sqrt(len(differences))
-    return mean <= DEVIATIONS * error
+    return Paired(mean, error, len(differences))
 
 
 def tied_by_course(scores: Mapping[int, float], best: int) -> tuple[int, ...] | None:

@@ -20,6 +20,11 @@ def _at_least_one(_: object, attribute: Attribute[int], value: int) -> None:
         raise ValueError(f"`{attribute.name}` must be at least 1, got {value}")
 
 
+def _at_least_none(_: object, attribute: Attribute[float], value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"`{attribute.name}` must be 0 or more standard errors, got {value}")
+
+
 @define(eq=False)
 class Averaged:
     """Propose the mean of the weights of neighbouring checkpoints, around each of the best ones.
@@ -31,15 +36,20 @@ class Averaged:
 
     sizes: tuple[int, ...] = field(default=(3, 5), validator=_can_be_averaged)
     """How many neighbouring checkpoints an average is made of: one average of each size around each centre."""
-    around: int = field(default=3, validator=_at_least_one)
+    around: int = field(default=2, validator=_at_least_one)
     """How many of the best checkpoints are centres. Each average costs one evaluation."""
+    leeway: float = field(default=0.25, validator=_at_least_none)
+    """How many standard errors above the lowest eval loss, paired by example, an average may be and still be best.
+
+    It needs the losses of single examples: where none are known, an average must have the lowest.
+    """
 
     @hookimpl
     def propose_averages(self, run: Run) -> list[Average]:
         saved = run.saved
         neighbours = [c.step for c in run.checkpoints if c.step in saved and _is_sound(c)]
         centres = [c.step for c in run.ranked if c.step in neighbours][: self.around]
-        return [Average(window) for window in windows(neighbours, centres, self.sizes)]
+        return [Average(window, self.leeway) for window in windows(neighbours, centres, self.sizes)]
 
 
 def windows(steps: Sequence[int], centres: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -403,11 +403,14 @@ class Averages(Hears):
     @hookimpl
     def propose_averages(self, run: Run) -> list[Average]:
         self.told.append((run.step, dict(run.saved), [c.step for c in run.ranked]))
-        return [Average([20, 10]), Average((10, 20)), Average((20, 30))]
+        return [Average([20, 10]), Average((10, 20), 0.5), Average((20, 30), 1)]
 
 
 def test_hook_propose_averages(supervise, every_hook, tmp_path):
-    """It is asked once, after the last check, knowing what is saved and there; each average is journaled once."""
+    """It is asked once, after the last check, knowing what is saved and there; each average is journaled once.
+
+    The first to propose one says its leeway.
+    """
     averages = Averages()
     run = supervise(EvalLoss(), averages, every_hook(), plan=PLAN)
     for step, loss in ((10, 2.0), (20, 1.0), (30, 1.5)):
@@ -421,8 +424,8 @@ def test_hook_propose_averages(supervise, every_hook, tmp_path):
     there = {step: str(tmp_path / f"checkpoint-{step}") for step in (10, 20)}
     assert averages.told == [(30, there, [20, 30, 10])]
     assert [(e.step, dict(e.data)) for e in run.of("average")] == [
-        (30, {"strategy": "averages", "steps": [10, 20]}),
-        (30, {"strategy": "averages", "steps": [20, 30]}),
+        (30, {"strategy": "averages", "steps": [10, 20], "leeway": 0.0}),
+        (30, {"strategy": "averages", "steps": [20, 30], "leeway": 1.0}),
     ]
     kinds = [entry.kind for entry in run.entries]
     assert len(kinds) - 1 - kinds[::-1].index("check") < kinds.index("average") < kinds.index("end")

@@ -24,16 +24,16 @@ def test_windows_lie_around_the_best() -> None:
     played = evaluated(5.0, 4.0, 3.0, 1.0, 3.5, 3.2, 2.0).play(EvalLoss(), Averaged(around=2))
 
     assert played.averages == (
-        Average((30, 40, 50)),
-        Average((20, 30, 40, 50, 60)),
-        Average((50, 60, 70)),
-        Average((30, 40, 50, 60, 70)),
+        Average((30, 40, 50), 0.25),
+        Average((20, 30, 40, 50, 60), 0.25),
+        Average((50, 60, 70), 0.25),
+        Average((30, 40, 50, 60, 70), 0.25),
     )
 
 
 def test_a_window_of_two_centres_is_proposed_once() -> None:
     """In a run of three, each of which is a centre, there is one window of three, and none of five."""
-    played = evaluated(2.0, 1.0, 3.0).play(EvalLoss(), Averaged())
+    played = evaluated(2.0, 1.0, 3.0).play(EvalLoss(), Averaged(around=3, leeway=0.0))
 
     assert played.averages == (Average((10, 20, 30)),)
 
@@ -43,7 +43,7 @@ def test_only_sound_neighbours_count() -> None:
     story = evaluated(3.0, None, 1.0, float("nan"), 2.0).log(10).evaluate(eval_loss=0.5)
     played = story.play(EvalLoss(), Averaged(around=1))
 
-    assert (played.averages, played.best and played.best.step) == ((Average((10, 30, 50)),), 60)
+    assert (played.averages, played.best and played.best.step) == ((Average((10, 30, 50), 0.25),), 60)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,7 @@ def test_only_sound_neighbours_count() -> None:
     [
         ({"sizes": (3, 1)}, "`sizes` must be 2 or more checkpoints each, got 1"),
         ({"around": 0}, "`around` must be at least 1, got 0"),
+        ({"leeway": -1.0}, "`leeway` must be 0 or more standard errors, got -1.0"),
     ],
 )
 def test_options_that_make_no_average(options, problem) -> None:

@@ -60,13 +60,13 @@ def test_what_ships_is_enough_and_small() -> None:
 
     assert len(shipped.runs) >= 120
     assert len({run.family for run in shipped.runs}) >= 5
-    assert (shipped.told["seed"], shipped.told["development"]) == (0, False)
+    assert (shipped.told["seeds"], shipped.told["development"]) == ([1], False)
     assert SHIPPED.stat().st_size < 10_000_000
 
 
 def test_a_run_is_made_again_from_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice the same seed gives the same curves; what is interrupted leaves no file."""
-    monkeypatch.setattr(recording, "FAMILIES", {"tabular": 2})
+    monkeypatch.setattr(recording, "FAMILIES", {"tabular": 1})
     for name in ("one.npz", "two.npz"):
         recording.remake(tmp_path / name, development=True)
     one, two = (read(tmp_path / name).runs[0] for name in ("one.npz", "two.npz"))
@@ -92,7 +92,9 @@ def test_the_page_is_of_the_runs_that_ship() -> None:
     last = figures(shipped.runs, dict.fromkeys(keys, 20))
 
     assert base is not None and last is not None
-    assert f"{len(shipped.runs)} runs are recorded" in page and f"made from the seed {shipped.told['seed']} " in page
+    assert (
+        f"{len(shipped.runs)} runs are recorded" in page and f"made from the seed {shipped.told['seeds'][0]} " in page
+    )
     assert f"| `eval-loss` | {base.regret.mean:.2f} |" in page
     assert f"| last checkpoint | {last.regret.mean:.2f} |" in page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from steersman_bench.select.candidates import windows
 from steersman_bench.select.curves import Curves
@@ -39,6 +40,20 @@ def test_an_average_is_kept_where_its_eval_loss_is_lower(
 
     assert kept(f"{under_test}:Averages", valley, tmp_path) == Play(8, averages=1)
     assert kept(f"{under_test}:Averages", low_averages, tmp_path) == Play(number, averages=1)
+
+
+def test_a_leeway_is_of_the_recorded_examples(valley: Curves, under_test: str, tmp_path: Path) -> None:
+    """Worse by 1 and by -0.9 in turn an average is worse by 0.05; the standard error over 256 is 0.95 / sqrt(255), 0.059.
+
+    Half of that is too little, all of it enough.
+    """
+    number = windows().index((7, 8, 9))
+    valley.losses[number] = 2.0 + np.tile([1.0, -0.9], 128)
+    prepare(tmp_path)
+
+    for leeway, expected in ((0.5, 8), (1.0, number)):
+        strategy = planned(f"{under_test}:Averages: {{leeway: {leeway}}}")
+        assert play(strategy, valley, 256, tmp_path).kept == expected
 
 
 @pytest.mark.parametrize(

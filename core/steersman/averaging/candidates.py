@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import asdict, evolve, frozen
 
 from steersman.averaging.layouts import NotAveraged
+from steersman.averaging.leeway import allowance
 from steersman.averaging.writing import name_of
 from steersman.checkpoints import Checkpoint, Evaluations, averaged_name
 from steersman.decisions import Average
-from steersman.examples import take
+from steersman.examples import MOST, take
 from steersman.journal import Journal
 from steersman.ranking import exists
 from steersman.records import Record
@@ -56,14 +57,24 @@ class Candidate:
         middle = steps[len(steps) // 2]
         centre = ranking.at(middle) or Checkpoint(middle, None, {}, None)
         evaluation = Evaluations().add(Record(middle, "eval", metrics, centre.epoch))
-        whole = evaluation.metrics if evaluation is not None else metrics
+        whole, losses = evaluation.metrics if evaluation is not None else metrics, take()
         made = Checkpoint(middle, centre.epoch, whole, centre.train_loss, path=str(path), averaged=steps)
-        scores = self.scoring.ranks.agree(lambda: self.scoring.dispatch.scores(self.scoring.run, made))
-        made = evolve(made, scores=scores)
+        scores, allowed = self.scoring.ranks.agree(
+            lambda: (self.scoring.dispatch.scores(self.scoring.run, made), self._allowance(losses))
+        )
+        made = evolve(made, scores=scores, allowance=allowed)
         ranking.add_average(made)
-        self.scoring.examples.keep(made.key, take())
+        self.scoring.examples.keep(made.key, losses)
         journal_averaged(self.scoring.journal, self.scoring.run.step, self.strategy, self.average, made)
         return made
+
+    def _allowance(self, losses: Sequence[float]) -> float:
+        """Return how far its loss may lie above that of the best checkpoint, paired with it by example."""
+        best = self.scoring.ranking.best(where=lambda c: not c.averaged)
+        if best is None or not losses or not self.average.leeway:
+            return 0.0
+        theirs = self.scoring.examples.read(best.step).get(best.key, ())
+        return allowance(self.average.leeway, theirs, losses[:MOST])
 
     def refuse(self, reason: str) -> None:
         """Journal why nothing came of it."""
@@ -73,12 +84,20 @@ class Candidate:
         """Return the best checkpoint that is there and is no average: what an average must beat."""
         return self.scoring.ranking.best(where=lambda c: not c.averaged and exists(c))
 
-    def score(self, checkpoint: Checkpoint | None) -> float | None:
-        """Return the score that decides; None where there is none, or it may not be best. Lower is better."""
+    def ranks_by(self, checkpoint: Checkpoint | None) -> float | None:
+        """Return what decides where it ranks; None where there is nothing, or it may not be best. Lower is better."""
         leader, ranked = self.scoring.ranking.leader, self.scoring.ranking.ranked()
         if checkpoint is None or all(c.key != checkpoint.key for c in ranked):
             return None
-        return checkpoint.scores[leader or ""].value
+        return checkpoint.ranks_by(leader or "")
+
+    def why_kept(self) -> str:
+        """Return, as it follows on its name, why it is kept once it was judged."""
+        leader, best = self.scoring.ranking.leader or "", self.best_raw()
+        mine = [c for c in self.scoring.ranking.averages if c.averaged == self.average.steps]
+        if best is None or not mine or mine[0].scores[leader].value < best.scores[leader].value:
+            return "is better than every checkpoint that is there"
+        return f"is within {self.average.leeway:g} standard errors of {best.name}, the best that is there"
 
 
 def worth_a_try(candidates: tuple[Candidate, ...]) -> str:
@@ -96,7 +115,9 @@ def propose(scoring: Scoring, tries: Tries | None) -> None:
     """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this."""
     proposed = scoring.ranks.agree(lambda: scoring.dispatch.averages(scoring.run))
     for strategy, average in proposed:
-        scoring.journal.write("average", scoring.run.step, strategy=strategy, steps=list(average.steps))
+        scoring.journal.write(
+            "average", scoring.run.step, strategy=strategy, steps=list(average.steps), leeway=average.leeway
+        )
     if proposed and tries is not None:
         try:
             tries(tuple(Candidate(scoring, strategy, average) for strategy, average in proposed))
@@ -115,6 +136,8 @@ def journal_averaged(
         step,
         strategy=strategy,
         steps=list(average.steps),
+        leeway=average.leeway,
+        allowance=made.allowance if made else 0.0,
         centre=made.step if made else None,
         path=made.path if made else None,
         metrics=made.metrics if made else {},

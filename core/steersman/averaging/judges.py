@@ -14,6 +14,7 @@ from steersman.checkpoints import Checkpoint, Evaluations
 from steersman.config import Config, ConfigError, read
 from steersman.decisions import Average
 from steersman.dispatch import Dispatch
+from steersman.examples import ExampleLosses, kept_of
 from steersman.explain import ranking_told
 from steersman.failing import Failure, told
 from steersman.hindsight import saved_told
@@ -113,8 +114,13 @@ def judged(place: Path) -> Judged:
     quiet = Journal(None)
     quiet.subscribers.append(lines.append)
     dispatch = Dispatch(register(strategies), strategies, failed.append)
-    scoring = Scoring(run, WritableHistory(), ranking, dispatch, OneProcess(), quiet, Evaluations(), "")
-    proposed = tuple((str(e.data["strategy"]), Average(e.data["steps"])) for e in entries if e.kind == "average")
+    examples = kept_of(folder) if journal is not None else ExampleLosses()
+    scoring = Scoring(run, WritableHistory(), ranking, dispatch, OneProcess(), quiet, Evaluations(), "", examples)
+    proposed = tuple(
+        (str(e.data["strategy"]), Average(e.data["steps"], e.data.get("leeway", 0.0)))
+        for e in entries
+        if e.kind == "average"
+    )
     return Judged(folder, journal, scoring, proposed, tuple(f"{p}." for p in problems), failed, lines)
 
 

@@ -52,8 +52,9 @@ def average(
     `run` is a run directory. Averaged are those of `steps`; without them what the strategies of `use` propose, else
     what was proposed when the run ended, else what `averaged` proposes. `evaluate` is given the state dict where the
     checkpoints are files of torch.save, else the folder of the average, and returns the eval loss or a mapping of
-    metrics. What it says is scored by the run's own strategies and journaled; of those it evaluates only the best stays
-    on disk, and only if it beats every checkpoint that is there. Without it all are written, into `output` or the run.
+    metrics; where it calls `steersman.example_losses`, that pairs an average with the best checkpoint. What it says is
+    scored by the run's own strategies and journaled; of those it evaluates only the best stays on disk, and only if it
+    ranks before every checkpoint that is there. Without it all are written, into `output` or the run.
     `metrics` are those that another job found of the average of `steps`, which is looked for there.
     Raises NotAveraged with a sentence, UnreadableRun, ConfigError; what `evaluate` raises.
     """
@@ -70,10 +71,14 @@ def average(
         goal = written[steps_of] = write_average(candidate.places(), goal, steps_of, heard)
         if evaluate is None:
             continue
-        made = judge.judge(candidate, _evaluated(evaluate, goal), goal)
+        ends = judge.scoring.examples.open(resumed=True)
+        try:
+            made = judge.judge(candidate, _evaluated(evaluate, goal), goal)
+        finally:
+            ends()
         if not judge.can_score(made):
             continue
-        score = candidate.score(made)
+        score = candidate.ranks_by(made)
         if score is None or (bar is not None and score >= bar):
             _remove(goal)
         else:

@@ -91,7 +91,7 @@ def played(
         changes=tuple(_changes(entries)),
         stopped_at=stopped_at,
         values=dict(checks[-1].data["values"]) if checks else {},
-        averages=tuple(Average(e.data["steps"]) for e in by_kind.get("average", [])),
+        averages=tuple(Average(e.data["steps"], e.data["leeway"]) for e in by_kind.get("average", [])),
         errors=(*failed, *problems),
         entries=tuple(entries),
     )

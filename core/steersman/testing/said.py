@@ -57,7 +57,8 @@ def _proposal(data: Any) -> str:
 
 
 def _average(data: Any) -> str:
-    return f"proposed the average of steps {', '.join(map(str, data['steps']))}"
+    leeway = f" with a leeway of {data['leeway']:g}" if data.get("leeway") else ""
+    return f"proposed the average of steps {', '.join(map(str, data['steps']))}{leeway}"
 
 
 _WORDS: dict[str, tuple[str, Callable[[Any], str]]] = {

@@ -53,10 +53,11 @@ class Averages:
     """Proposes one average."""
 
     steps: tuple[int, ...] = (70, 80, 90)
+    leeway: float = 0.0
 
     @hookimpl
     def propose_averages(self, run: Run) -> Average:
-        return Average(self.steps)
+        return Average(self.steps, self.leeway)
 
 
 @define(eq=False)

@@ -29,7 +29,7 @@ class Trial:
     metrics_of: Callable[[Mapping[str, object]], Mapping[str, float]]
 
     def run(self, candidates: tuple[Candidate, ...], folder: Path) -> Iterator[str]:
-        """Try each; keep the best of them on disk if it beats the best checkpoint that is there. Yield what to say."""
+        """Try each; keep the best of them on disk if it ranks before every checkpoint there. Yield what to say."""
         why_not = self._why_not()
         if why_not:
             for candidate in candidates:
@@ -66,10 +66,10 @@ class Trial:
             then = "; it is loaded, as load_best_model_at_end asks for the best"
         elif loads:
             then = "; it is not loaded in place of the adapter, whose rank is another"
-        yield f"{candidate.name} is better than every checkpoint that is there, and kept in {goal}{then}"
+        yield f"{candidate.name} {candidate.why_kept()}, and kept in {goal}{then}"
 
     def _best_raw(self, candidate: Candidate) -> float | None:
-        return self.ranks.agree(lambda: candidate.score(candidate.best_raw()))
+        return self.ranks.agree(lambda: candidate.ranks_by(candidate.best_raw()))
 
     def _why_not(self) -> str:
         trainer = self.trainer
@@ -84,7 +84,7 @@ class Trial:
         return ""
 
     def _try(self, candidate: Candidate, goal: Path, weights: Any) -> float | None:
-        """Return the score of an average, or None, journaled with its reason, where it has none."""
+        """Return what an average ranks by, or None, journaled with its reason, where it has none."""
         failed, metrics = "", dict[str, float]()
         try:
             self.ranks.agree(lambda: write_average(candidate.places(), goal, candidate.average.steps) and None)
@@ -108,7 +108,7 @@ class Trial:
             candidate.refuse(f"its evaluation failed: {failed}")
             return None
         made = candidate.judge(self.ranks.agree(lambda: metrics), goal)
-        return candidate.score(made)
+        return candidate.ranks_by(made)
 
     def _remove(self, goal: Path) -> None:
         if self.ranks.is_main:

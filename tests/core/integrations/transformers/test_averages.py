@@ -29,6 +29,7 @@ class Names:
 
     steps: tuple[tuple[int, ...], ...] = ((4, 8), (8, 12))
     higher: bool = False
+    leeway: float = 0.0
 
     @hookimpl
     def score_checkpoint(self, checkpoint):
@@ -37,7 +38,7 @@ class Names:
 
     @hookimpl
     def propose_averages(self):
-        return [Average(steps) for steps in self.steps]
+        return [Average(steps, self.leeway) for steps in self.steps]
 
 
 class Heard(TrainerCallback):
@@ -198,10 +199,11 @@ def test_a_lora_run(make_trainer, make_model, tmp_path):
     assert loss == pytest.approx(tried[wins]["metrics"]["eval_loss"], rel=1e-4)
 
 
-def test_examples_are_paired_in_a_trainer(make_trainer, tmp_path):
+def test_examples_are_paired_in_a_trainer(make_trainer, tmp_path, capsys):
     """`steersman.example_losses` in compute_metrics keeps eight losses of each evaluation, and those of an average.
 
-    Their mean is the mean loss of the predicted tokens: the eval loss, but for how the Trainer counts.
+    Their mean is the mean loss of the predicted tokens: the eval loss, but for how the Trainer counts. The loss falls
+    to the end, so the average of the first two is worse than the last, and is best by its leeway alone.
     """
 
     def each(logits, labels):
@@ -213,8 +215,8 @@ def test_examples_are_paired_in_a_trainer(make_trainer, tmp_path):
         return {}
 
     parts = {"preprocess_logits_for_metrics": each, "compute_metrics": tell}
-    trainer = make_trainer(parts=parts, learning_rate=3e-2, lr_scheduler_type="constant")
-    callback = steersman.supervise(trainer, act(Names(steps=((4, 8),))))
+    trainer = make_trainer(parts=parts)
+    callback = steersman.supervise(trainer, act(Names(steps=((4, 8),), leeway=1000.0)))
     trainer.train()
 
     kept = kept_of(tmp_path / "run").read()
@@ -225,3 +227,8 @@ def test_examples_are_paired_in_a_trainer(make_trainer, tmp_path):
     for step, loss in logged.items():
         assert sum(kept[step, ()]) / 8 * OF_THE_TRAINER == pytest.approx(loss, rel=1e-4)
     assert (callback.summary["tied"]["how"], callback.summary["tied"]["examples"]) == ("paired", 8)
+    best, lowest = callback.summary["best"], callback.summary["lowest_eval_loss"]
+    assert (best["averaged"], lowest["step"], best["eval_loss"] > lowest["eval_loss"]) == ([4, 8], 12, True)
+    assert best_of(tmp_path / "run").path == tmp_path / "run" / "averaged-4-8-of-2"
+    said = "the average of steps 4 and 8 is within 1000 standard errors of step 12, the best that is there, and kept in"
+    assert said in capsys.readouterr().out

@@ -30,7 +30,7 @@ _OUT = Path("recorded.npz")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
 @click.option("--record", is_flag=True, help="Keep what ships as what the quick runs are held against.")
 @click.option("--remake", is_flag=True, help="Make the recorded runs again, from their seeds; needs torch.")
-@click.option("--development", is_flag=True, help="With --remake: half as many runs, of the development seed.")
+@click.option("--development", is_flag=True, help="With --remake: twice as many runs, from the development seeds.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"With --remake: where to write.  [default: {_OUT}]")
 def select(
     uses: tuple[str, ...],
@@ -75,7 +75,8 @@ def _remake(out: Path, *, development: bool) -> None:
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="'--out'")
     told = remake(out, development=development)
-    click.echo(f"{told['runs']} runs of seed {told['seed']} are in {out}; {len(told['left_out'])} learned too little")
+    seeds = " and ".join(map(str, told["seeds"]))
+    click.echo(f"{told['runs']} runs from seed {seeds} are in {out}; {len(told['left_out'])} learned too little")
 
 
 def _measured(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from attrs import frozen
 
+from steersman.averaging.candidates import Candidate
+from steersman.examples import FILE, ExampleLosses, example_losses
 from steersman.hyperparameters import Entry, OnPaper
 from steersman.journal import Journal, JournalEntry
 from steersman.planned import Planned
@@ -40,11 +42,13 @@ class Play:
 def play(planned: Planned, run: Curves, size: int, folder: Path) -> Play:
     """Play a run whose evaluations are means over the `size` examples of its validation set.
 
-    What ranks first is kept, by the strategy's own scores or, where it gives none, by eval loss; an average that it
-    proposes is kept where its eval loss is lower. A stop ends the run. Other proposals change nothing here.
+    What ranks first is kept, by the strategy's own scores or, where it gives none, by eval loss. Averages that it
+    proposes are judged as those of a real run, paired by example. A stop ends the run. Other proposals change nothing
+    here.
     """
     means, entries = run.means(size), list[JournalEntry]()
     supervisor = _supervisor(planned, run, entries.append)
+    supervisor.tries = lambda candidates: _judge(candidates, supervisor, run, size, folder)
     supervisor.begin()
     stopped = False
     for evaluation, record in _records(run, means):
@@ -56,7 +60,7 @@ def play(planned: Planned, run: Curves, size: int, folder: Path) -> Play:
             if stopped:
                 break
     supervisor.end()
-    return _kept(run, means, supervisor, entries, stopped=stopped)
+    return _kept(run, supervisor, entries, stopped=stopped)
 
 
 def prepare(folder: Path) -> None:
@@ -65,22 +69,42 @@ def prepare(folder: Path) -> None:
         (folder / str(evaluation)).mkdir(parents=True, exist_ok=True)
 
 
-def _kept(run: Curves, means: Any, supervisor: Supervisor, entries: list[JournalEntry], *, stopped: bool) -> Play:
+def _judge(candidates: tuple[Candidate, ...], supervisor: Supervisor, run: Curves, size: int, folder: Path) -> None:
+    """Have averages judged by what is recorded of them; one that is not recorded is left out."""
+    means, subset = run.means(size), run.subset(size)
+    examples = supervisor.scoring.examples = ExampleLosses(folder / f"{os.getpid()}-{FILE}")
+    ends = examples.open(resumed=False)
+    best = supervisor.ranking.best()
+    if best is not None:
+        examples.keep(best.key, tuple(run.losses[_window_of(run, (best.step,))[0], subset].tolist()))
+    for candidate in candidates:
+        window = _window_of(run, candidate.average.steps)
+        if window in _NUMBER_OF:
+            number = _NUMBER_OF[window]
+            example_losses(run.losses[number, subset])
+            candidate.judge({"eval_loss": float(means[number])}, folder / candidate.folder)
+    ends()
+
+
+def _window_of(run: Curves, steps: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the numbers of the evaluations at these steps, -1 where there was none."""
+    number = {run.step_of(evaluation): evaluation for evaluation in range(EVALUATIONS + 1)}
+    return tuple(number.get(step, -1) for step in steps)
+
+
+def _kept(run: Curves, supervisor: Supervisor, entries: list[JournalEntry], *, stopped: bool) -> Play:
     failures = [entry.data for entry in entries if entry.kind == "error"]
     if failures:
         return Play(None, problem=f"failed in {failures[0]['hook']}: {failures[0]['error']}")
     ranked = supervisor.ranking.ranked()
     if not ranked:
         return Play(None, problem="no checkpoint was left that may be best")
-    number = {run.step_of(evaluation): evaluation for evaluation in range(EVALUATIONS + 1)}
-    kept = [number[ranked[0].step]]
-    for steps in (tuple(entry.data["steps"]) for entry in entries if entry.kind == "average"):
-        window = tuple(number.get(step, -1) for step in steps)
-        if window not in _NUMBER_OF:
+    averages = [tuple(entry.data["steps"]) for entry in entries if entry.kind == "average"]
+    for steps in averages:
+        if (window := _window_of(run, steps)) not in _NUMBER_OF:
             return Play(None, problem=_not_recorded(steps, window, run))
-        kept.append(_NUMBER_OF[window])
-    best = kept[int(np.argmin(means[kept]))]
-    return Play(best, stopped, len(kept) - 1)
+    best = ranked[0].averaged or (ranked[0].step,)
+    return Play(_NUMBER_OF[_window_of(run, best)], stopped, len(averages))
 
 
 def _not_recorded(steps: tuple[int, ...], window: tuple[int, ...], run: Curves) -> str:
