@@ -253,10 +253,9 @@ class Supervisor:
         self.accounting.tell()
         for problem in self.registry.release():
             self.note(problem)
+        examples = self.scoring.examples.read()
         told = {
-            **summary.of(
-                self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), self.scoring.examples.read()
-            ),
+            **summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), examples),
             "tokens": self.accounting.accounts(),
             **facts,
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -18,17 +17,17 @@ from steersman.alarms import WATCHED_STEPS
 from steersman.averaging.candidates import Candidate, worth_a_try
 from steersman.checkpoints import Checkpoint
 from steersman.config import Config
-from steersman.control import Control, Files, Nobody, mark_stopped
+from steersman.control import mark_stopped
 from steersman.examples import FILE, ExampleLosses
 from steersman.integrations.announcing import announce, budgets_told, will_not_change
 from steersman.integrations.earlier_runs import heard_of, leave_factors
 from steersman.integrations.meters import Meters, Stopwatch
 from steersman.integrations.torch.begin import Begin
-from steersman.integrations.torch.nonfinite import NonFinite
 from steersman.integrations.torch.ranks import current_ranks
 from steersman.integrations.torch.recovery import recovery_of, told
 from steersman.integrations.torch.step_guarding import guard_of
 from steersman.integrations.torch.tokens import TokenCount
+from steersman.integrations.torch.watching import control_of, watch_for_nan
 from steersman.journal import Journal, from_json, to_json
 from steersman.journaling import journal_own_failure
 from steersman.late.hearing import JournalLines
@@ -39,7 +38,6 @@ from steersman.records import Record
 from steersman.reporters.console import Console
 from steersman.reporters.isolation import isolated
 from steersman.saved_state import readable
-from steersman.snapshots import Recovery
 from steersman.supervisor import Supervisor
 
 _RECORDS = 20_000
@@ -85,7 +83,7 @@ class Session:
         self.folder = begin.folder / JOURNAL.parent
         recovery = recovery_of(config, strategies, begin.model, begin.optimizer, begin.scaler, self.folder, self.ranks)
         self.facts = {**begin.facts, "the number of ranks": self.ranks.size}
-        self._watch = self._watch_for_nan(begin, recovery)
+        self._watch = watch_for_nan(begin, recovery, self.journal, self._held)
         self.supervisor = Supervisor(
             config,
             strategies,
@@ -93,7 +91,7 @@ class Session:
             registry=begin.registry,
             journal=self.journal,
             ranks=self.ranks,
-            control=self._control(begin, saved),
+            control=control_of(self.folder, saved, self.ranks, self._complain),
             recovery=recovery,
             late=JournalLines(self.journal, resumed=begin.step > 0),
             facts=self.facts,
@@ -280,24 +278,6 @@ class Session:
         if is_turn or (budget.hours is not None and self.ranks.size == 1):  # clocks of ranks differ: they must agree
             more = self.meters.so_far() if is_turn and budget.counts else ()
             self.supervisor.see_to_budgets(self.elapsed(), self.step, more)
-
-    def _watch_for_nan(self, begin: Begin, recovery: Recovery) -> NonFinite | None:
-        if not recovery.is_on:
-            return None
-        watch = NonFinite(begin.model, begin.optimizer, sync=recovery.settings.sync)
-        self._held.callback(watch.release)
-        self.journal.subscribers.append(lambda entry: watch.forget() if entry.kind == "rollback" else None)
-        if recovery.snapshots is not None:
-            self._held.callback(recovery.snapshots.release)
-        return watch
-
-    def _control(self, begin: Begin, saved: Mapping[str, Any]) -> Control:
-        if not self.ranks.is_main:
-            return Nobody()
-        files = Files(self.folder, self._complain)
-        if not saved:
-            files.begin()
-        return files
 
     def _complain(self, message: str) -> None:
         if not self.config.console:
