@@ -14,6 +14,7 @@ from steersman_bench.steer.policies import BEST, NOTHING, Policy, always
 from steersman_bench.steer.running import Piece
 from steersman_bench.steer.trainers.case import TrainerCase, Ways
 from steersman_bench.steer.trainers.cases import CASES, case_named
+from steersman_bench.steer.trainers.policies import config_for
 from steersman_bench.steer.trainers.setting import hush
 
 CLIP = 1.0
@@ -31,12 +32,9 @@ def driven(case: TrainerCase, seed: int, sick: bool, policy: Policy, folder: Pat
     hush()
     import_module("torch").set_num_threads(1)
     ways = Ways(folder, 0.0 if policy.name in (NOTHING, BEST) else CLIP, policy.asked.load_best)
-    config = dict(policy.asked.config)
-    if case.ranked_by and not policy.is_whole:
-        config["score"] = {case.ranked_by: {"weight": 1.0, "direction": "higher"}}
     trained = case.make(seed, sick, ways)
     trainer, untrained = trained.trainer, trained.test()
-    steersman.supervise(trainer, config)
+    steersman.supervise(trainer, config_for(policy, case.ranked_by))
     trainer.train()
     tally, end = Tally(), trained.test()
     for entry in current(folder / "steersman" / "journal.jsonl"):

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from attrs import evolve
 
 from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy
 
 CLIPPED = "clip, best loaded"
 """What every gain is measured against here: the Trainer's own clipping, which it has unless told otherwise."""
+
+
+def config_for(policy: Policy, ranked_by: str) -> Mapping[str, Any]:
+    """Return the config of a policy where a reward ranks the checkpoints, higher is better, and no eval loss means it.
+
+    Whoever watches one metric watches that one. A whole config of one's own is left as it is.
+    """
+    from steersman_early_stopping.early_stopping import EarlyStopping
+    from steersman_plateau.plateau import Plateau
+
+    config = policy.asked.config
+    if not ranked_by or policy.is_whole:
+        return config
+    config = {**config, "score": {ranked_by: {"weight": 1.0, "direction": "higher"}}}
+    if policy.name == "ReduceLROnPlateau":
+        return {**config, "use": [Plateau(metric=ranked_by, mode="max", factor=0.1, last_share=0.0), "eval-loss"]}
+    if policy.name == "early stopping":
+        return {**config, "use": [EarlyStopping(metric=ranked_by, direction="higher"), "eval-loss"]}
+    return config
 
 
 def for_trainers(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
