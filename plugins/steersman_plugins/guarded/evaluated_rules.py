@@ -9,8 +9,8 @@ from attrs import frozen
 class EvaluatedRules:
     """Thresholds and factors of what `guarded` makes of evaluations.
 
-    Progress is the way from the first logged loss to the lowest eval loss; noise is the median absolute deviation of
-    the differences between neighbouring evaluations.
+    Progress is the way from the first logged train loss, or the first eval loss where that is higher, to the lowest
+    eval loss; noise is the median absolute deviation of the differences between neighbouring evaluations.
     """
 
     noise_multiple: float = 6.0
