@@ -72,7 +72,8 @@ DEVELOPMENT: Mapping[str, Any] = {
     "base": "7.57",
     "chosen": (
         "Losing in at most 10 % was wanted, with a margin: half a standard error loses too often from two centres on.\n"
-        "Two centres and a quarter lose no more than one centre and a half, and gain more, on either seed. Three centres\n"
+        "Two centres and a quarter lose no more than one centre and a half, and gain more, on either seed. "
+        "Three centres\n"
         "and a quarter gain hardly more, and lose in 9.8 % on one of them. So two and a quarter were taken."
     ),
     "rows": (
