@@ -90,7 +90,7 @@ def test_alarms_per_thousand_steps(command, runs):
     assert "1 run of 2 had an alarm (50%)." in said
     assert line_of(said, "trend-health  ") == ["trend-health", "21", "21", "0.06"]
     assert line_of(said, "non-finite-grad-norm") == ["non-finite-grad-norm", "21", "21", "0.06", "1"]
-    assert "trend-health: 22 advised and 5 refused." in said
+    assert "trend-health: 16 advised and 5 refused." in said
 
 
 def test_a_run_without_an_evaluation(command, runs):

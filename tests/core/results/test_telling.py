@@ -60,19 +60,20 @@ def test_a_real_run_as_its_page_tells_it(runs):
 
 
 def test_findings_and_proposals(runs):
-    """A masked divergence: its findings with their evidence, and each proposal with its verdict."""
+    """A masked divergence: its findings by two strategies, with their evidence, and each proposal with its verdict."""
     of = told(replay(runs / "trainer_state" / "16831-project-01.json"))
     assert of.choices == {}
     assert of.lowest_eval_loss is of.last_evaluation is None
     critical = [finding for finding in of.findings if finding.severity == "critical"]
-    assert (len(critical), critical[0].step, critical[0].name) == (21, 500, "non-finite-grad-norm")
+    assert (len(critical), critical[0].step, critical[0].name) == (42, 500, "non-finite-grad-norm")
     assert critical[0].evidence
     assert {(p.hyperparameter, p.change, p.verdict) for p in of.proposals} == {
         ("learning_rate", "x0.5", "advised"),
         ("learning_rate", "x0.5", "refused"),
+        (None, "rollback", "advised"),
     }
-    assert of.alarms == 21
-    assert of.alarms_per_thousand_steps == pytest.approx(21 / 375)
+    assert of.alarms == 42
+    assert of.alarms_per_thousand_steps == pytest.approx(42 / 375)
 
 
 def test_task_metrics_at_each_choice(run):
