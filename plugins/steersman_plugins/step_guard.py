@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from steersman import Check, Finding, Run, StepGuard, Window, hookimpl
+from steersman.decisions import Severity
 from steersman.validating import within
 
 _FEW = 3
-"""Fewer skipped steps than these are never critical: of a window of one step, one is all."""
+"""Fewer skipped steps than these are no ill health: a batch may be bad, and has reached no weight."""
 
 _OF_REWARDS = ("kl_penalty", "temperature")
 """Hyperparameters that only trainers on rewards or preferences have."""
@@ -75,7 +76,8 @@ class StepGuarding:
         if skipped > 0:
             is_critical = skipped >= _FEW and skipped / steps >= self.critical_share
             told = f"{skipped:.0f} of {steps} steps {verb} skipped: not finite, or far beyond the norms before"
-            yield Finding("steps-skipped", told, "critical" if is_critical else "warning", evidence)
+            severity: Severity = "critical" if is_critical else "warning" if skipped >= _FEW else "info"
+            yield Finding("steps-skipped", told, severity, evidence)
         if clipped / steps >= self.clipped_share:
             yield Finding("steps-clipped", f"{clipped:.0f} of {steps} steps {verb} clipped", "info", evidence)
 

@@ -61,7 +61,7 @@ def test_options_that_make_no_sense(options, told):
 
 
 def test_what_it_finds():
-    """Counts of a window's logs are added up: 2 + 0 of 20 steps are a warning, 3 + 1 critical; 4 clipped are worth telling.
+    """Counts of a window's logs are added up: 2 + 0 of 20 steps are no ill health, 3 + 1 critical; 4 clipped are worth telling.
 
     Logs of the same window cover 4 and 16 steps: a mean weighted by them would not be the sum.
     """
@@ -72,12 +72,12 @@ def test_what_it_finds():
     far = "not finite, or far beyond the norms before"
 
     assert found_in(story, clipped_share=0.2) == [
-        (40, "steps-skipped", "warning", f"2 of 20 steps were skipped: {far}"),
+        (40, "steps-skipped", "info", f"2 of 20 steps were skipped: {far}"),
         (60, "steps-skipped", "critical", f"4 of 20 steps were skipped: {far}"),
         (60, "steps-clipped", "info", "4 of 20 steps were clipped"),
     ]
     assert found_in(story, "advise", critical_share=0.5, clipped_share=0.5) == [
-        (40, "steps-skipped", "warning", f"2 of 20 steps would have been skipped: {far}"),
+        (40, "steps-skipped", "info", f"2 of 20 steps would have been skipped: {far}"),
         (60, "steps-skipped", "warning", f"4 of 20 steps would have been skipped: {far}"),
     ]
     assert found_in(story, "observe") == []

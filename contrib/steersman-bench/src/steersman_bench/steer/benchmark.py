@@ -15,6 +15,8 @@ import click
 from attrs import field, frozen
 
 from steersman.cli.terminal import with_bar
+from steersman.config import ConfigError, read
+from steersman.loading import load
 from steersman_bench.steer.case import Case, Subject
 from steersman_bench.steer.ending import Ran
 from steersman_bench.steer.policies import BASELINE, BEST, NOTHING, Policy, always, named, of_file
@@ -186,5 +188,24 @@ def _policies(wanted: Wanted) -> tuple[Policy, ...]:
     every = always()
     if wanted.policies:
         needed = (NOTHING, BEST, BASELINE)
-        every = tuple(p for p in every if p.name in needed or any(word in p.name for word in wanted.policies))
-    return (*every, *own, *(of_file(path) for path in wanted.configs))
+        named_so = {p.name for p in every if any(word in p.name for word in wanted.policies)}
+        if not named_so:
+            there = ", ".join(p.name for p in every)
+            said = f"no policy has a name with {' or '.join(wanted.policies)}; there are {there}"
+            raise click.BadParameter(said, param_hint="'--policies'")
+        every = tuple(p for p in every if p.name in needed or p.name in named_so)
+    chosen = (*own, *(of_file(path) for path in wanted.configs))
+    for policy in chosen:
+        _is_sound(policy)
+    return (*every, *chosen)
+
+
+def _is_sound(policy: Policy) -> None:
+    """Load what a policy names, before anything is trained. Raises click.BadParameter with every fault."""
+    try:
+        config, problems = read(policy.asked.config), list[str]()
+        load(config, problems)
+    except ConfigError as error:
+        problems = list(error.problems)
+    if problems:
+        raise click.BadParameter(f"{policy.name}: {'; '.join(problems)}", param_hint="'--use' / '--config'")
