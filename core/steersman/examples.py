@@ -71,7 +71,12 @@ class ExampleLosses:
         return ends
 
     def hear(self, step: int) -> None:
-        """Hear that a step was evaluated: what was told since belongs to it. Further sets of it add theirs."""
+        """Hear that a step was evaluated: what was told since belongs to it. Further sets of it add theirs.
+
+        Once it was ended it hears nothing, also where another run in this process still listens.
+        """
+        if self not in _listening:
+            return
         told = take()
         at, before = self._newest
         self._newest = step, (*before, *told) if at == step else told

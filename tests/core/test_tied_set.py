@@ -83,15 +83,20 @@ def test_without_examples_it_is_said_to_be_unpaired(loop):
 
 
 def test_the_file_is_bounded_and_a_torn_line_is_left_out(tmp_path):
-    """Of 10,003 losses 10,000 are kept, which is said once; NaN stays NaN; a line that was cut counts for nothing."""
+    """Of 10,003 losses 10,000 are kept, which is said once; NaN stays NaN; a line that was cut counts for nothing.
+
+    Nor does what is told after the end, also while another run of the process listens.
+    """
     said: list[str] = []
     losses = ExampleLosses(tmp_path / "example_losses.jsonl", said.append)
+    other_ends = ExampleLosses().open(resumed=False)
     ends = losses.open(resumed=False)
     steersman.example_losses([0.1234567891, float("nan"), *[1.0] * 10_001])
     losses.hear(5)
     ends()
     steersman.example_losses([1.0])
     losses.hear(6)
+    other_ends()
     with (tmp_path / "example_losses.jsonl").open("a") as file:
         file.write('{"step":7,"averaged":[],"loss')
 

@@ -89,7 +89,7 @@ def test_gradients_are_clipped_and_steps_are_skipped(tmp_path, may_look):
     assert first == {"loss": 1.0, "steps_skipped": 0.0, "steps_clipped": 1.0}
     assert second == {"loss": 1.0, "steps_skipped": 2.0, "steps_clipped": 0.0, "steps_excused": 1.0}
     assert run.notes()[0] == (
-        "steps are guarded, by guards: gradients are clipped to max(2 x median, median + 0 x MAD) of the newest 50 "
+        "steps are guarded, by guards: gradients are clipped to 2 x median of the newest 50 "
         "norms; steps whose gradient is not finite or beyond 10 x that are skipped"
     )
 
