@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from click.testing import CliRunner
 from steersman_bench.rows import verdict
 from steersman_bench.steer.case import Case
 from steersman_bench.steer.cases import case_named, held_out_faults, tuned_on, well
+from steersman_bench.steer.command import steer
 from steersman_bench.steer.ending import Ran, Said
 from steersman_bench.steer.loop import Asked
 from steersman_bench.steer.measuring import excess, sick_run, well_run
@@ -97,3 +99,17 @@ def test_there_are_as_many_cases_as_are_promised():
     assert len({case.name for case in every}) == len(every)
     assert {case.group for case in held_out_faults()} == {"held-out"}
     assert case_named("overflowing batch").onset == 83
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--use", "nosuch"), "no strategy named 'nosuch'"),
+        (("--policies", "foo"), "no policy has a name with foo"),
+        (("--cases", "foo"), "no case has a name with foo"),
+    ],
+)
+def test_what_there_is_not_is_refused_before_anything_is_trained(asked, told):
+    """A sentence that names it, and exit code 2."""
+    said = CliRunner().invoke(steer, [*asked, "--quick"])
+    assert (said.exit_code, told in " ".join(said.output.split())) == (2, True)
