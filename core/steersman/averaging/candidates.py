@@ -111,8 +111,12 @@ Tries = Callable[[tuple[Candidate, ...]], None]
 """Makes the averages that are proposed, and evaluates them."""
 
 
-def propose(scoring: Scoring, tries: Tries | None) -> None:
-    """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this."""
+def propose(scoring: Scoring, tries: Tries | None) -> KeyboardInterrupt | None:
+    """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this.
+
+    Return the Ctrl-C that ended it, which is to be raised once the run's end is told. Of several ranks each may have
+    been interrupted elsewhere, so there it is raised at once.
+    """
     proposed = scoring.ranks.agree(lambda: scoring.dispatch.averages(scoring.run))
     for strategy, average in proposed:
         scoring.journal.write(
@@ -124,6 +128,13 @@ def propose(scoring: Scoring, tries: Tries | None) -> None:
         except Exception as error:  # the run is over, and its result stands
             message = f"averages could not be tried: {type(error).__name__}: {error}"
             scoring.journal.write("note", scoring.run.step, message=message, severity="warning")
+        except KeyboardInterrupt as error:
+            if scoring.ranks.size > 1:
+                raise
+            message = "interrupted while averages were tried: the one in the making is gone, the run is over"
+            scoring.journal.write("note", scoring.run.step, message=message, severity="info")
+            return error
+    return None
 
 
 def journal_averaged(
