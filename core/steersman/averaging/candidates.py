@@ -107,6 +107,8 @@ def worth_a_try(candidates: tuple[Candidate, ...]) -> str:
     return f"{are} worth a try: {names}; steersman.average(...) or `steersman average RUN` makes them"
 
 
+_FEW = 3
+"""The fewest checkpoints of which an average is usually made."""
 Tries = Callable[[tuple[Candidate, ...]], None]
 """Makes the averages that are proposed, and evaluates them."""
 
@@ -122,6 +124,14 @@ def propose(scoring: Scoring, tries: Tries | None) -> KeyboardInterrupt | None:
         scoring.journal.write(
             "average", scoring.run.step, strategy=strategy, steps=list(average.steps), leeway=average.leeway
         )
+    if not proposed and tries is not None and scoring.dispatch.has("propose_averages"):
+        there = len(scoring.ranking.there())
+        if there < _FEW <= len(scoring.ranking.ranked()) and scoring.run.mode != "observe":
+            message = (
+                f"no averages: they need {_FEW} or more saved checkpoints when the run ends, and there are {there};"
+                " save as often as you evaluate, and keep more (save_total_limit)"
+            )
+            scoring.journal.write("note", scoring.run.step, message=message, severity="info")
     if proposed and tries is not None:
         try:
             tries(tuple(Candidate(scoring, strategy, average) for strategy, average in proposed))

@@ -119,7 +119,7 @@ class Trial:
             return None
         try:
             with undisturbed(self.trainer):
-                evaluated = self.trainer.evaluate()
+                evaluated: Mapping[str, object] = self.trainer.evaluate()
             metrics = dict(self.metrics_of(evaluated))
             chosen = number(evaluated.get(ChosenMetric.of(self.trainer).name))
         except Exception as error:
@@ -128,8 +128,8 @@ class Trial:
         if failed:
             self._refuse(candidate, f"its evaluation failed: {failed}")
             return None
-        metrics, self._chosen[candidate.folder] = self.ranks.agree(lambda: (metrics, chosen))
-        made = candidate.judge(metrics, goal)
+        self._chosen[candidate.folder] = self.ranks.agree(lambda: chosen)
+        made = candidate.judge(self.ranks.agree(lambda: metrics), goal)
         return candidate.ranks_by(made)
 
     def _remove(self, goal: Path) -> None:

@@ -212,6 +212,16 @@ def test_in_advise_it_only_says_which(make_trainer, tmp_path, capsys):
     assert [*(tmp_path / "run").glob("averaged-*")] == []
 
 
+def test_too_few_saved_is_told(make_trainer, tmp_path, capsys):
+    """With one checkpoint left of three evaluated none can be averaged: one line says what that needs."""
+    trainer = make_trainer(save_total_limit=1)
+    steersman.supervise(trainer, act(EvalLoss(), Averaged()))
+    trainer.train()
+
+    said = "no averages: they need 3 or more saved checkpoints when the run ends, and there are 1"
+    assert capsys.readouterr().out.count(said) == 1
+
+
 def test_a_lora_run(make_trainer, make_model, tmp_path):
     """The average adapter has twice the rank, its logits are those of the mean of s B A added, and the model keeps its own."""
     model = get_peft_model(
