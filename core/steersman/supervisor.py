@@ -248,7 +248,7 @@ class Supervisor:
     def end_unchecked(self, **facts: Any) -> dict[str, Any]:
         """End without a last check: a run that was killed had none."""
         self.settle()
-        propose(self.scoring, self.tries)
+        interrupt = propose(self.scoring, self.tries)
         self.dispatch.notify("on_train_end", self.run)
         self.accounting.tell()
         for problem in self.registry.release():
@@ -261,6 +261,8 @@ class Supervisor:
         }
         self.journal.write("end", self.progress.step, **told)
         self.close()
+        if interrupt is not None:
+            raise interrupt
         return told
 
     def close(self) -> None:

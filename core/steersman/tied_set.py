@@ -27,6 +27,8 @@ class TiedSet:
     checkpoints: tuple[Checkpoint, ...]
     how: Literal["paired", "unpaired"]
     examples: int = 0
+    left_out: tuple[tuple[Checkpoint, int], ...] = ()
+    """Those that told another number of examples than the best, and how many: they cannot be paired with it."""
 
     @property
     def all(self) -> tuple[Checkpoint, ...]:
@@ -35,6 +37,11 @@ class TiedSet:
 
     def sentence(self) -> str:
         """Return what is tied, as it follows on the best; empty where nothing is."""
+        others = ", ".join(f"{c.name} ({count})" for c, count in self.left_out)
+        left = f"left out, for it told another number of examples than the best ({self.examples}): {others}"
+        return "; ".join(part for part in (self._tied(), left if others else "") if part)
+
+    def _tied(self) -> str:
         if not self.checkpoints:
             return ""
         raw = [str(c.step) for c in sorted(self.checkpoints, key=_last_step) if not c.averaged]
@@ -62,7 +69,8 @@ def tied_set(ranking: Ranking, losses: Losses, scorer: str | None = None) -> Tie
         there = {i: losses[c.key] for i, c in enumerate(others) if c.key in losses}
         found = tied(ours, there)
         if found is not None:
-            return TiedSet(best, tuple(others[i] for i in found), "paired", len(ours))
+            unlike = tuple((others[i], len(told)) for i, told in there.items() if len(told) != len(ours))
+            return TiedSet(best, tuple(others[i] for i in found), "paired", len(ours), unlike)
     raw = [c for c in ranked if not c.averaged]
     if len(raw) < FEWEST_EVALUATIONS:
         return None

@@ -69,8 +69,11 @@ class StepGuarding:
         window = check.window
         if window is None or check.reason == "anomaly" or run.mode == "observe":
             return
-        steps = max(window.last_step - window.first_step, 1)
-        skipped, clipped = _in(run, window, "steps_skipped"), _in(run, window, "steps_clipped")
+        skipped, of_skipped = _in(run, window, "steps_skipped")
+        clipped, of_clipped = _in(run, window, "steps_clipped")
+        steps = max(of_skipped, of_clipped)
+        if not steps:
+            return
         verb = "were" if run.mode == "act" else "would have been"
         evidence: dict[str, float | str | None] = {"skipped": skipped, "clipped": clipped, "steps": steps}
         if skipped > 0:
@@ -82,14 +85,20 @@ class StepGuarding:
             yield Finding("steps-clipped", f"{clipped:.0f} of {steps} steps {verb} clipped", "info", evidence)
 
 
-def _in(run: Run, window: Window, name: str) -> float:
-    """Return how many steps the logs of a window count: a sum, where the window itself has only a mean."""
+def _in(run: Run, window: Window, name: str) -> tuple[float, int]:
+    """Return how many steps the logs of a window count, and of how many: sums, where the window has only a mean.
+
+    A log that began before the window is left out, as after a rollback: part of its steps is not of the window.
+    """
     if name not in run.history:
-        return 0.0
-    series, total = run.history[name], 0.0
-    for step, value in series.backwards():
+        return 0.0, 0
+    total, steps, after = 0.0, 0, list[tuple[int, float]]()
+    for step, value in (*run.history[name].backwards(), (0, 0.0)):
+        while after and after[-1][0] > step >= window.first_step:
+            last, counted = after.pop()
+            total, steps = total + min(max(counted, 0.0), last - step), steps + last - step
         if step <= window.first_step:
             break
-        if step <= window.last_step and math.isfinite(value):
-            total += max(value, 0.0)
-    return total
+        if step <= window.last_step:
+            after = [(step, value if math.isfinite(value) else 0.0)]
+    return total, steps

@@ -110,3 +110,12 @@ def test_what_is_no_list_of_losses(wrong):
     """Anything but one number for each example is refused where it is told."""
     with pytest.raises(TypeError, match="for each example"):
         steersman.example_losses(wrong)
+
+
+def test_another_number_of_examples_is_told(loop, capsys):
+    """A step that told 7 losses where the best told 8 cannot be paired with it: it is named with its number."""
+    with loop() as run:
+        run.evaluate(10, loss=5.0, example_losses=BEST[:7])
+        run.evaluate(20, loss=4.5, example_losses=BEST)
+    said = "left out, for it told another number of examples than the best (8): step 10 (7)"
+    assert (run.summary["tied"]["sentence"], said in capsys.readouterr().out) == (said, True)

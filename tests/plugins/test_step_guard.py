@@ -87,3 +87,16 @@ def test_logs_without_counts():
     """A run that nobody guarded, such as a plain log that is replayed, has nothing to find, and misses no metric."""
     played = a_run(8).epoch(loss=2.0).epoch(loss=1.9).play(StepGuarding())
     assert (played.findings, played.errors) == ((), ())
+
+
+def test_a_log_that_began_before_the_window_is_left_out():
+    """Checks every 5 steps, logs at 4 and 6: that at 6 has 2 steps, of which one is of the window, and is not counted.
+
+    So no more steps are skipped than there are: 12 of 1 were told once.
+    """
+    story = a_run(5).lasts(10_000).log(steps=4, loss=2.0, steps_skipped=0.0).evaluate(eval_loss=1.0)
+    story = story.log(steps=20, loss=2.0, steps_skipped=12.0).log(steps=5, loss=2.0, steps_skipped=3.0)
+    for _, _, _, message in found_in(story):
+        skipped, steps = message.split(" steps ")[0].split(" of ")
+        assert int(skipped) <= int(steps)
+    assert found_in(story)

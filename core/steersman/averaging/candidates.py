@@ -107,23 +107,44 @@ def worth_a_try(candidates: tuple[Candidate, ...]) -> str:
     return f"{are} worth a try: {names}; steersman.average(...) or `steersman average RUN` makes them"
 
 
+_FEW = 3
+"""The fewest checkpoints of which an average is usually made."""
 Tries = Callable[[tuple[Candidate, ...]], None]
 """Makes the averages that are proposed, and evaluates them."""
 
 
-def propose(scoring: Scoring, tries: Tries | None) -> None:
-    """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this."""
+def propose(scoring: Scoring, tries: Tries | None) -> KeyboardInterrupt | None:
+    """Ask for averages, journal those that are proposed, and let somebody try them. Every rank must call this.
+
+    Return the Ctrl-C that ended it, which is to be raised once the run's end is told. Of several ranks each may have
+    been interrupted elsewhere, so there it is raised at once.
+    """
     proposed = scoring.ranks.agree(lambda: scoring.dispatch.averages(scoring.run))
     for strategy, average in proposed:
         scoring.journal.write(
             "average", scoring.run.step, strategy=strategy, steps=list(average.steps), leeway=average.leeway
         )
+    if not proposed and tries is not None and scoring.dispatch.has("propose_averages"):
+        there = len(scoring.ranking.there())
+        if there < _FEW <= len(scoring.ranking.ranked()) and scoring.run.mode != "observe":
+            message = (
+                f"no averages: they need {_FEW} or more saved checkpoints when the run ends, and there are {there};"
+                " save as often as you evaluate, and keep more (save_total_limit)"
+            )
+            scoring.journal.write("note", scoring.run.step, message=message, severity="info")
     if proposed and tries is not None:
         try:
             tries(tuple(Candidate(scoring, strategy, average) for strategy, average in proposed))
         except Exception as error:  # the run is over, and its result stands
             message = f"averages could not be tried: {type(error).__name__}: {error}"
             scoring.journal.write("note", scoring.run.step, message=message, severity="warning")
+        except KeyboardInterrupt as error:
+            if scoring.ranks.size > 1:
+                raise
+            message = "interrupted while averages were tried: the one in the making is gone, the run is over"
+            scoring.journal.write("note", scoring.run.step, message=message, severity="info")
+            return error
+    return None
 
 
 def journal_averaged(

@@ -46,6 +46,7 @@ class Judged:
     proposed: tuple[tuple[str, Average], ...]
     said: tuple[str, ...]
     failed: list[Failure]
+    unusable: Mapping[int, str]
     lines: list[JournalEntry] = field(factory=list[JournalEntry])
 
     def candidates(self, given: Sequence[Average], use: Sequence[object]) -> tuple[Candidate, ...]:
@@ -60,6 +61,13 @@ class Judged:
             there = ", ".join(map(str, self.scoring.ranking.there())) or "none"
             raise NotAveraged(f"nothing proposes an average of {self.folder}; saved and there: steps {there}")
         return tuple(Candidate(self.scoring, strategy, average) for strategy, average in proposed)
+
+    def places(self, candidate: Candidate) -> tuple[Path, ...]:
+        """Return where its checkpoints lie. Raises NotAveraged where one is gone, or lies there and cannot be read."""
+        for step in candidate.average.steps:
+            if step in self.unusable:
+                raise NotAveraged(f"the checkpoint of step {step} {self.unusable[step]}")
+        return candidate.places()
 
     def judge(self, candidate: Candidate, metrics: Mapping[str, float], goal: Path) -> Checkpoint:
         """Score an average by its metrics, rank it, and add its line to the journal of the run."""
@@ -106,7 +114,7 @@ def judged(place: Path) -> Judged:
         made = replay(place)
         entries, config, ranking = made.recording.decisions, made.config, made.ranking
     folder = folder_of(place, journal)
-    ranking.saved = _places(folder, entries, ranking)
+    ranking.saved, unusable = _places(folder, entries, ranking)
     failed, lines = list[Failure](), list[JournalEntry]()
     strategies = load(config, problems)
     step = max((entry.step for entry in entries), default=0) or max((c.step for c in ranking.all()), default=0)
@@ -121,17 +129,19 @@ def judged(place: Path) -> Judged:
         for e in entries
         if e.kind == "average"
     )
-    return Judged(folder, journal, scoring, proposed, tuple(f"{p}." for p in problems), failed, lines)
+    return Judged(folder, journal, scoring, proposed, tuple(f"{p}." for p in problems), failed, unusable, lines)
 
 
-def _places(folder: Path, entries: Iterable[JournalEntry], ranking: Ranking) -> dict[int, str]:
-    """Return where the checkpoints lie, by step, wherever the run was moved to."""
+def _places(folder: Path, entries: Iterable[JournalEntry], ranking: Ranking) -> tuple[dict[int, str], dict[int, str]]:
+    """Return where the checkpoints lie, by step, wherever the run was moved to; and why others cannot be used."""
     told = list(entries)
     there = Whereabouts.of(folder, told)
     saved = {**checkpoints(folder), **saved_told(told)} if folder.is_dir() else saved_told(told)
     known = {step: ranking.at(step) or Checkpoint(step, None, {}, None) for step in saved}
     found = {step: there.place(evolve(c, path=saved[step])) for step, c in known.items()}
-    return {step: str(place) for step, place in sorted(found.items()) if place is not None}
+    fates = {step: there.fate(evolve(c, path=saved[step])) for step, c in known.items() if found[step] is None}
+    unusable = {step: fate for step, fate in fates.items() if fate.startswith("cannot be used")}
+    return {step: str(place) for step, place in sorted(found.items()) if place is not None}, unusable
 
 
 def _run(ranking: Ranking, config: Config, step: int) -> Run:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from steersman.averaging.judges import judged
+from steersman.averaging.candidates import Candidate
+from steersman.averaging.judges import Judged, judged
 from steersman.averaging.layouts import NotAveraged
 from steersman.averaging.writing import NOTE, Heard, write_average
 from steersman.checkpoints import Checkpoint
 from steersman.decisions import Average
+from steersman.hindsight import begun
 from steersman.records import number
 
 Evaluate = Callable[[Any], Any]
@@ -62,13 +64,13 @@ def average(
     folder = Path(output) if output is not None else judge.folder
     candidates = judge.candidates([Average(steps)] if steps else [], use)
     written: dict[tuple[int, ...], Path] = {}
-    bar, kept = judge.bar(), None
+    bar, kept, said = judge.bar(), None, list[str]()
     for candidate in candidates:
         goal, steps_of = folder / candidate.folder, candidate.average.steps
         if metrics is not None:
-            judge.judge(candidate, metrics, _found(goal))
+            said += _unscored(judge, candidate, judge.judge(candidate, metrics, _found(goal)))
             continue
-        goal = written[steps_of] = write_average(candidate.places(), goal, steps_of, heard)
+        goal = written[steps_of] = write_average(judge.places(candidate), goal, steps_of, heard)
         if evaluate is None:
             continue
         ends = judge.scoring.examples.open(resumed=True)
@@ -76,6 +78,7 @@ def average(
             made = judge.judge(candidate, _evaluated(evaluate, goal), goal)
         finally:
             ends()
+        said += _unscored(judge, candidate, made)
         if not judge.can_score(made):
             continue
         score = candidate.ranks_by(made)
@@ -85,7 +88,27 @@ def average(
             _remove(kept)
             bar, kept = score, goal
     left = {of: path for of, path in written.items() if path.exists()}
-    return Averages(judge.ranked(), left, (*judge.said, *judge.failures()))
+    gone = [c for c in candidates if evaluate is not None and metrics is None and c.average.steps not in left]
+    said += [f"{begun(c.name)} was deleted: {_why_deleted(judge, c)}." for c in gone]
+    ranked = tuple(evolve(c, path=None) if _is_deleted(c) else c for c in judge.ranked())
+    return Averages(ranked, left, (*said, *judge.said, *judge.failures()))
+
+
+def _why_deleted(judge: Judged, candidate: Candidate) -> str:
+    ranks = any(c.averaged == candidate.average.steps for c in judge.ranked())
+    return "what is better is there" if ranks else "it does not meet what a best checkpoint must, so it does not rank"
+
+
+def _is_deleted(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.averaged and checkpoint.path) and not Path(checkpoint.path or "").exists()
+
+
+def _unscored(judge: Judged, candidate: Candidate, made: Checkpoint) -> list[str]:
+    """Return a sentence where an average has no score, so that it does not rank."""
+    if judge.can_score(made):
+        return []
+    leader, had = judge.scoring.ranking.leader or "any strategy of this run", ", ".join(made.metrics) or "none"
+    return [f"{begun(candidate.name)} has no score by {leader}, and does not rank; its metrics: {had}."]
 
 
 def _found(goal: Path) -> Path:

@@ -75,6 +75,21 @@ def test_an_evaluation_that_raises_leaves_nothing(run):
     assert sorted(file.name for file in run.glob("*.pt")) == [f"step-{step}.pt" for step in LOSSES]
 
 
+def test_what_became_of_each_is_told(run, tmp_path):
+    """A loser is said to be deleted and has no path; one without a score is told; a file cut short is named."""
+    worse = steersman.average(run, loss, steps=(30, 40), output=tmp_path / "other")
+    assert worse.said == ("The average of steps 30 and 40 was deleted: what is better is there.",)
+    assert [c.path for c in worse.ranked if c.averaged] == [None]
+    other = steersman.average(run, lambda state: {"f1": 0.5}, steps=(20, 30), output=tmp_path / "other")
+    assert other.said == (
+        "The average of steps 20 and 30 has no score by eval-loss, and does not rank; its metrics: eval_f1.",
+    )
+    assert all(path.exists() for path in other.written.values())
+    (run / "step-20.pt").write_bytes(b"")
+    with pytest.raises(NotAveraged, match=r"step 20 cannot be used from .*step-20\.pt: it is empty"):
+        steersman.average(run, loss, steps=(20, 30))
+
+
 def test_on_the_command_line(run, tmp_path):
     """Without an evaluation it is written, and how to say its loss is told; said so, it is the best.
 

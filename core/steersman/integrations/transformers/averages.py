@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from steersman.averaging.candidates import Candidate
 from steersman.averaging.writing import write_average
+from steersman.integrations.transformers.chosen_metric import ChosenMetric
 from steersman.integrations.transformers.weights_in_force import AdapterInForce, WeightsInForce
 from steersman.ranks import Ranks
+from steersman.records import number
 
 
 @define(eq=False)
@@ -21,19 +23,22 @@ class Trial:
     """Tries averages with a trainer whose training is over. `metrics_of` is what we make of its metrics.
 
     Whatever happens, the model has the weights again that it had, but where the trainer was to load the best one
-    (`load_best_model_at_end`) and that is an average.
+    (`load_best_model_at_end`) and that is an average: by the metric that its user named.
     """
 
     trainer: Any
     ranks: Ranks
     metrics_of: Callable[[Mapping[str, object]], Mapping[str, float]]
+    _chosen: dict[str, float | None] = field(factory=dict[str, float | None], init=False)
+    _refused: list[str] = field(factory=list[str], init=False)
 
     def run(self, candidates: tuple[Candidate, ...], folder: Path) -> Iterator[str]:
         """Try each; keep the best of them on disk if it ranks before every checkpoint there. Yield what to say."""
         why_not = self._why_not()
         if why_not:
             for candidate in candidates:
-                candidate.refuse(why_not)
+                self._refuse(candidate, why_not)
+            yield self._counted(len(candidates))
             return
         kept: tuple[float, Path, Candidate] | None = None
         model = self.trainer.accelerator.unwrap_model(self.trainer.model, keep_torch_compile=False)
@@ -42,7 +47,11 @@ class Trial:
         try:
             for candidate in candidates:
                 goal = folder / candidate.folder
-                score = self._try(candidate, goal, weights)
+                try:
+                    score = self._try(candidate, goal, weights)
+                except BaseException:  # Ctrl-C
+                    self._remove(goal)
+                    raise
                 beaten = kept[0] if kept is not None else self._best_raw(candidate)
                 if score is None or (beaten is not None and score >= beaten):
                     self._remove(goal)
@@ -53,20 +62,36 @@ class Trial:
         finally:
             weights.restore()
         if kept is None:
-            tried = "1 average was" if len(candidates) == 1 else f"{len(candidates)} averages were"
-            yield f"{tried} tried; none is better than the best checkpoint"
+            yield self._counted(len(candidates))
             return
         yield from self._kept(kept, weights, loads=loads)
 
     def _kept(self, kept: tuple[float, Path, Candidate], weights: Any, *, loads: bool) -> Iterator[str]:
         _, goal, candidate = kept
         then = ""
+        chosen = ChosenMetric.of(self.trainer)
+        leader = candidate.scoring.ranking.leader or ""
         if loads and isinstance(weights, WeightsInForce):
-            weights.load(goal)
-            then = "; it is loaded, as load_best_model_at_end asks for the best"
+            if chosen.is_decided_by(leader) or chosen.is_better(self._chosen.get(candidate.folder)):
+                weights.load(goal)
+                then = "; it is loaded, as load_best_model_at_end asks for the best"
+            else:
+                then = f"; it is not loaded: {chosen.why_not(self._chosen.get(candidate.folder))}"
         elif loads:
             then = "; it is not loaded in place of the adapter, whose rank is another"
         yield f"{candidate.name} {candidate.why_kept()}, and kept in {goal}{then}"
+
+    def _counted(self, candidates: int) -> str:
+        """Return how many were tried, and why others were not."""
+        tried = candidates - len(self._refused)
+        others = f"{_averages(len(self._refused))} not tried: {self._refused[0]}" if self._refused else ""
+        if not tried:
+            return others
+        return f"{_averages(tried)} tried; none is better than the best checkpoint" + (others and f"; {others}")
+
+    def _refuse(self, candidate: Candidate, reason: str) -> None:
+        self._refused.append(reason)
+        candidate.refuse(reason)
 
     def _best_raw(self, candidate: Candidate) -> float | None:
         return self.ranks.agree(lambda: candidate.ranks_by(candidate.best_raw()))
@@ -85,28 +110,25 @@ class Trial:
 
     def _try(self, candidate: Candidate, goal: Path, weights: Any) -> float | None:
         """Return what an average ranks by, or None, journaled with its reason, where it has none."""
-        failed, metrics = "", dict[str, float]()
+        failed, metrics, chosen = "", dict[str, float](), None
         try:
             self.ranks.agree(lambda: write_average(candidate.places(), goal, candidate.average.steps) and None)
             weights.load(goal)
-        except (Exception, KeyboardInterrupt) as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._remove(goal)
-                raise
-            candidate.refuse(_told(error))
+        except Exception as error:
+            self._refuse(candidate, _told(error))
             return None
         try:
             with undisturbed(self.trainer):
-                metrics = dict(self.metrics_of(self.trainer.evaluate()))
+                evaluated: Mapping[str, object] = self.trainer.evaluate()
+            metrics = dict(self.metrics_of(evaluated))
+            chosen = number(evaluated.get(ChosenMetric.of(self.trainer).name))
         except Exception as error:
             failed = _told(error)
-        except BaseException:
-            self._remove(goal)
-            raise
         failed = next((problem for problem in self.ranks.gathered(failed) if problem), "")
         if failed:
-            candidate.refuse(f"its evaluation failed: {failed}")
+            self._refuse(candidate, f"its evaluation failed: {failed}")
             return None
+        self._chosen[candidate.folder] = self.ranks.agree(lambda: chosen)
         made = candidate.judge(self.ranks.agree(lambda: metrics), goal)
         return candidate.ranks_by(made)
 
@@ -128,6 +150,10 @@ def undisturbed(trainer: Any) -> Generator[None]:
         handler.callbacks, trainer.control = callbacks, control
         state.log_history[:] = history
         model.train(was_training)
+
+
+def _averages(count: int) -> str:
+    return "1 average was" if count == 1 else f"{count} averages were"
 
 
 def _told(error: BaseException) -> str:

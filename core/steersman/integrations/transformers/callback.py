@@ -73,7 +73,7 @@ class SteersmanCallback(Guarded, TrainerCallback):  # type: ignore[misc]
     def interrupted(self, error: BaseException) -> None:
         """Training ended in an error or Ctrl-C: say so in the journal, and put back the user's values."""
         session, self.session, self._is_training = self.session, None, False
-        if session is not None:
+        if session is not None and session.is_running:  # else its end is told
             session.note(f"training ended at step {session.step} by {type(error).__name__}, before its end")
             session.give_up()
 

@@ -129,7 +129,54 @@ def test_the_best_is_loaded_where_that_is_asked_for(make_trainer, tmp_path, caps
     assert "it is loaded, as load_best_model_at_end asks for the best" in capsys.readouterr().out
 
 
-def test_an_evaluation_that_fails(make_trainer, tmp_path):
+@pytest.mark.parametrize(("higher", "loads"), [(False, True), (True, False)])
+def test_the_users_own_metric_decides_what_is_loaded(make_trainer, tmp_path, capsys, higher, loads):
+    """Our score finds the average better; the user asked for the best `eval_mine`, which it is one way, and not the other.
+
+    It is loaded only where it is best by that, and stays on disk.
+    """
+    values = iter((3.0, 2.0, 2.5, 1.0, 1.5))
+    trainer = make_trainer(
+        learning_rate=3e-2, lr_scheduler_type="constant", load_best_model_at_end=True, save_total_limit=3,
+        metric_for_best_model="mine", greater_is_better=higher, parts={"compute_metrics": lambda _: {"mine": next(values)}},
+    )  # fmt: skip
+    steersman.supervise(trainer, act(Names()))
+    trainer.train()
+
+    [kept] = (tmp_path / "run").glob("averaged-*")
+    best = kept if loads else tmp_path / "run" / "checkpoint-4"
+    there = load_file(best / "model.safetensors")
+    assert all(torch.equal(trainer.model.state_dict()[name], there[name]) for name in there)
+    assert Path(trainer.state.best_model_checkpoint).name == ("checkpoint-4" if higher else "checkpoint-8")
+    said = "it is not loaded: load_best_model_at_end asks for the best eval_mine, and its"
+    assert (said in capsys.readouterr().out) is not loads
+
+
+def test_ctrl_c_while_an_average_is_evaluated(make_trainer, tmp_path, capsys):
+    """The weights are those of the last step, nothing half made lies there, the end is written, and Ctrl-C goes on."""
+    trainer = make_trainer()
+    evaluate, calls = trainer.evaluate, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return evaluate(*args, **kwargs)
+
+    trainer.evaluate = interrupted
+    steersman.supervise(trainer, act(Names()))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+
+    out = tmp_path / "run"
+    last = load_file(out / "checkpoint-12" / "model.safetensors")
+    assert all(torch.equal(trainer.model.state_dict()[name], last[name]) for name in last)
+    lines = [json.loads(line) for line in (out / "steersman" / "journal.jsonl").read_text().splitlines()]
+    assert (lines[-1]["kind"], [*out.glob("averaged-*")]) == ("end", [])
+    assert "best checkpoint by names: step 12" in capsys.readouterr().out
+
+
+def test_an_evaluation_that_fails(make_trainer, tmp_path, capsys):
     """An evaluate that raises at an average is its line; weights and result stand, and nothing is left of it."""
     trainer = make_trainer()
     evaluate, calls = trainer.evaluate, []
@@ -152,6 +199,7 @@ def test_an_evaluation_that_fails(make_trainer, tmp_path):
     last = load_file(tmp_path / "run" / "checkpoint-12" / "model.safetensors")
     assert all(torch.equal(trainer.model.state_dict()[name], last[name]) for name in last)
     assert (callback.summary["best"]["step"], [*(tmp_path / "run").glob("averaged-*")]) == (12, [])
+    assert "2 averages were not tried: its evaluation failed: RuntimeError: out of memory" in capsys.readouterr().out
 
 
 def test_in_advise_it_only_says_which(make_trainer, tmp_path, capsys):
@@ -162,6 +210,16 @@ def test_in_advise_it_only_says_which(make_trainer, tmp_path, capsys):
 
     assert "1 average is worth a try: averaged-4-12-of-3" in capsys.readouterr().out
     assert [*(tmp_path / "run").glob("averaged-*")] == []
+
+
+def test_too_few_saved_is_told(make_trainer, tmp_path, capsys):
+    """With one checkpoint left of three evaluated none can be averaged: one line says what that needs."""
+    trainer = make_trainer(save_total_limit=1)
+    steersman.supervise(trainer, act(EvalLoss(), Averaged()))
+    trainer.train()
+
+    said = "no averages: they need 3 or more saved checkpoints when the run ends, and there are 1"
+    assert capsys.readouterr().out.count(said) == 1
 
 
 def test_a_lora_run(make_trainer, make_model, tmp_path):
