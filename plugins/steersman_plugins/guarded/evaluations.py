@@ -69,6 +69,8 @@ def overfits(r: EvaluatedRules, past: Past, before: int) -> Fired | None:
     lowest = min(past.evals)
     lost = evals[-1] - lowest
     z = rising(evals)
+    if past.progress < r.learned_share * abs(past.start or 0.0):
+        return None  # what has learned nothing yet wobbles
     if z <= r.overfitting_z or not trains[-1] < trains[0] or lost <= r.overfitting_share * past.progress:
         return None
     message = f"eval loss rises (z {z:.1f} over {len(evals)} evaluations, {lost:.4g} above its best), train loss falls"
