@@ -115,7 +115,7 @@ def _load(
         on_error=use.on_error or _declared(cls, config) or config.on_error,
         time_budget=_finite(config.time_budget if use.time_budget is None else use.time_budget),
         effects=_has_effects(cls),
-        needs_snapshots=bool(getattr(cls, "needs_snapshots", False)),
+        needs_snapshots=bool(getattr(made, "needs_snapshots", False)),  # it may depend on the options
         scores_late=bool(getattr(cls, "scores_late", False)),
         logs_with_usage_only=bool(getattr(cls, "logs_with_usage_only", False)),
         is_given=use.instance is not None,

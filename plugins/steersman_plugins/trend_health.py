@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from attrs import define, field
 
@@ -39,12 +39,16 @@ class TrendHealth:
     """Thresholds and factors of `guarded` where the run is evaluated."""
 
     memory: dict[str, Any] = state({})
-    needs_snapshots: ClassVar[bool] = True
 
     _courses: Courses = field(init=False, factory=Courses, repr=False)
     _rewards: Courses = field(init=False, factory=Courses, repr=False)
     _policy: Guarded | None = field(init=False, default=None, repr=False)
     _seen: tuple[Check, list[Fired]] | None = field(init=False, default=None, repr=False)
+
+    @property
+    def needs_snapshots(self) -> bool:
+        """Whether it may ask for a rollback; the origin's rules never do."""
+        return self.preset == "guarded"
 
     @hookimpl
     def diagnose(self, run: Run, check: Check) -> list[Finding]:

@@ -397,3 +397,8 @@ def test_a_change_is_worded_and_signed_so_that_worse_is_plain() -> None:
         "loss-rising": "loss rose by 0.2500 to 0.3500",
         "reward-declining": "reward fell by 0.0500 to 0.2500",
     }
+
+
+def test_the_rules_of_the_origin_keep_no_snapshots() -> None:
+    """They never roll back, so that nothing is kept for it; `guarded` may."""
+    assert (TrendHealth(preset="seed").needs_snapshots, TrendHealth().needs_snapshots) == (False, True)

@@ -99,7 +99,7 @@ def test_a_journal_elsewhere_is_found(make_trainer, tmp_path):
     trainer.train()
 
     assert (tmp_path / "elsewhere.jsonl").is_file()
-    assert "multi-metric decides" in told("explain", trainer.args.output_dir)
+    assert "eval-loss decides" in told("explain", trainer.args.output_dir)
 
 
 def test_a_stop_or_save_at_the_last_step_is_refused(make_trainer, journal):
