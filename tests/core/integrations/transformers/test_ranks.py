@@ -104,7 +104,9 @@ told["plain"] = train("plain")
 told["observe"] = train("observe", {**act, "mode": "observe", "use": [*seed, Halves()], "check_every": 4, "force_logs": "always"})
 told["seed"] = train("seed", {**act, "use": [*seed, Fails()], "check_every": 4}, metric_for_best_model="steersman_score")
 told["clock"] = train("clock", {**act, "use": ["eval-loss", ByItsOwnClock()]})
-told["averages"] = train("averages", {**act, "use": [Averages()]}, load_best_model_at_end=True)
+told["averages"] = train(
+    "averages", {**act, "use": [Averages()]}, load_best_model_at_end=True, metric_for_best_model="steersman_score"
+)
 told["averages"]["kept"] = sorted(path.name for path in out.glob("averages/averaged-*"))
 told["disk"] = train("disk", {**act, "use": ["eval-loss", Halves()], "journal": "/dev/full"})
 told["stop"] = train("stop", {**act, "use": ["eval-loss", Fails()], "on_error": "stop"})
