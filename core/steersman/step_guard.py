@@ -66,7 +66,13 @@ class StepGuard:
     limit that they make, outliers are no exception, and the median itself is the limit. A step is skipped whose
     gradient is not finite, or whose norm is beyond `skip_multiple` x the limit that the run's own norms make, or `clip`
     where they make none: five in a row, and the next ones are clipped, so that a run whose gradients have grown for
-    good goes on. None leaves a rule out.
+    good goes on.
+
+    With `largest_move` a step of plain SGD moves the weights by at most that share of their own norm, from the first
+    step on: a gradient that asks for more is scaled down to it. What a step moves is taken as learning rate x norm /
+    (1 - momentum), with the highest learning rate of all groups (You et al. 2017, LARS, bound each layer by such a
+    ratio). An optimizer that divides by the size of the gradients moves by its learning rate whatever they are, and is
+    left alone. None leaves a rule out.
 
     Raises ValueError or TypeError for what makes no sense, a `skip_multiple` without a limit too.
     """
@@ -79,6 +85,7 @@ class StepGuard:
     remembered: int = field(default=50, validator=_a_size)
     fade: bool = field(default=False, validator=_a_switch)
     tail_share: float | None = field(default=None, converter=_number_or_none, validator=_from(0))
+    largest_move: float | None = field(default=None, converter=_number_or_none, validator=_from(0, open_below=True))
 
     def __attrs_post_init__(self) -> None:
         if self.skip_multiple is not None and self.clip is None and self.clip_multiple is None:
@@ -97,6 +104,8 @@ class StepGuard:
         if limits:
             further = ", and the more the further they are beyond" if self.fade else ""
             does.append(f"gradients are clipped to {' and to '.join(limits)}{further}")
+        if self.largest_move is not None:
+            does.append(f"a step of SGD moves the weights by at most {self.largest_move:g} of their norm")
         skips = ["whose gradient is not finite"] if self.skip_nonfinite else []
         skips += [f"beyond {self.skip_multiple:g} x that"] if self.skip_multiple is not None else []
         if skips:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
@@ -10,6 +11,7 @@ from steersman_plugins.rl_course import Seen, course_of
 from steersman_plugins.rl_rules import Range, RlRules, way
 
 _NEAR_THE_LONGEST = 0.9
+_TO_SEE_A_FALL = 5
 
 
 def kl_runaway(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -33,12 +35,24 @@ def kl_runaway(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def entropy_collapse(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
-    """Yield that the entropy has fallen to a small share of what it was at first, at two windows running."""
+    """Yield that the entropy has fallen to a small share of what it was at first, twice running, or is falling there.
+
+    It is where two windows took much of it, and far more than the two before: in a run that learns they take less.
+    """
     course = course_of(seen, "entropy")
-    if len(course) <= r.windows_needed:
-        return
-    first, newest = max(course[:2]), course[-1]
-    if max(course[-2:]) < r.entropy_share * first:
+    first, newest = max(course[:2], default=0.0), course[-1] if course else 0.0
+    if len(course) >= _TO_SEE_A_FALL and 0 < newest < first / 2:
+        before, middle = course[-5], course[-3]
+        is_fall = newest < r.entropy_kept * middle and 0 < middle < before
+        if is_fall and math.log(middle / newest) > r.entropy_speeds_up * math.log(before / middle):
+            said = (
+                f"entropy fell by {middle - newest:.4g} to {newest:.4g} in two windows, "
+                f"ever faster: {newest / first:.1%} of what it was at first"
+            )
+            evidence = {"entropy": newest, "fell_by": middle - newest, "first": first}
+            yield Finding("entropy-collapse", said, "warning", evidence)
+            return
+    if len(course) > r.windows_needed and max(course[-2:]) < r.entropy_share * first:
         said = f"entropy fell by {first - newest:.4g} to {newest:.4g}, {newest / first:.1%} of what it was at first"
         evidence = {"entropy": newest, "fell_by": first - newest, "first": first}
         yield Finding("entropy-collapse", said, "warning", evidence)

@@ -21,6 +21,7 @@ from steersman.step_guard import without_excused
         ({"skip_multiple": 50}, "`skip_multiple` is a multiple of a limit: set `clip` or `clip_multiple` too"),
         ({"remembered": 4}, "`remembered` must be a whole number from 5 to 1000, got 4"),
         ({"remembered": True}, "`remembered` must be a whole number from 5 to 1000, got True"),
+        ({"largest_move": 0}, "`largest_move` must be a finite number above 0, got 0.0"),
         ({"skip_nonfinite": 1}, "`skip_nonfinite` must be True or False, got 1"),
     ],
 )
@@ -36,6 +37,9 @@ def test_it_is_told_in_words():
     """Each rule that is in force is told, and no other."""
     assert StepGuard().told == "steps whose gradient is not finite are skipped"
     assert StepGuard(clip=2, skip_nonfinite=False).told == "gradients are clipped to 2"
+    assert StepGuard(largest_move=0.1, skip_nonfinite=False).told == (
+        "a step of SGD moves the weights by at most 0.1 of their norm"
+    )
     assert StepGuard(clip=2, clip_multiple=5, skip_multiple=50, remembered=20).told == (
         "gradients are clipped to 2 and to max(5 x median, median + 10 x MAD) of the newest 20 norms; "
         "steps whose gradient is not finite or beyond 50 x that are skipped"

@@ -66,6 +66,7 @@ FIRES: dict[str, tuple[str, str, Logs, dict[str, Any]]] = {
     "KL is above 5 twice": ("kl-runaway", "critical", of("kl", 5.01, 5.01), {}),
     "KL is above 4 times its median": ("kl-runaway", "critical", of("kl", *[0.1] * 6, 0.41, 0.41), {}),
     "KL of PPO": ("kl-runaway", "critical", of("objective/kl", *[0.1] * 6, 0.41, 0.41), {}),
+    "entropy falls ever faster": ("entropy-collapse", "warning", of("entropy", 2.0, 1.9, 1.8, 1.4, 0.9), {}),
     "entropy below a tenth": ("entropy-collapse", "warning", of("entropy", 2.0, *[1.0] * 5, 0.19, 0.19), {}),
     "all right": (
         "groups-all-right", "info", each((0.2, 0), (0.5, 0), (0.9, 0.9), (0.9, 0.9), name="frac_reward_zero_std"), {},
@@ -135,6 +136,8 @@ SILENT: dict[str, tuple[str, Logs, dict[str, Any]]] = {
     "KL for a reward": ("kl-runaway", each(*[(0.5, 0.1)] * 6, (0.6, 0.9), (0.7, 0.9), name="kl"), {}),
     "KL of one odd completion": ("kl-runaway", [{"logs": 4, "reward": 0.5, "kl": [0.1, 0.1, 0.1, 40.0]}] * 9, {}),
     "KL was high and falls": ("kl-runaway", of("kl", 9.0, *[0.1] * 8), {}),
+    "entropy falls evenly": ("entropy-collapse", of("entropy", 2.0, 1.5, 1.1, 0.82, 0.62), {}),
+    "entropy falls ever faster from far up": ("entropy-collapse", of("entropy", 2.0, 2.0, 2.0, 1.5, 1.1), {}),
     "entropy of a tenth": ("entropy-collapse", of("entropy", 2.0, *[1.0] * 5, 0.2, 0.2), {}),
     "entropy was always low": ("entropy-collapse", of("entropy", *[0.01] * 9), {}),
     "groups of 0.89": ("groups-all-alike", of("frac_reward_zero_std", 0.95, 0.89), {}),

@@ -33,9 +33,11 @@ def test_the_guard_it_asks_for():
     nothing = run_with()
     assert StepGuarding().guard_steps(nothing) == StepGuard(
         skip_nonfinite=True, clip=None, clip_multiple=3.0, clip_deviations=0.0, skip_multiple=50.0, remembered=50,
-        fade=True, tail_share=0.06,
+        fade=True, tail_share=0.06, largest_move=0.1,
     )  # fmt: skip
-    plain = StepGuarding(clip=1.0, clip_multiple=None, clip_deviations=10.0, fade=False, tail_share=None)
+    plain = StepGuarding(
+        clip=1.0, clip_multiple=None, clip_deviations=10.0, fade=False, tail_share=None, largest_move=None
+    )
     assert plain.guard_steps(nothing) == StepGuard(clip=1.0, skip_multiple=50.0)
 
 

@@ -25,7 +25,7 @@ class EvaluatedRules:
     """How many times its noise the eval loss must lie above its best then."""
     severe_eval_share: float = 0.01
     """Share of its progress that the eval loss must have lost then, too."""
-    start_multiple: float = 1.2
+    start_multiple: float = 1.5
     """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
     early: int = 5
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
@@ -45,6 +45,8 @@ class EvaluatedRules:
     """Share of its progress that the eval loss must have lost, too."""
     overfitting_factor: float = 0.3
     """What the learning rate is multiplied by when an overfitting is rolled back; the next one stops the run."""
+    floor_trend: int = 10
+    """Evaluations in a row over which a loss must stand still to lie on a floor of noise."""
     floor_share: float = 0.03
     """Noise, as a share of the progress, above which a loss that stands still lies on a floor of noise."""
     floor_factor: float = 0.3

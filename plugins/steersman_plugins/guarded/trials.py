@@ -23,7 +23,7 @@ def wanted(r: EvaluatedRules, past: Past, since_change: int, decays: Callable[[]
         return None
     if since_change >= r.slow_trend and _crawls(r, past, past.start):
         return "slow"
-    return "floor" if since_change >= r.trend and _floats(r, past, past.start) and not decays() else None
+    return "floor" if since_change >= r.floor_trend and _floats(r, past, past.start) and not decays() else None
 
 
 def proposed(r: EvaluatedRules, kind: Trying) -> Adjust:
@@ -79,7 +79,7 @@ def _crawls(r: EvaluatedRules, past: Past, start: float) -> bool:
 
 def _floats(r: EvaluatedRules, past: Past, start: float) -> bool:
     """Whether the loss neither falls nor rises, and scatters much beside the way it has come."""
-    evals, earlier = past.evals[-r.trend :], past.evals[: -r.trend // 2]
-    is_still = abs(rising(evals)) < 1.0 and min(past.evals[-r.trend // 2 :]) >= min(earlier)
+    evals, half = past.evals[-r.floor_trend :], r.floor_trend // 2
+    is_still = abs(rising(evals)) < 1.0 and min(evals[-half:]) >= min(past.evals[:-half])
     has_learned = past.progress >= r.learned_share * start
     return is_still and has_learned and past.noise > r.floor_share * past.progress

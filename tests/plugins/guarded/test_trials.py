@@ -9,9 +9,9 @@ from guarded_words import evaluated, found, played, rates, rollbacks
 
 from steersman.testing import Story
 
-FLOOR = (1.6, 1.3, 1.1, 1.0, 1.05, 0.93, 1.04, 0.94, 1.06)
-"""Evaluations that fall to 1 and then only scatter; the trial is made at the ninth, at step 91."""
-LOW = (1.6, 1.3, 1.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+FLOOR = (1.6, 1.3, 1.1, 1.0, 1.05, 0.93, 1.04, 0.94, 1.06, 0.95, 1.05, 0.94)
+"""Evaluations that fall to 1 and then only scatter; the trial is made at the eleventh, at step 111."""
+LOW = (1.6, 1.3, 1.1, *[1.0] * 9)
 SCATTER = (0.95, 1.03, 0.97, 1.02, 0.94, 1.05, 0.95, 1.04, 0.94, 1.06, 0.95, 1.03, 0.97, 1.02, 0.94, 1.05)
 CRAWL = (1.999, 1.998, 1.997, 1.996)
 """Four evaluations that fall by a thousandth of what a run that learns falls by; the trial is made at step 41."""
@@ -26,17 +26,17 @@ def test_a_lower_rate_is_kept_on_a_floor_of_noise_where_it_helps() -> None:
     """The loss stands still in its noise: x0.3 is tried, the floor sinks, and it stays."""
     told = played(evaluated((*LOW, 0.9, 0.85, 0.8), (*FLOOR, 0.85, 0.8, 0.77)))
 
-    assert (found(told), rates(told)) == ([(91, "noise-floor")], [(91, 0.3, "trial")])
+    assert (found(told), rates(told)) == ([(111, "noise-floor")], [(111, 0.3, "trial")])
 
 
 def test_a_lower_rate_that_does_not_help_is_taken_back_and_rests_longer_each_time() -> None:
-    """The floor stays where it was: back two evaluations later, and the second trial waits for four more."""
+    """The floor stays where it was: back two evaluations later; the second trial waits for ten at the old rate."""
     told = played(evaluated((*LOW, *[1.0] * len(SCATTER)), (*FLOOR, *SCATTER)))
 
     steps = [step for step, _, because in rates(told) if because == "trial"]
     backs = [(step, factor) for step, factor, because in rates(told) if because == "taken back"]
     assert backs == [(step + 20, 3.333333) for step in steps]
-    assert steps == [91, 171]
+    assert steps == [111, 231]
     assert rollbacks(told) == []
 
 

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from steersman.integrations.torch.gradient_health import EVERY, GradientHealth, told
 from steersman.integrations.torch.gradients import keep_or_zero, norms, scale, values_of
+from steersman.integrations.torch.largest_move import norm_that_moves
 from steersman.integrations.torch.nonfinite import moved
 from steersman.integrations.torch.norm_memory import NormMemory, Ruling
 from steersman.records import Record
@@ -115,7 +116,8 @@ class GuardedSteps:
     def _look(self) -> None:
         optimizer = self._optimizer
         parameters = (p for group in optimizer.param_groups for p in group["params"])
-        values = [values_of(p.grad) for p in parameters if p.grad is not None and p.grad.numel()]
+        moving = [p for p in parameters if p.grad is not None and p.grad.numel()]
+        values = [values_of(p.grad) for p in moving]
         if not values:
             return
         norm: Any = _linalg.vector_norm(norms(values, self._device))
@@ -124,11 +126,13 @@ class GuardedSteps:
             norm = norm / moved(scaled, self._device).reshape(())
         found = getattr(optimizer, "found_inf", None)  # how it tells such an optimizer to skip
         overflow: Any = moved(found, self._device).reshape(()) if isinstance(found, torch.Tensor) else None
-        ruling = self._memory.rule(norm)
+        share = self._guard.largest_move
+        most = None if share is None else norm_that_moves(share, optimizer, moving, self._device)
+        ruling = self._memory.rule(norm, most)
         health = self._health.sample() if (self._steps + 1) % EVERY == 0 else None
         if self._acts:
             has_limit = self._guard.clip is not None or self._guard.clip_multiple is not None
-            if has_limit and not (self._may_look and ruling.factor == 1):
+            if (has_limit or most is not None) and not (self._may_look and ruling.factor == 1):
                 scale(values, ruling.factor)
             if not (self._may_look and ruling.keep):
                 keep_or_zero(values, ruling.keep)

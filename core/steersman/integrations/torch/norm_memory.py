@@ -61,8 +61,8 @@ class NormMemory:
     def __attrs_post_init__(self) -> None:
         self.restore({})
 
-    def rule(self, norm: Any) -> Ruling:
-        """Return the ruling on a step whose gradient has this norm."""
+    def rule(self, norm: Any, most: Any = None) -> Ruling:
+        """Return the ruling on a step whose gradient has this norm; it may be `most` for what the step would move."""
         guard = self.guard
         is_finite = norm < math.inf
         own = limit = far = torch.full_like(norm, math.inf)
@@ -75,15 +75,19 @@ class NormMemory:
         bad_row = (self.rows[1] + 1) * is_finite.logical_not()
         is_bad = is_finite.logical_not() if guard.skip_nonfinite else norm < 0
         skips = is_bad | (is_far & (far_row <= IN_A_ROW))
-        clips = is_finite & skips.logical_not() & (norm > limit)
+        is_kept = is_finite & skips.logical_not()
+        factor = torch.where(norm > limit, (limit / norm) ** (2 if guard.fade else 1), 1.0)
+        if most is not None:
+            factor = torch.minimum(factor, most / norm)
+        clips = is_kept & (factor < 1)
         is_excused = is_bad & (bad_row <= IN_A_ROW)
         newer = torch.cat((self.norms[1:], norm.reshape(1)))
         return Ruling(
             skips.logical_not(),
-            torch.where(clips, (limit / norm) ** (2 if guard.fade else 1), 1.0),
+            torch.where(clips, factor, 1.0),
             is_excused,
             is_bad & (bad_row > IN_A_ROW),
-            torch.where(is_finite & skips.logical_not(), newer, self.norms),
+            torch.where(is_kept, newer, self.norms),
             self.sums + torch.stack((skips, clips, is_excused)),
             torch.stack((far_row, bad_row)),
         )

@@ -44,6 +44,16 @@ def test_what_is_left_of_a_gradient_beyond_its_limit(fade, factor):
     assert memory.rule(torch.tensor(8.0)).factor.item() == factor
 
 
+def test_the_lower_of_two_limits_holds():
+    """A norm of 8 that fades to 2 x 2 / 8 is scaled down to 0.25 where a step may use no more; a norm below all stays."""
+    memory = NormMemory(StepGuard(clip_multiple=2, clip_deviations=0, fade=True), "cpu")
+    for _ in range(5):
+        memory.accept(memory.rule(torch.tensor(1.0)))
+    assert memory.rule(torch.tensor(8.0), torch.tensor(0.25)).factor.item() == 0.25 / 8
+    assert memory.rule(torch.tensor(8.0), torch.tensor(4.0)).factor.item() == 0.0625
+    assert memory.rule(torch.tensor(1.0), torch.tensor(INF)).factor.item() == 1
+
+
 def rulings(guard: StepGuard, norms) -> str:
     """What is ruled on each step: `.` as it is, `c` clipped, `s` skipped; `e` is a skip whose NaN is excused."""
     memory, told = NormMemory(guard, "cpu"), ""

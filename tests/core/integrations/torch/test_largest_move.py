@@ -1,0 +1,60 @@
+"""How far a step of SGD may move the weights, in numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import steersman
+from steersman.integrations.torch.largest_move import norm_that_moves
+
+
+def weight(*values):
+    return torch.nn.Parameter(torch.tensor(values))
+
+
+@pytest.mark.parametrize(
+    ("options", "norm"),
+    [
+        ({"lr": 0.1}, 5.0),  # a tenth of 5, over the rate
+        ({"lr": 0.1, "momentum": 0.75}, 1.25),
+        ({"lr": torch.tensor(0.1)}, 5.0),
+        ({"lr": 0.0}, math.inf),
+    ],
+)
+def test_the_norm_that_moves_by_a_tenth(options, norm):
+    """Weights of norm 5 are moved by 0.5, which a momentum of 0.75 makes of a quarter; a rate of 0 moves nothing."""
+    weights = weight(3.0, 4.0)
+    assert norm_that_moves(0.1, torch.optim.SGD([weights], **options), [weights], "cpu").item() == pytest.approx(norm)
+
+
+def test_the_highest_rate_counts_and_weights_of_zero_are_taken_as_small():
+    """A second group of 10 times the rate leaves a tenth; four weights of 0 are taken as 0.02 each, a norm of 0.04."""
+    one, other, zeros = weight(3.0, 4.0), weight(0.0), weight(0.0, 0.0, 0.0, 0.0)
+    two = torch.optim.SGD([{"params": [one], "lr": 0.1}, {"params": [other], "lr": 1.0}])
+    assert norm_that_moves(0.1, two, [one, other], "cpu").item() == pytest.approx(0.5)
+    assert norm_that_moves(0.5, torch.optim.SGD([zeros], lr=0.1), [zeros], "cpu").item() == pytest.approx(0.2)
+
+
+def test_an_optimizer_that_does_not_move_by_the_size_of_gradients_is_left_alone():
+    """Adam divides by it: to scale its gradients down bounds nothing."""
+    weights = weight(3.0, 4.0)
+    assert norm_that_moves(0.1, torch.optim.Adam([weights], lr=1.0), [weights], "cpu") is None
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("act", 0.5), ("advise", 40.0)])
+def test_a_step_moves_the_weights_by_a_tenth_from_the_first_on(tmp_path, mode, moved):
+    """With `step-guard` a gradient of 400 at a rate of 0.1 moves weights of norm 5 by 0.5; unless it only advises."""
+    model = torch.nn.Linear(2, 1, bias=False)
+    model.weight.data = torch.tensor([[3.0, 4.0]])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    config = {"mode": mode, "use": ["step-guard"], "console": False}
+    with steersman.attach(optimizer, config, folder=tmp_path, model=model, total_steps=1) as loop:
+        model.weight.grad = torch.tensor([[0.0, 400.0]])
+        optimizer.step()
+        loop.log(1, loss=1.0)
+        clipped = loop.session.supervisor.history["steps_clipped"].latest
+    assert 4.0 - model.weight[0, 1].item() == pytest.approx(moved)
+    assert clipped == 1
