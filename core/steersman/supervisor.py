@@ -255,7 +255,9 @@ class Supervisor:
             self.note(problem)
         examples = self.scoring.examples.read()
         told = {
-            **summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), examples),
+            **summary.of(
+                self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), examples, self.recovery.used
+            ),
             "tokens": self.accounting.accounts(),
             **facts,
         }
