@@ -17,12 +17,16 @@ _NONE: Losses = {}
 
 
 def of(
-    run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[str, float], losses: Losses
+    run: Run, ranking: Ranking, dropped: Collection[str], seconds: Mapping[str, float], losses: Losses, rollbacks: int
 ) -> dict[str, Any]:
-    """Return the facts of a run that is over; `seconds` is what each strategy took, `losses` are those of examples."""
+    """Return the facts of a run that is over; `seconds` is what each strategy took, `losses` are those of examples.
+
+    `rollbacks` is how often it went back.
+    """
     return {
         **choices(ranking, losses),
         "changes": len(run.adjustments),
+        "rollbacks": rollbacks,
         "elapsed": run.elapsed,
         "never_came": never_came(
             run.history, dropped, [required.metric for required in ranking.requires], came_late(ranking)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steersman import fingerprint, resuming, saved_state, summary
+from steersman import fingerprint, finishing, resuming, saved_state
 from steersman.accounting.accounting import Accounting
 from steersman.accounting.ledgers import Ledgers
 from steersman.actions import Actions
 from steersman.alarms import Alarms
-from steersman.averaging.candidates import Tries, propose
+from steersman.averaging.candidates import Tries
 from steersman.calls import Hooks
 from steersman.checkpoints import Checkpoint, Evaluations
 from steersman.checks import Check, Reason
@@ -248,22 +248,7 @@ class Supervisor:
     def end_unchecked(self, **facts: Any) -> dict[str, Any]:
         """End without a last check: a run that was killed had none."""
         self.settle()
-        interrupt = propose(self.scoring, self.tries)
-        self.dispatch.notify("on_train_end", self.run)
-        self.accounting.tell()
-        for problem in self.registry.release():
-            self.note(problem)
-        examples = self.scoring.examples.read()
-        told = {
-            **summary.of(self.run, self.ranking, self.at.dropped, self.dispatch.seconds(), examples),
-            "tokens": self.accounting.accounts(),
-            **facts,
-        }
-        self.journal.write("end", self.progress.step, **told)
-        self.close()
-        if interrupt is not None:
-            raise interrupt
-        return told
+        return finishing.finish(self, facts)
 
     def close(self) -> None:
         """Watch the strategies no more."""

@@ -97,9 +97,9 @@ def declining(r: RlRules, seen: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[Finding]:
-    """Yield that the reward stands still away from its best: a warning where it never rose at all.
+    """Yield that the reward stands still away from its best: a warning where the whole run shows no rise.
 
-    Where it rose before it may have arrived, so that is for information, and only once half of the run is flat.
+    Where it shows one it may have arrived, so that is for information, and only once half of the run is flat.
     """
     rewards = course_of(seen, "reward")
     flat = rewards[-max(r.newest, len(rewards) // 2) :]
@@ -107,11 +107,21 @@ def stagnant(r: RlRules, seen: Sequence[Seen], given: Range | None) -> Iterator[
         return
     if given is not None and given[1] - flat[-1] <= r.near * (given[1] - given[0]):
         return
-    moved, rose, never = halves(flat), fmean(flat) - rewards[0], rising(rewards) < r.sure
-    before = "it never rose before" if never else f"it rose by {rose:.4g} before, and may have arrived"
-    said = f"reward {way(moved, flat[-1])} in {len(flat)} windows, no more; {before}"
+    moved, rose, without = halves(flat), fmean(flat) - rewards[0], rising(rewards) < r.sure
+    said = f"reward {way(moved, flat[-1])} in {len(flat)} windows, no more; {_before(r, flat, rewards, without)}"
     evidence = {"reward": flat[-1], "change": moved, "windows": len(flat), "z": rising(flat), "rose_before": rose}
-    yield Finding("reward-stagnant", said, "warning" if never else "info", evidence)
+    yield Finding("reward-stagnant", said, "warning" if without else "info", evidence)
+
+
+def _before(r: RlRules, flat: Sequence[float], rewards: Sequence[float], without: bool) -> str:
+    """Return what the run shows beside its flat windows; `without` a sure rise over all of it."""
+    if not without:
+        rose = fmean(flat) - rewards[0]
+        return f"it rose{f' by {rose:.4g}' if rose > 0 else ''} before, and may have arrived"
+    best = max(rewards)
+    risen = best > max(rewards[0], *flat) + r.little(rewards)
+    fell = f", though it was at {best:.4g} once" if risen else ""
+    return f"over all {len(rewards)} windows it shows no rise{fell}"
 
 
 def _is_flat(r: RlRules, newest: Sequence[float], rewards: Sequence[float]) -> bool:

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from steersman import Adjust, Finding, Rollback, RunPlan, hookimpl
 from steersman.control import Nobody, Recorded, Said
+from steersman.reporters.console import lines
 from steersman.snapshots import Recovery, RecoverySettings
 
 
@@ -315,6 +316,29 @@ def test_a_rollback_may_name_its_own_factor(run):
 
     assert [(e.step, e.data["new"]) for e in told.of("adjustment") if e.data["because"] == "rollback"] == [(30, 0.2)]
     assert (len(kept.of("rollback")), kept.of("adjustment")) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("at", "factor", "said"),
+    [
+        ((), 1.0, "0 changes; journal: run.jsonl"),
+        ((30,), 1.0, "0 changes, 1 rollback; journal: run.jsonl"),
+        ((30, 50), 0.5, "2 changes, 2 rollbacks; journal: run.jsonl"),
+    ],
+)
+def test_the_end_tells_of_rollbacks(run, at, factor, said):
+    """A rollback is named beside the changes: where it cut nothing, too."""
+
+    @define(eq=False)
+    class Names(RollsBack):
+        @hookimpl
+        def propose_adjustments(self, check):
+            return Rollback("by the test", factor) if check.step in at else None
+
+    told, _ = run(Names())
+    told.supervisor.end(journal="run.jsonl")
+
+    assert [line for entry in told.of("end") for _, line in lines(entry)][-1] == said
 
 
 @pytest.mark.parametrize("factor", [0.0, -0.5, 1.5, math.nan])

@@ -230,7 +230,7 @@ def test_the_figures_of_a_fall() -> None:
         (of("clip_ratio", 0.5, 0.4), "clip-saturation", "whose update is lost, fell by 10% to 40%"),
         (of("kl", 5.5, 5.5), "kl-runaway", "KL stood at 5.5, above 5"),
         (of("kl", 5.5, 6.5), "kl-runaway", "KL rose by 1 to 6.5, above 5"),
-        (rewards(*[0.5] * 10), "reward-stagnant", "reward stood at 0.5 in 8 windows, no more; it never rose before"),
+        (rewards(*[0.5] * 10), "reward-stagnant", "reward stood at 0.5 in 8 windows, no more; over all 10 windows it shows no rise"),
         (each(*((r, 0.4 + 1e-5 * r) for r in NINE), name="truth"), "reward-without-held-out", "while truth stood at 0.4"),
     ],
 )  # fmt: skip
@@ -240,6 +240,27 @@ def test_what_does_not_move_stood(logs: Logs, name: str, said: str) -> None:
 
     assert said in found[-1]
     assert " by 0 " not in found[-1] and " by 0% " not in found[-1]
+
+
+@pytest.mark.parametrize(
+    ("course", "severity", "said"),
+    [
+        (FLAT, "warning", "over all 10 windows it shows no rise"),
+        (
+            (0.1, 0.3, 0.5, 0.3, *[0.1] * 8),
+            "warning",
+            "over all 12 windows it shows no rise, though it was at 0.5 once",
+        ),
+        ((0.5, 0.4, 0.3, 0.2, *[0.1] * 8), "warning", "over all 12 windows it shows no rise"),
+        (ARRIVED, "info", "it rose by 0.4 before, and may have arrived"),
+        ((0.9, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, *[0.5] * 8), "info", "it rose before, and may have arrived"),
+    ],
+)
+def test_what_came_before_a_flat_reward(course: tuple[float, ...], severity: str, said: str) -> None:
+    """A rise that was lost again is no "never", a fall is no rise, and a first window above all gives no size."""
+    found = [f for f in played(rewards(*course)).findings if f.name == "reward-stagnant"][-1]
+
+    assert (found.severity, found.message.partition("no more; ")[2]) == (severity, said)
 
 
 def test_keys_that_come_at_generations_only() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from steersman_bench import expected
 from steersman_bench.command import bench
 from steersman_bench.select import recording
 from steersman_bench.select.curves import SHIPPED, read
-from steersman_bench.select.expecting import worse
+from steersman_bench.select.expecting import FILE, came_to
 from steersman_bench.select.measuring import measure
 from steersman_bench.select.pieces import SIZES
 from steersman_bench.select.regrets import figures, lowest
@@ -104,4 +105,4 @@ def test_no_shipped_strategy_got_worse() -> None:
     """On the quick runs each is within the interval that is recorded for it."""
     report = measure(asked(()), read().quick(), timeout=60, workers=2)
 
-    assert [*worse(report)] == []
+    assert [*expected.worse(FILE, came_to(report))] == []

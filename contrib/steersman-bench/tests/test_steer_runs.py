@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from steersman_bench import expected
 from steersman_bench.steer.cases import case_named
 from steersman_bench.steer.command import steer
 from steersman_bench.steer.loop import Asked, train
@@ -81,6 +82,8 @@ def test_strategies_that_misbehave_have_rows_that_say_so():
 def test_no_shipped_strategy_is_worse_than_when_it_was_recorded():
     """The quick runs, made again: no shipped strategy lies above the interval that `--record` kept of it."""
     from steersman_bench.steer.benchmark import Wanted, measured
-    from steersman_bench.steer.expecting import worse
+    from steersman_bench.steer.expecting import FILE, LEEWAY, came_to
 
-    assert [*worse(measured(Wanted(quick=True)))] == []
+    table = measured(Wanted(quick=True))
+
+    assert [*expected.worse(FILE, came_to(table), leeway=LEEWAY)] == []

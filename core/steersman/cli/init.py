@@ -28,14 +28,15 @@ assert {*_NAMES} == {*get_args(Trainer)}
 def init(trainer: Trainer | None, output: Path, force: bool, as_object: bool) -> None:
     """Write a config that extends `recommended`, with a comment on each key: what it does, what one may change. Then
     print the lines that attach it. Without --trainer it is for what most Python files of this folder import: trl,
-    lightning, a trainer of transformers, else torch; where none does, for what is installed.
+    lightning, a trainer of transformers, else torch; where none does, for what is installed. A file that cannot be
+    read is told of, and tells nothing.
 
     \b
     Examples:
       steersman init
       steersman init --trainer trl --output configs/grpo.yaml
     """
-    from steersman.cli.terminal import print_json
+    from steersman.cli.terminal import print_json, printable
     from steersman.config import read
     from steersman.starter.detecting import Found, detected
     from steersman.starter.scripts import script_for
@@ -44,6 +45,8 @@ def init(trainer: Trainer | None, output: Path, force: bool, as_object: bool) ->
     if output.suffix not in (".yaml", ".yml"):
         raise Problem(f"{output}: the config is YAML; give it a name that ends in .yaml")
     found = Found(trainer, "--trainer says so") if trainer is not None else detected(Path())
+    for why in found.unread:
+        click.echo(printable(f"Note: {why}; if it is what trains, say whose run it is with --trainer."), err=True)
     script = script_for(found.trainer, str(output))
     _write(output, text_for(found.trainer, read({"extends": "recommended"}, environment={}).raw, str(output)), force)
     if as_object:

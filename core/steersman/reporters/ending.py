@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from steersman.checkpoints import averaged_name
+from steersman.hindsight import count
 
 _PASSED_OVER_TOLD = 3
 """How many checkpoints that are passed over are told of."""
@@ -46,7 +47,9 @@ def ending(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in sorted(took.items(), key=lambda item: -item[1]))
         yield "", f"time spent in strategies: {each}"
     if data.get("journal"):
-        yield "", f"{data['changes']} changes; journal: {data['journal']}"
+        back = data.get("rollbacks", 0)  # older journals do not say
+        made = count(data["changes"], "change") + (f", {count(back, 'rollback')}" if back else "")
+        yield "", f"{made}; journal: {data['journal']}"
 
 
 def _name(c: Mapping[str, Any]) -> str:

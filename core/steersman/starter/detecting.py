@@ -26,20 +26,36 @@ _LARGEST = 1_000_000
 
 @frozen
 class Found:
-    """A trainer, and why it was taken: the end of a sentence."""
+    """A trainer, and why it was taken: the end of a sentence. `unread` are scripts that told nothing, each with why."""
 
     trainer: Trainer
+    because: str
+    unread: tuple[str, ...] = ()
+
+
+@frozen
+class _Unread:
+    """Why a script cannot be read: the end of a sentence."""
+
     because: str
 
 
 def detected(folder: Path, is_installed: Callable[[str], bool] | None = None) -> Found:
-    """Return the trainer that most scripts in `folder` itself use, else one that is installed."""
-    scripts = {path.name: found for path, found in _scripts(folder)}
-    if scripts:
-        times = Counter(trainer for trainer, _ in scripts.values())
+    """Return the trainer that most scripts in `folder` itself use, else one that is installed.
+
+    Where none that can be read uses one, and some cannot be read, it is a loop of one's own: the installed say nothing
+    of these.
+    """
+    scripts = {path.name: _read(path) for path in sorted(folder.glob("*.py"))}
+    unread = tuple(f"{name} {why.because}" for name, why in scripts.items() if isinstance(why, _Unread))
+    used = {name: found for name, found in scripts.items() if isinstance(found, tuple)}
+    if used:
+        times = Counter(trainer for trainer, _ in used.values())
         most = max(TRAINERS, key=lambda trainer: times[trainer])
-        name, package = next((name, package) for name, (trainer, package) in scripts.items() if trainer == most)
-        return Found(most, f"{name} imports {package}")
+        name, package = next((name, package) for name, (trainer, package) in used.items() if trainer == most)
+        return Found(most, f"{name} imports {package}", unread)
+    if unread:
+        return Found("plain", "no script that could be read here trains", unread)
     there = is_installed or _is_installed
     for trainer, packages in _PACKAGES.items():
         for package in packages:
@@ -48,14 +64,22 @@ def detected(folder: Path, is_installed: Callable[[str], bool] | None = None) ->
     return Found("plain", "no script here trains, and no trainer is installed")
 
 
-def _scripts(folder: Path) -> Iterator[tuple[Path, tuple[Trainer, str]]]:
-    for path in sorted(folder.glob("*.py")):
-        try:
-            found = used_by(path.read_text(encoding="utf-8")) if path.stat().st_size <= _LARGEST else None
-        except (OSError, ValueError, SyntaxError, RecursionError):  # not ours to mend
-            continue
-        if found is not None:
-            yield path, found
+def _read(path: Path) -> tuple[Trainer, str] | _Unread | None:
+    """Return the trainer that a script uses, and the package it is of; None where it uses none."""
+    if path.is_dir():
+        return _Unread("is a folder")
+    try:
+        if path.stat().st_size > _LARGEST:
+            return _Unread(f"is larger than {_LARGEST // 1_000_000} MB")
+        return used_by(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return _Unread(f"cannot be read ({error.strerror})")
+    except UnicodeDecodeError:
+        return _Unread("is not UTF-8 text")
+    except SyntaxError as error:
+        return _Unread(f"is no Python of this interpreter ({error.msg}, line {error.lineno})")
+    except (ValueError, RecursionError):  # a null character; nesting without end
+        return _Unread("is no Python of this interpreter")
 
 
 def used_by(script: str) -> tuple[Trainer, str] | None:

@@ -75,8 +75,8 @@ def divergence(r: GuardedRules, window: Window, before: Window | None, earlier: 
     jump = kl - old if old is not None else 0.0
     if "reward" in window.means and (kl > r.kl_ceiling_seen or jump > r.kl_jump):
         message = f"KL is {kl:.4g}" + (f", {jump:+.4g} since the last check" if old is not None else "")
-        raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="kl-runaway")
-        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, (_cut(r, "divergence"), raised), "critical")
+        changes = (_cut(r, "divergence"), _tether(r, "kl-runaway"))
+        yield Fired("kl-runaway", message, {"kl": kl, "kl_change": jump}, changes, "critical")
 
 
 def setbacks(
@@ -100,11 +100,10 @@ def setbacks(
         below, limit = found
         below_before, limit_before = setback(tuple(falls[:-1]), r.noise_multiple, r.progress_share)
         if below_before > limit_before:
-            raised = Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because="reward-declining")
             fell = f"reward {-falls[-1]:.4f} is {below:.4f} below its best"
             message = f"{fell}, for two checks running more than noise explains"
             seen: dict[str, float | None] = {"reward": -falls[-1], "below_best": below, "limit": limit}
-            yield Fired("reward-declining", message, seen, (raised,))
+            yield Fired("reward-declining", message, seen, (_tether(r, "reward-declining"),))
     usual = of_rewards.usual[len(of_rewards.usual) // 2] if of_rewards.usual else 0.0
     newest = of_rewards.variances[-1] if of_rewards.variances else 0.0
     if usual > 0 and newest > r.variance_multiple * usual:
@@ -116,6 +115,10 @@ def setbacks(
 
 def _cut(r: GuardedRules, because: str) -> Adjust:
     return Adjust("learning_rate", scale=r.lr_factor, at_least=r.lr_min, because=because)
+
+
+def _tether(r: GuardedRules, because: str) -> Adjust:
+    return Adjust("kl_penalty", scale=r.kl_factor, at_most=r.kl_max, because=because)
 
 
 def without_cooling(fired: Fired, cooling: frozenset[str]) -> Fired:

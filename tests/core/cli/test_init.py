@@ -70,6 +70,21 @@ def test_it_takes_the_trainer_of_the_script(printed_json, tmp_path, monkeypatch)
     }  # fmt: skip
 
 
+def test_a_script_that_cannot_be_read_is_told(command, tmp_path, monkeypatch):
+    """On stderr, with the way out; the config is that of a loop of one's own. With --trainer nothing is looked at."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_bytes(b"# caf\xe9\nimport trl\n")
+
+    told = command("init")
+
+    note = "Note: train.py is not UTF-8 text; if it is what trains, say whose run it is with --trainer.\n"
+    assert (told.exit_code, told.stderr) == (0, note)
+    assert told.stdout.startswith(
+        "Wrote steersman.yaml, for a loop of your own: no script that could be read here trains.\n"
+    )
+    assert command("init", "--force", "--trainer", "trl").stderr == ""
+
+
 def test_a_file_that_is_there_stays(command, write):
     """It is left as it is, with exit code 2 and the way out; --force writes over it."""
     path = write("steersman.yaml", "mode: observe\n")

@@ -24,7 +24,6 @@ SCRIPTS = {
         Found("plain", "train.py imports torch"),
     ),
     "nothing that trains": ("import json\nfrom .trl import x\n", Found("hf", "no script here trains, and transformers is installed")),
-    "a text that is no Python": ("import trl\nprint 'x'\n", Found("hf", "no script here trains, and transformers is installed")),
 }  # fmt: skip
 
 
@@ -34,6 +33,27 @@ def test_a_script_tells_the_trainer(tmp_path, script, found):
     (tmp_path / "train.py").write_text(script)
 
     assert detected(tmp_path, {"transformers", "torch"}.__contains__) == found
+
+
+UNREAD = {
+    "not UTF-8": (lambda path: path.write_bytes(b"# caf\xe9\nimport trl\n"), "is not UTF-8 text"),
+    "no Python": (lambda path: path.write_text("import trl\nif:\n"), "is no Python of this interpreter (invalid syntax, line 2)"),
+    "too large": (lambda path: path.write_text("import trl\n" + "#" * 1_000_000), "is larger than 1 MB"),
+    "a folder": (lambda path: path.mkdir(), "is a folder"),
+    "a link to nothing": (lambda path: path.symlink_to("gone"), "cannot be read (No such file or directory)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "why"), UNREAD.values(), ids=UNREAD)
+def test_what_cannot_be_read_is_told(tmp_path, make, why):
+    """A script that cannot be read is named with the reason, and what is installed does not stand in for it; one that
+    can be read does."""
+    make(tmp_path / "train.py")
+    alone = detected(tmp_path, {"transformers", "torch"}.__contains__)
+    (tmp_path / "other.py").write_text("import trl\n")
+
+    assert alone == Found("plain", "no script that could be read here trains", (f"train.py {why}",))
+    assert detected(tmp_path) == Found("trl", "other.py imports trl", (f"train.py {why}",))
 
 
 def test_most_scripts_decide(tmp_path):

@@ -59,10 +59,10 @@ def weights(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-def loss_of(folder, trainer):
+def loss_of(folder, dataset):
     """The eval loss of what lies in a folder, by a forward of its own."""
     model = GPT2LMHeadModel.from_pretrained(folder).eval()
-    batch = {k: torch.stack([row[k] for row in trainer.eval_dataset]) for k in trainer.eval_dataset[0]}
+    batch = {k: torch.stack([row[k] for row in dataset]) for k in dataset[0]}
     with torch.no_grad():
         return model(**batch).loss.item() * OF_THE_TRAINER
 
@@ -89,7 +89,7 @@ def test_the_best_average_is_kept(make_trainer, tmp_path, capsys):
 
     [kept] = out.glob("averaged-*")
     assert kept.name == f"averaged-{wins[0]}-{wins[1]}-of-2"
-    assert loss_of(kept, trainer) == pytest.approx(losses[wins], rel=1e-4)
+    assert loss_of(kept, trainer.eval_dataset) == pytest.approx(losses[wins], rel=1e-4)
     mean = load_file(kept / "model.safetensors")
     first, second = (load_file(out / f"checkpoint-{step}" / "model.safetensors") for step in wins)
     assert all(torch.allclose(mean[name], (first[name] + second[name]) / 2, atol=1e-7) for name in mean)
@@ -150,6 +150,43 @@ def test_the_users_own_metric_decides_what_is_loaded(make_trainer, tmp_path, cap
     assert Path(trainer.state.best_model_checkpoint).name == ("checkpoint-4" if higher else "checkpoint-8")
     said = "it is not loaded: load_best_model_at_end asks for the best eval_mine, and its"
     assert (said in capsys.readouterr().out) is not loads
+
+
+@pytest.mark.parametrize("chosen", ["code", "noise"])
+def test_of_several_sets_that_of_the_user_decides(make_trainer, make_rows, tmp_path, capsys, chosen):
+    """Of three sets the first gives our score, and the user's own, another, decides whether the average is loaded.
+
+    By random bytes every step makes the model worse, so the first checkpoint stays best; by prose the average wins.
+    """
+    torch.manual_seed(1)
+    noise = [{**row, "input_ids": ids, "labels": ids} for row in make_rows(8) for ids in [torch.randint(256, (16,))]]
+    sets = {"chat": make_rows(8, start=100_000), "code": make_rows(8, start=200_000), "noise": noise}
+    trainer = make_trainer(
+        learning_rate=3e-2, lr_scheduler_type="constant", load_best_model_at_end=True, save_total_limit=3,
+        metric_for_best_model=f"eval_{chosen}_loss", eval_dataset=sets,
+    )  # fmt: skip
+    steersman.supervise(trainer, act(Names()))
+    trainer.train()
+
+    out = tmp_path / "run"
+    [kept] = out.glob("averaged-*")
+    lines = [json.loads(line) for line in (out / "steersman" / "journal.jsonl").read_text().splitlines()]
+    metrics = {tuple(line["steps"]): line["metrics"] for line in lines if line["kind"] == "averaged"}
+    first, second = (metrics[steps]["eval_loss"] for steps in ((4, 8), (8, 12)))
+    assert kept.name == ("averaged-4-8-of-2" if first < second else "averaged-8-12-of-2")
+    told = metrics[(4, 8) if first < second else (8, 12)]
+    assert told["eval_loss"] == told["eval_chat_loss"]
+    for name, dataset in sets.items():
+        assert told[f"eval_{name}_loss"] == pytest.approx(loss_of(kept, dataset), rel=1e-4)
+
+    raw = {step: loss_of(out / f"checkpoint-{step}", sets[chosen]) for step in (4, 8, 12)}
+    loads = told[f"eval_{chosen}_loss"] < min(raw.values())
+    assert loads is (chosen == "code")
+    best = load_file((kept if loads else out / "checkpoint-4") / "model.safetensors")
+    assert all(torch.equal(trainer.model.state_dict()[name], best[name]) for name in best)
+    said = capsys.readouterr().out
+    assert ("it is loaded, as load_best_model_at_end asks for the best" in said) is loads
+    assert ("it is not loaded: load_best_model_at_end asks for the best eval_noise_loss, and its" in said) is not loads
 
 
 def test_ctrl_c_while_an_average_is_evaluated(make_trainer, tmp_path, capsys):

@@ -63,9 +63,10 @@ def select(
         raise click.UsageError("--record keeps what ships on the runs that ship; leave out --use and the like")
     report = _measured(uses, families, recording, timeout, workers, quick=quick or record)
     if record:
-        from steersman_bench.select.expecting import record as keep
+        from steersman_bench import expected
+        from steersman_bench.select.expecting import FILE, came_to
 
-        keep(report)
+        expected.record(FILE, came_to(report))
     _print(report, as_object=as_object)
 
 

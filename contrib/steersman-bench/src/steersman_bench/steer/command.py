@@ -72,9 +72,10 @@ def steer(**options: Any) -> None:
         raise click.UsageError("--record keeps what ships on the quick cases; leave out --use and the like")
     table = measured(Wanted(**{**options, "quick": options["quick"] or record}))
     if record:
-        from steersman_bench.steer.expecting import record as keep
+        from steersman_bench import expected
+        from steersman_bench.steer.expecting import FILE, came_to
 
-        keep(table)
+        expected.record(FILE, came_to(table))
     if output is not None:
         output.write_text(json.dumps(to_json(object_of(table)), allow_nan=False) + "\n", encoding="utf-8")
     if as_object:
