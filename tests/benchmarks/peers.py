@@ -26,9 +26,12 @@ from pydoc_data.topics import topics
 from time import monotonic, process_time
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track as tracked
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-STEPS, FIRST, EVERY, LOGGED, LENGTH = 220, 20, 50, 10, 64
+STEPS, FIRST, EVERY, LOGGED, LENGTH = 120, 20, 50, 10, 64
 TRAINERS = ("HF Trainer", "Lightning")
 WITH = ("a callback that does nothing", "its own", "steersman, no config", "steersman, recommended")
 OWN = {
@@ -131,15 +134,20 @@ def by_lightning(model: Any, rows: Any, held_out: Any, beside: str, folder: str,
     trainer.fit(Module(), *batches)
 
 
+def track(each: Any, what: str) -> Any:
+    """Return each in turn, behind a progress bar on stderr."""
+    return tracked(each, what, console=Console(stderr=True))
+
+
 def rates(rounds: int) -> dict[tuple[str, str], list[tuple[float, float]]]:
     """Return microseconds of a step, by the clock and by the processor, of each trainer with each, one of each round."""
     each = [(trainer, beside) for trainer in TRAINERS for beside in WITH]
     took: dict[tuple[str, str], list[tuple[float, float]]] = {which: [] for which in each}
-    for which in each:
+    for which in track(each, "warming up"):
         trained(*which, steps=FIRST)  # what is loaded or compiled at its first use
     gc.collect()
     gc.freeze()
-    for index in range(rounds):
+    for index in track(range(rounds), "rounds"):
         for which in each[index % len(each) :] + each[: index % len(each)]:
             began = trained(*which)
             clock, processor = (b - a for a, b in zip(began[FIRST], began[-1], strict=True))
@@ -168,7 +176,7 @@ def measured(rounds: int, starts: int) -> list[dict[str, Any]]:
     """Return a row for each trainer and what is beside it; what is added is added to the callback that does nothing."""
     took = rates(rounds)
     began: dict[tuple[str, str], list[tuple[float, float]]] = {which: [] for which in took}
-    for _ in range(starts):
+    for _ in track(range(starts), "starts"):
         for which in took:
             began[which].append(fresh(*which))
     rows: list[dict[str, Any]] = []
@@ -221,8 +229,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument("--rounds", type=int, default=7, help="trainings of each, interleaved")
-    parser.add_argument("--starts", type=int, default=2, help="fresh processes of each, interleaved")
+    parser.add_argument("--rounds", type=int, default=5, help="trainings of each, interleaved")
+    parser.add_argument("--starts", type=int, default=1, help="fresh processes of each, interleaved")
     parser.add_argument("--start", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")

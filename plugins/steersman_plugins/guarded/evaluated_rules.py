@@ -45,6 +45,8 @@ class EvaluatedRules:
     """Share of its progress that the eval loss must have lost, too."""
     overfitting_factor: float = 0.3
     """What the learning rate is multiplied by when an overfitting is rolled back; the next one stops the run."""
+    latest_overfitting: float = 0.8
+    """Share of the steps after which an overfitting is only named: little is left to learn, and the best is kept."""
     floor_trend: int = 10
     """Evaluations in a row over which a loss must stand still to lie on a floor of noise."""
     floor_share: float = 0.03

@@ -133,7 +133,8 @@ class Guarded:
         bad = worse_than_start(r, past, logs) or diverged(r, past, logs, self._cut(past))
         if bad is None and (found := overfits(r, past, memory.overfits)) is not None:
             is_task_well = improves(check.windows, LOOKED_AT)
-            bad = evolve(found, changes=(), severity="warning") if is_task_well else found
+            is_harmless = is_task_well or _is_after(r.latest_overfitting, run)
+            bad = evolve(found, changes=(), severity="warning") if is_harmless else found
         if bad is not None:
             yield (
                 bad
@@ -182,7 +183,7 @@ class Guarded:
             return
         else:
             kind = wanted(r, past, memory.evaluations - memory.changed_at, lambda: self._decays(run))
-        if kind is not None and not _is_late(r, run):
+        if kind is not None and not _is_after(r.latest_trial, run):
             memory.rest_until = memory.evaluations + r.rest  # where it is refused or only advised
             change = proposed(r, kind)
             name = "learning-rate-too-low" if kind == "slow" else "noise-floor"
@@ -200,10 +201,10 @@ class Guarded:
             yield Fired("restored", f"{r.restore_after} evaluations are well since the rollback", {}, (change,), "info")
 
 
-def _is_late(r: EvaluatedRules, run: Run) -> bool:
-    """Whether a trial that begins now could not be taken back any more before the last steps, in which rails refuse."""
+def _is_after(share: float, run: Run) -> bool:
+    """Whether that share of the steps of a run, whose end is known, is over."""
     total = run.plan.total_steps
-    return total is not None and run.step > r.latest_trial * total
+    return total is not None and run.step > share * total
 
 
 def _logs_since(run: Run, step: int, newest: int = _LOGS) -> tuple[float, ...]:

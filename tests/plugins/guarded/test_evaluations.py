@@ -49,8 +49,8 @@ def test_a_divergence_in_the_first_evaluations_cuts_to_a_fifth() -> None:
 
 
 def test_losses_far_above_the_first_go_back_at_once() -> None:
-    """Train and eval loss at 1.5 times the first loss, at the first evaluation, go back to the begin with x0.2."""
-    told = played(evaluated([3.0, 1.9], [3.0, 1.95]))
+    """Train and eval loss at 1.6 times the first loss, at the first evaluation, go back to the begin with x0.2."""
+    told = played(evaluated([3.2, 1.9], [3.2, 1.95]))
 
     assert (found(told), rollbacks(told)) == ([(11, "worse-than-start")], [(11, 0)])
     assert [(step, factor) for step, factor, _ in rates(told)] == [(11, 0.2)]
@@ -93,6 +93,16 @@ def test_an_overfitting_goes_back_with_a_lower_rate_and_stops_at_the_second() ->
     ((first, goal),) = rollbacks(told)
     assert (goal, rates(told)[0]) == (91, (first, 0.3, "rollback"))
     assert [step for step, name in found(told) if name == "overfitting"] == [first, told.stopped_at]
+
+
+@pytest.mark.parametrize(("total", "backs"), [(None, 1), (165, 1), (160, 0)])
+def test_an_overfitting_in_the_last_fifth_is_only_named(total: int | None, backs: int) -> None:
+    """Seen at step 131: four fifths of 165 are 132, of 160 they are 128."""
+    story = onward(WELL, *OVERFITTED)
+    told = played(story if total is None else story.lasts(total))
+
+    assert [f for f in found(told) if f[1] == "overfitting"][:1] == [(131, "overfitting")]
+    assert len(rollbacks(told)) == backs
 
 
 def test_negative_losses_are_judged_too() -> None:

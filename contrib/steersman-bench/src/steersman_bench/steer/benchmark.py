@@ -28,8 +28,11 @@ from steersman_bench.steer.workers import Done, in_processes
 if TYPE_CHECKING:
     from steersman_bench.steer.trainers.case import TrainerCase
 
-PUBLISHED_FROM, DEVELOPMENT_FROM = 0, 100
-"""The first seed of the published table, and the first of those that rules are tuned on."""
+PUBLISHED_FROM, DEVELOPMENT_FROM = 3, 100
+"""The first seed of the published table, and the first of those that rules are tuned on.
+
+Seeds 0 to 2 were published once; what they showed led to changes, so that they prove nothing any more.
+"""
 
 TRAINER_SEEDS = 2
 """How many seeds the runs through the trainers are of at most: they are slower, and few."""
