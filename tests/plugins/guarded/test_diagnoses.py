@@ -34,7 +34,7 @@ def test_once_is_chance() -> None:
 
 def test_units_that_die_right_after_a_rollback_to_the_begin_go_back_once_more() -> None:
     """Far above the first loss: back to the begin. Dead there at once: the rate is too high still, and is cut again."""
-    story = evaluated([3.0], [3.0])
+    story = evaluated([3.2], [3.2])
     story = onward(story, [2.0], [2.0], **SICK["dead-units"])
 
     told = played(story)
