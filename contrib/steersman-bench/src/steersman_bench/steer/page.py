@@ -36,12 +36,10 @@ def _show(table: Table, out: Console, title: str, against: str) -> None:
         columns = ["policy", *(f">{_TITLES[group]}" for group in groups), ">fixable, difference", ">seen", ">delay"]
         out.print(filled(table_of(*columns), (_sick(row, groups) for row in table.rows)))
         for group in groups:
-            cases = [case.name for case in table.cases if case.group == group]
-            head = table_of("policy", *(f">{name}" for name in cases))
+            names = (case.name for case in table.cases if case.group == group)
+            of_cases = ([name, *(_number(row.mean_excess(name)) for row in table.rows)] for name in names)
             show_section(out, f"Mean excess, {_TITLES[group]}", [" "])
-            out.print(
-                filled(head, ([row.name, *(_number(row.mean_excess(name)) for name in cases)] for row in table.rows))
-            )
+            out.print(filled(table_of("case", *(f">{row.name}" for row in table.rows)), of_cases))
     if any(row.well for row in table.rows):
         show_section(out, "Runs that were well: what it cost them, in percent of their gain", [" "])
         columns = [
