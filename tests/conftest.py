@@ -1,5 +1,9 @@
 """What every test may use: the logs of real trainings, and one profile for property tests."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny; threads only wait for each other
+
 from pathlib import Path
 
 import pytest
