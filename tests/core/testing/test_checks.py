@@ -598,10 +598,14 @@ FAULTS = [
 IDS = [f"{check.__name__}-{getattr(make, 'func', make).__name__}-{i}" for i, (make, check, _) in enumerate(FAULTS)]
 
 
+@pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("make", [Sound, functools.partial(Sound, 1), Silent], ids=["sound", "sound-of-one", "silent"])
+@pytest.mark.parametrize("make", [functools.partial(Sound, 1), Silent], ids=["sound", "silent"])
 def test_a_sound_strategy_passes(check, make):
-    """A strategy that uses every kind of hook with care, and one that does nothing, keep the whole contract."""
+    """A strategy that uses every kind of hook with care, and one that does nothing, keep the whole contract.
+
+    No check asks which distributions are installed.
+    """
     assert check(make) is None
 
 
