@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 import io
 import re
@@ -316,6 +317,7 @@ def test_every_threshold_of_rl_health_is_listed_with_its_default() -> None:
     assert [name for name in get_args(FOUND) if f"| `{name}` |" not in section] == []
 
 
+@functools.cache
 def written_by_the_code() -> dict[str, set[str]]:
     """Each kind of journal entry that the source of the core writes, with the fields named there."""
     found: defaultdict[str, set[str]] = defaultdict(set)
@@ -377,7 +379,8 @@ class NextGeneration(OnPaper):
         return True
 
 
-def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def seen_in_a_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Each kind of journal entry of a small run, with the fields its lines have in the file."""
     config = read(
         {
@@ -392,7 +395,8 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
             "budget": {"tokens": 100},
         }
     )
-    journal = Journal(tmp_path / "journal.jsonl")
+    folder = tmp_path_factory.mktemp("a-run")
+    journal = Journal(folder / "journal.jsonl")
     journal.open()
     OVERRUN.clear()
     journal.subscribers.append(lambda entry: OVERRUN.set() if entry.kind == "overrun" else None)
@@ -418,9 +422,9 @@ def seen_in_a_run(tmp_path: Path) -> dict[str, set[str]]:
     supervisor.end()
     supervisor.close()
     journal.close()
-    steersman.record(tmp_path, 10, by="a test", safety=0.9)
+    steersman.record(folder, 10, by="a test", safety=0.9)
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for entry in entries_of(journal.path or tmp_path):
+    for entry in entries_of(journal.path or folder):
         found[entry.kind] |= set(entry.data) - {"time"}
     return found
 
@@ -430,18 +434,18 @@ def test_every_kind_of_journal_entry_has_a_section() -> None:
     assert set(sections("reference/journal.md")) == set(written_by_the_code())
 
 
-def test_a_run_writes_every_kind_but_run(tmp_path: Path) -> None:
+def test_a_run_writes_every_kind_but_run(seen_in_a_run: dict[str, set[str]]) -> None:
     """The small run above makes every kind of entry; only `run` comes from an integration."""
-    assert set(written_by_the_code()) - set(seen_in_a_run(tmp_path)) == {"run"}
+    assert set(written_by_the_code()) - set(seen_in_a_run) == {"run"}
 
 
 @pytest.mark.parametrize("kind", sorted(written_by_the_code()))
-def test_every_field_of_a_journal_entry_is_listed(kind: str, tmp_path: Path) -> None:
+def test_every_field_of_a_journal_entry_is_listed(kind: str, seen_in_a_run: dict[str, set[str]]) -> None:
     """A kind's section lists exactly the fields that the code names and a real run writes."""
     listed = {name for name, cells in fields_of(sections("reference/journal.md")[kind]).items() if cells != [""]}
 
     assert listed - (set(get_args(Ruling)) if kind == "proposal" else set()) == (
-        written_by_the_code()[kind] | seen_in_a_run(tmp_path).get(kind, set())
+        written_by_the_code()[kind] | seen_in_a_run.get(kind, set())
     )
 
 

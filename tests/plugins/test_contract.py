@@ -37,20 +37,24 @@ class TestWeightedScore(StrategyContract):
 
 
 class TestTrendHealth(StrategyContract):
-    """Both presets, and one with a threshold of its own."""
+    """As it is, and the other preset with a threshold of its own."""
 
     strategy = TrendHealth
-    options = ({}, {"preset": "seed", "loss_rules": "on"}, {"preset": "seed", "seed": {"high_loss": 2.0}})
+    options = ({}, {"preset": "seed", "loss_rules": "on", "seed": {"high_loss": 2.0}})
 
 
 class TestRlHealth(StrategyContract):
-    """As it is, and with every option that is not a threshold."""
+    """As it is, and with every option that is no threshold and some that are."""
 
     strategy = RlHealth
     options = (
         {},
-        {"held_out": ["eval_reward", "loss"], "reward_range": [0, 1], "leave_out": ["reward-stagnant"]},
-        {"rules": {"windows_needed": 2, "newest": 4, "sure": 0.5, "kl_ceiling": 0.1}},
+        {
+            "held_out": ["eval_reward", "loss"],
+            "reward_range": [0, 1],
+            "leave_out": ["reward-stagnant"],
+            "rules": {"windows_needed": 2, "newest": 4, "sure": 0.5, "kl_ceiling": 0.1},
+        },
     )
 
 

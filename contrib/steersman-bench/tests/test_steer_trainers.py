@@ -32,8 +32,8 @@ def test_a_step_that_is_not_finite_ruins_a_trainer_and_not_one_that_is_recommend
     the recommended config that one step is skipped, it is told within one evaluation, and the run is as good as its
     twin. GRPO is driven too.
     """
-    only = ["--policies", "recommended", "--cases", "not finite,x50", "--development", "--seeds", "1", "--trainers"]
-    ran = CliRunner().invoke(steer, [*only, "--json"], catch_exceptions=False)
+    only = ["--policies", "recommended", "--cases", "not finite,x50", "--development", "--seeds", "1"]
+    ran = CliRunner().invoke(steer, [*only, "--trainers", "--workers", "1", "--json"], catch_exceptions=False)
     assert ran.exit_code == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["cases"] == [] and told["trainers"]["seeds"] == [100]

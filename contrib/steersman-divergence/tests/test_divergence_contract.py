@@ -9,4 +9,7 @@ from steersman.testing import StrategyContract
 
 class TestDivergence(StrategyContract):
     strategy = Divergence
-    options = ({}, {"cut": 0.5}, {"needed": 6, "window": 8, "loss_rules": "on"}, {"multiple": 3.0, "least_share": 0.0})
+    options = (
+        {},
+        {"cut": 0.5, "multiple": 3.0, "least_share": 0.0, "needed": 6, "window": 8, "loss_rules": "on"},
+    )

@@ -11,9 +11,12 @@ class TestNoiseAware(StrategyContract):
     strategy = NoiseAware
     options = (
         {},
-        {"second": "eval_runtime", "second_direction": "lower"},
-        {"metric": "eval_accuracy", "direction": "higher", "second": "eval_loss", "second_direction": "lower"},
-        {"stderr_metric": "eval_loss_stderr"},
-        {"std_metric": "eval_loss_std", "examples": 500},
-        {"evaluations_needed": 4, "window": 4},
+        {
+            "metric": "eval_accuracy",
+            "direction": "higher",
+            "second": "eval_loss",
+            "second_direction": "lower",
+            "stderr_metric": "eval_accuracy_stderr",
+        },
+        {"std_metric": "eval_loss_std", "examples": 500, "evaluations_needed": 4, "window": 4},
     )

@@ -14,6 +14,15 @@ class TestPlateau(StrategyContract):
     options = (
         {},
         {"metric": "loss", "patience": 1, "cooldown": 2},
-        {"metric": "eval_accuracy", "mode": "max", "threshold_mode": "abs", "threshold": 0.01, "last_share": 0},
-        {"patience": 0, "factor": 0.9, "min_lr": 1e-6, "eps": 0},
+        {
+            "metric": "eval_accuracy",
+            "mode": "max",
+            "threshold_mode": "abs",
+            "threshold": 0.01,
+            "last_share": 0,
+            "patience": 0,
+            "factor": 0.9,
+            "min_lr": 1e-6,
+            "eps": 0,
+        },
     )

@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
+from steersman.config import read
+
 GOOD = '''
 from attrs import define
 from steersman import Score, hookimpl
@@ -102,18 +104,10 @@ def test_what_a_config_uses_is_active(printed_json, write):
 
 
 def test_what_a_config_extends_is_active(printed_json, write):
-    """A config that says nothing uses the seven of the shipped default."""
+    """A config that says nothing of strategies uses those of the shipped default."""
     printed = printed_json("strategies", "--config", write("run.yaml", "mode: act"))
     active = {each["name"] for each in printed["strategies"] if each["active"]}
-    assert active == {
-        "eval-loss",
-        "trend-health",
-        "rl-health",
-        "recovery",
-        "step-guard",
-        "averaged",
-        "token-accounting",
-    }
+    assert active == {use.name for use in read(None).use}
 
 
 def test_the_config_that_lies_here_is_said(command, write):

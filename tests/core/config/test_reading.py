@@ -26,21 +26,8 @@ class Mine:
 
 
 def test_no_config():
-    """Without a config the mode is advise, nothing may be changed, and the four defaults are asked in their order."""
-    config = read(None)
-    assert config.mode == "advise"
-    assert config.check_every == "auto"
-    assert config.allowed == {}
-    assert names(config) == [
-        "eval-loss",
-        "trend-health",
-        "rl-health",
-        "recovery",
-        "step-guard",
-        "averaged",
-        "token-accounting",
-    ]
-    assert config.source == "no config"
+    """Without a config its source says so; what it holds is in tests/plugins/test_configs.py."""
+    assert read(None).source == "no config"
 
 
 def test_a_config_that_says_nothing_is_no_config(write):

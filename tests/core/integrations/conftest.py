@@ -6,6 +6,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import functools
 import gc
 import json
 import multiprocessing
@@ -21,6 +22,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from accelerate.utils import imports as accelerate_imports
 from attrs import define
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
@@ -29,6 +31,8 @@ from steersman.journal import JournalEntry
 from steersman.readers import journal as journal_reader
 
 torch.set_num_threads(1)  # the model is tiny; threads only wait for each other on a busy machine
+accelerate_imports._is_package_available = functools.cache(accelerate_imports._is_package_available)
+"""At each backward pass it looks for `lomo_optim` along the whole path; what is installed stays so."""
 TEXT = "".join(topics[name] for name in sorted(topics)).encode()
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
 import sys
 
 import pytest
 
 from steersman import testing
-from steersman.testing import CHECKS, a_run, play
+from steersman.testing import a_run, play
+from steersman_plugins.eval_loss import EvalLoss
 
 
 def python(code: str) -> str:
@@ -59,18 +59,8 @@ def test_the_pytest_plugin_imports_nothing_of_ours():
     assert told.splitlines() == ["['steersman', 'steersman.testing', 'steersman.testing._pytest_plugin']", "False"]
 
 
-def test_nothing_installed_is_looked_for(monkeypatch, runs):
-    """Neither a story, nor a recorded run, nor any check asks which distributions are installed."""
-
-    def refuse(*_args, **_kwargs):
-        raise AssertionError("somebody looked for what is installed")
-
-    from steersman_plugins.eval_loss import EvalLoss
-
-    monkeypatch.setattr(importlib.metadata, "entry_points", refuse)
-    for module in ("steersman.loading", "steersman.config.reading"):
-        monkeypatch.setattr(sys.modules[module], "entry_points", refuse, raising=False)
+@pytest.mark.usefixtures("nothing_installed")
+def test_nothing_installed_is_looked_for(runs):
+    """Neither a story nor a recorded run asks which distributions are installed; nor do the checks, see test_checks.py."""
     assert a_run().epoch(loss=1.0).evaluate(eval_loss=2.0).resume().play(EvalLoss).scores == {10: 2.0}
     assert play(runs / "trainer_state" / "llama-factory-01.json", EvalLoss).errors == ()
-    for check in CHECKS:
-        check(EvalLoss)

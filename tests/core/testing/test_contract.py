@@ -73,25 +73,29 @@ def test_every_check_is_a_test():
     assert {check.__name__ for check in CHECKS} <= used
 
 
-def test_a_contract_without_a_strategy_says_so(pytest_over):
-    """A class that forgets to name its strategy is told what to add."""
-    told = pytest_over(
-        "from steersman.testing import StrategyContract\n\n\nclass TestNothing(StrategyContract):\n    pass\n"
-    )
-    assert "TestNothing names no strategy; add `strategy = MyThing` to it" in told
+FAULTY = """
+from steersman.testing import StrategyContract
+
+
+class TestNothing(StrategyContract):
+    pass
+
+
+class TestNamed(StrategyContract):
+    strategy = 'eval-loss'
+
+
+class TestEmpty(StrategyContract):
+    strategy = dict
+    options = ()
+"""
 
 
 def test_a_contract_that_would_try_nothing_says_so(pytest_over):
-    """An instance or a name in place of the class, and an empty set of options, are told as what they are."""
-    told = pytest_over(
-        "from steersman.testing import StrategyContract\n\n\n"
-        "class TestNamed(StrategyContract):\n    strategy = 'eval-loss'\n"
-    )
+    """A class that forgets its strategy is told what to add; a name for one, and no set of options, what they are."""
+    told = pytest_over(FAULTY)
+    assert "TestNothing names no strategy; add `strategy = MyThing` to it" in told
     assert "`strategy` of TestNamed is 'eval-loss'; give the class, or a static method that makes one" in told
-    told = pytest_over(
-        "from steersman.testing import StrategyContract\n\n\n"
-        "class TestEmpty(StrategyContract):\n    strategy = dict\n    options = ()\n"
-    )
     assert "`options` of TestEmpty is empty, so nothing would be tried; leave it out" in told
 
 

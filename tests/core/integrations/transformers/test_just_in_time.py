@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import runpy
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -141,7 +139,6 @@ def test_the_run_that_was_cut_verifies(make_trainer, handler):
 
 SCRIPT = """
 import os, signal, sys, time
-sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 from pydoc_data.topics import topics
@@ -157,31 +154,32 @@ config = GPT2Config(vocab_size=256, n_positions=16, n_embd=16, n_layer=1, n_head
 
 class Signal(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == 3 and sys.argv[3] == "cut":
+        if state.global_step == 3 and HOW == "cut":
             os.kill(os.getpid(), signal.SIGTERM)
-        if state.global_step >= 3 and sys.argv[3] == "cut":
+        if state.global_step >= 3 and HOW == "cut":
             time.sleep(0.4)
 
-arguments = TrainingArguments(sys.argv[2], per_device_train_batch_size=8, max_steps=40, logging_steps=1, eval_strategy="steps",
+arguments = TrainingArguments(FOLDER, per_device_train_batch_size=8, max_steps=40, logging_steps=1, eval_strategy="steps",
     eval_steps=5, save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=True, enable_jit_checkpoint=True, seed=0)
 trainer = Trainer(GPT2LMHeadModel(config), arguments, train_dataset=rows[:32], eval_dataset=rows[32:], callbacks=[Signal()])
 steersman.supervise(trainer, {"mode": "act", "use": ["eval-loss", {"trend-health": {"preset": "seed"}}, "token-accounting"],
     "hyperparameters": {"learning_rate": {"min": 1e-7}, "max_grad_norm": {"min": 0.1}}, "console": False})
-trainer.train(resume_from_checkpoint=sys.argv[3] == "resume")
-torch.save(trainer.model.state_dict(), sys.argv[2] + "/model.pt")
+trainer.train(resume_from_checkpoint=HOW == "resume")
+torch.save(trainer.model.state_dict(), FOLDER + "/model.pt")
 """
 
 
 @pytest.mark.slow
-def test_a_real_signal(tmp_path):
+def test_a_real_signal(tmp_path, imported):
     """SIGTERM in the midst of a run: it saves, ends, and the requeued run ends with the weights of one left alone."""
     script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
 
     def run(name, how):
-        command = [sys.executable, str(script), str(Path(steersman.__file__).parents[1]), str(tmp_path / name), how]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=dict(os.environ))
-        assert ran.returncode == 0, ran.stderr[-3000:]
+        script.write_text(f"HOW, FOLDER = {how!r}, {str(tmp_path / name)!r}\n{SCRIPT}")
+        process = imported.Process(target=runpy.run_path, args=(str(script),), kwargs={"run_name": "__main__"})
+        process.start()
+        process.join(200)
+        assert process.exitcode == 0
 
     run("straight", "straight")
     run("cut", "cut")
