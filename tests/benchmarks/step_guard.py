@@ -1,6 +1,6 @@
 """What a step guard costs: a training step without it, with it, and how often a GPU is waited for.
 
-Run it: `python tests/benchmarks/step_guard.py [--width N] [--rows N]`. On a GPU it trains there, checks that what it
+Run it: `python tests/benchmarks/step_guard.py [--width N] [--rows N] [--optimizer sgd]`. On a GPU it trains there, checks that what it
 clips and skips is right, and counts the waits that torch knows of (`torch.cuda.set_sync_debug_mode`). Each figure
 stands beside its baseline, measured in the same run and in turns, and is the median over the rounds.
 """
@@ -31,11 +31,12 @@ CONFIG = {"use": [StepGuarding()], "console": False, "extends": "no-rails", "che
 class Training:
     """A stack of linear layers, perhaps under a guard; `step` is forward, backward and optimizer step."""
 
-    def __init__(self, width: int, rows: int, mode: str | None, folder: Path) -> None:
+    def __init__(self, width: int, rows: int, by: str, mode: str | None, folder: Path) -> None:
         torch.manual_seed(0)
         layers = [part for _ in range(12) for part in (nn.Linear(width, width), nn.GELU())]
         self.model = nn.Sequential(*layers, nn.Linear(width, 1)).to(DEVICE)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
+        make: Any = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[by]
+        self.optimizer = make(self.model.parameters(), lr=1e-4, fused=True)
         self.batch = torch.randn(rows, width, device=DEVICE)
         self.loop: Any = None
         if mode is not None:
@@ -87,12 +88,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=int, default=1024 if DEVICE == "cuda" else 256)
     parser.add_argument("--rows", type=int, default=8192 if DEVICE == "cuda" else 512, help="rows of a batch")
+    parser.add_argument("--optimizer", choices=("adamw", "sgd"), default="adamw", help="sgd has a bound of its own")
     parser.add_argument("--steps", type=int, default=20, help="steps of a round")
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         every = {
-            mode or "nobody": Training(asked.width, asked.rows, mode, Path(name) / str(mode))
+            mode or "nobody": Training(asked.width, asked.rows, asked.optimizer, mode, Path(name) / str(mode))
             for mode in (None, "off", "act")
         }
         taken: dict[str, list[float]] = {who: [] for who in every}
