@@ -3,9 +3,9 @@
 Run it on an idle machine: `python tests/benchmarks/peers.py [--json]`, under three minutes. The same tiny GPT-2 is
 trained by the Hugging Face Trainer and by Lightning, each with a callback that does nothing (the baseline), with the
 trainer's own early stopping and counting, and with Steersman: without a config, and with `extends: recommended`.
-All of them evaluate every 50 steps and log every 10. Rates come from one process in interleaved rounds, time by the
-clock from the forward pass of step 20 to that of the last, and beside it the time of the processor, which other work
-on the machine disturbs less; start-up and memory from fresh processes.
+All of them evaluate every 50 steps and log every 10. Rates come from one process in interleaved rounds, by the clock
+from the forward pass of step 20 to that of the last: the fastest round of each, which other work on the machine
+disturbs least. Start-up and memory come from fresh processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import tempfile
 import warnings
 from pathlib import Path
 from pydoc_data.topics import topics
-from time import monotonic, process_time
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
@@ -31,7 +31,7 @@ from rich.progress import track as tracked
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-STEPS, FIRST, EVERY, LOGGED, LENGTH = 120, 20, 50, 10, 64
+STEPS, FIRST, EVERY, LOGGED, LENGTH = 220, 20, 50, 10, 16
 TRAINERS = ("HF Trainer", "Lightning")
 WITH = ("a callback that does nothing", "its own", "steersman, no config", "steersman, recommended")
 OWN = {
@@ -44,8 +44,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(trainer: str, beside: str, steps: int = STEPS) -> list[tuple[float, float]]:
-    """Train once, and return when each forward pass of a step began: by the clock, and by the processor's time."""
+def trained(trainer: str, beside: str, steps: int = STEPS) -> list[float]:
+    """Train once, and return when each forward pass of a step began, in seconds of the clock."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging as of_transformers
@@ -54,20 +54,20 @@ def trained(trainer: str, beside: str, steps: int = STEPS) -> list[tuple[float, 
     torch.set_num_threads(1)  # steadier, and a smaller step makes what is added a larger share
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=256, n_positions=LENGTH, n_embd=64, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
+        vocab_size=256, n_positions=LENGTH, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0
     )
     config.loss_type = "ForCausalLMLoss"
-    model, began = GPT2LMHeadModel(config), list[tuple[float, float]]()
+    model, began = GPT2LMHeadModel(config), list[float]()
 
     def note(module: Any, inputs: Any) -> None:
         if module.training:
-            began.append((monotonic(), process_time()))
+            began.append(monotonic())
 
     model.register_forward_pre_hook(note)
-    text = "".join(topics[name] for name in sorted(topics)).encode()[: 272 * LENGTH]
-    rows = [{"input_ids": row, "labels": row} for row in torch.tensor(list(text)).view(272, LENGTH)]
+    text = "".join(topics[name] for name in sorted(topics)).encode()[: 1032 * LENGTH]
+    rows = [{"input_ids": row, "labels": row} for row in torch.tensor(list(text)).view(1032, LENGTH)]
     with tempfile.TemporaryDirectory() as folder:
-        (by_hf if trainer == TRAINERS[0] else by_lightning)(model, rows[:256], rows[256:], beside, folder, steps)
+        (by_hf if trainer == TRAINERS[0] else by_lightning)(model, rows[:1024], rows[1024:], beside, folder, steps)
     return began
 
 
@@ -77,7 +77,7 @@ def by_hf(model: Any, rows: Any, held_out: Any, beside: str, folder: str, steps:
 
     is_own = beside == WITH[1]
     arguments = TrainingArguments(
-        folder, max_steps=steps, per_device_train_batch_size=8, logging_steps=LOGGED, eval_strategy="steps",
+        folder, max_steps=steps, per_device_train_batch_size=2, logging_steps=LOGGED, eval_strategy="steps",
         eval_steps=EVERY, save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=True,
         metric_for_best_model="eval_loss", include_num_input_tokens_seen="all" if is_own else "no",
     )  # fmt: skip
@@ -130,7 +130,7 @@ def by_lightning(model: Any, rows: Any, held_out: Any, beside: str, folder: str,
         num_sanity_val_steps=0, gradient_clip_val=1.0, callbacks=callbacks, logger=CSVLogger(folder),
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
     )  # fmt: skip
-    batches = (torch.utils.data.DataLoader(part, batch_size=8, shuffle=part is rows) for part in (rows, held_out))
+    batches = (torch.utils.data.DataLoader(part, batch_size=2, shuffle=part is rows) for part in (rows, held_out))
     trainer.fit(Module(), *batches)
 
 
@@ -139,10 +139,10 @@ def track(each: Any, what: str) -> Any:
     return tracked(each, what, console=Console(stderr=True))
 
 
-def rates(rounds: int) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    """Return microseconds of a step, by the clock and by the processor, of each trainer with each, one of each round."""
+def rates(rounds: int) -> dict[tuple[str, str], list[float]]:
+    """Return microseconds of a step of each trainer with each, one of each round."""
     each = [(trainer, beside) for trainer in TRAINERS for beside in WITH]
-    took: dict[tuple[str, str], list[tuple[float, float]]] = {which: [] for which in each}
+    took: dict[tuple[str, str], list[float]] = {which: [] for which in each}
     for which in track(each, "warming up"):
         trained(*which, steps=FIRST)  # what is loaded or compiled at its first use
     gc.collect()
@@ -150,16 +150,15 @@ def rates(rounds: int) -> dict[tuple[str, str], list[tuple[float, float]]]:
     for index in track(range(rounds), "rounds"):
         for which in each[index % len(each) :] + each[: index % len(each)]:
             began = trained(*which)
-            clock, processor = (b - a for a, b in zip(began[FIRST], began[-1], strict=True))
-            steps = len(began) - 1 - FIRST
-            took[which].append((clock / steps * 1e6, processor / steps * 1e6))
+            took[which].append((began[-1] - began[FIRST]) / (len(began) - 1 - FIRST) * 1e6)
     return took
 
 
 def fresh(trainer: str, beside: str) -> tuple[float, float]:
     """Return seconds from the start of a process to its first step, and its largest resident memory in MB."""
     command, begun = [sys.executable, __file__, "--start", trainer, beside], monotonic()
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=kept)
     first_step, memory = map(float, ran.stdout.split()[-2:])
     return first_step - begun, memory
 
@@ -182,20 +181,16 @@ def measured(rounds: int, starts: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for (trainer, beside), times in took.items():
         baseline = (trainer, WITH[0])
-        added, added_cpu = (
-            [one[of] - bare[of] for one, bare in zip(times, took[baseline], strict=True)] for of in (0, 1)
-        )
+        differences = sorted(one - bare for one, bare in zip(times, took[baseline], strict=True))
         seconds, memory = zip(*began[trainer, beside], strict=True)
         bare_seconds, bare_memory = zip(*began[baseline], strict=True)
         rows.append(
             {
                 "trainer": trainer,
                 "with": OWN[trainer] if beside == WITH[1] else beside,
-                "steps_per_second": 1e6 / statistics.median(clock for clock, _ in times),
-                "added_us": statistics.median(added),
-                "added_us_of_rounds": sorted(added),
-                "added_cpu_us": statistics.median(added_cpu),
-                "added_cpu_us_of_rounds": sorted(added_cpu),
+                "steps_per_second": 1e6 / min(times),
+                "added_us": min(times) - min(took[baseline]),
+                "added_us_of_rounds": differences,
                 "start_seconds": statistics.median(seconds),
                 "added_start_seconds": statistics.median(seconds) - statistics.median(bare_seconds),
                 "memory_mb": statistics.median(memory),
@@ -207,36 +202,31 @@ def measured(rounds: int, starts: int) -> list[dict[str, Any]]:
 
 def shown(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table in Markdown, for docs/reference/overhead.md."""
-    print("| trainer | with | steps/s | added to a step, µs | of the processor's time, µs | start, s | resident, MB |")
+    print("| trainer | with | steps/s | added to a step, µs | median of the rounds, µs | start, s | resident, MB |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
-        is_baseline = row["with"] == WITH[0]
-        added = [
-            "" if is_baseline else spread(row[name], row[f"{name}_of_rounds"]) for name in ("added_us", "added_cpu_us")
-        ]
-        start = f"{row['start_seconds']:.1f}" + ("" if is_baseline else f" ({row['added_start_seconds']:+.1f})")
-        memory = f"{row['memory_mb']:.0f}" + ("" if is_baseline else f" ({row['added_memory_mb']:+.0f})")
+        added = ["", ""]
+        start, memory = f"{row['start_seconds']:.1f}", f"{row['memory_mb']:.0f}"
+        if row["with"] != WITH[0]:
+            added = [f"{row['added_us']:+.0f}", f"{statistics.median(row['added_us_of_rounds']):+.0f}"]
+            start, memory = f"{start} ({row['added_start_seconds']:+.1f})", f"{memory} ({row['added_memory_mb']:+.0f})"
         cells = [row["trainer"], row["with"], f"{row['steps_per_second']:.0f}", *added, start, memory]
         print(f"| {' | '.join(cells)} |")
-
-
-def spread(median: float, rounds: list[float]) -> str:
-    """Return a median with the least and the most of all rounds."""
-    return f"{median:+.0f} ({rounds[0]:+.0f} to {rounds[-1]:+.0f})"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument("--rounds", type=int, default=5, help="trainings of each, interleaved")
+    parser.add_argument("--rounds", type=int, default=12, help="trainings of each, interleaved")
     parser.add_argument("--starts", type=int, default=1, help="fresh processes of each, interleaved")
     parser.add_argument("--start", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
+    sys.dont_write_bytecode = False  # what a start compiles here it finds there, as it does for a user
     if asked.start:
         began = trained(*asked.start, steps=FIRST)
-        print(began[0][0], largest_resident())
+        print(began[0], largest_resident())
         return
     rows = measured(asked.rounds, asked.starts)
     if asked.json:

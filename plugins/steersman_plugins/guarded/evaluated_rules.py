@@ -25,8 +25,10 @@ class EvaluatedRules:
     """How many times its noise the eval loss must lie above its best then."""
     severe_eval_share: float = 0.01
     """Share of its progress that the eval loss must have lost then, too."""
-    start_multiple: float = 1.5
+    start_multiple: float = 1.2
     """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
+    sure_start_multiple: float = 1.5
+    """How many times that loss they must be at the very first evaluation; below that it is named, and the next tells."""
     early: int = 5
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
     early_excess: float = 2.0

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from steersman import Rollback, Stop
 from steersman_plugins.guarded.evaluated_rules import EvaluatedRules
 from steersman_plugins.guarded.past import Past
 from steersman_plugins.seed_rules import Fired
 from steersman_plugins.trends import rising
 
+_RISE = 1.02
+"""How many times the evaluation before a loss must be to go on rising, far above the first loss."""
+
 
 def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | None:
-    """Return what shows in the first evaluations that the run went far up from where it began."""
+    """Return what shows in the first evaluations that the run went far up from where it began.
+
+    At the very first evaluation the eval loss alone, or little, is only named: its state is none to go back to, and the
+    next one tells.
+    """
     start = past.start
     if not 1 <= len(past.points) <= r.early or start is None or start <= 0 or not logs:
         return None
-    newest, recent = past.points[-1].evaluated, logs[-1]
-    is_rising = len(past.points) == 1 or newest > past.points[-2].evaluated
-    if min(newest, recent) <= r.start_multiple * start or not is_rising:
+    newest, recent, is_first = past.points[-1].evaluated, logs[-1], len(past.points) == 1
+    both = min(newest, recent)
+    limit = r.start_multiple * start
+    if is_first:
+        is_named, acts = newest > limit, both > r.sure_start_multiple * start
+    else:
+        is_named = acts = both > limit and newest > _RISE * past.points[-2].evaluated
+    if not is_named:
         return None
-    message = f"eval loss {newest:.4g} and train loss {recent:.4g} are far above the first loss of the run, {start:.4g}"
-    return _back("worse-than-start", message, r.early_factor, {"eval_loss": newest, "start": start})
+    message = f"eval loss {newest:.4g} and train loss {recent:.4g}: the first loss of the run was {start:.4g}"
+    fired = _back("worse-than-start", message, r.early_factor, {"eval_loss": newest, "start": start})
+    return fired if acts else evolve(fired, changes=())
 
 
 def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: float) -> Fired | None:

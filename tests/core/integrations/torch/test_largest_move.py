@@ -44,17 +44,34 @@ def test_an_optimizer_that_does_not_move_by_the_size_of_gradients_is_left_alone(
     assert norm_that_moves(0.1, torch.optim.Adam([weights], lr=1.0), [weights], "cpu") is None
 
 
-@pytest.mark.parametrize(("mode", "moved"), [("act", 0.5), ("advise", 40.0)])
-def test_a_step_moves_the_weights_by_a_tenth_from_the_first_on(tmp_path, mode, moved):
-    """With `step-guard` a gradient of 400 at a rate of 0.1 moves weights of norm 5 by 0.5; unless it only advises."""
-    model = torch.nn.Linear(2, 1, bias=False)
-    model.weight.data = torch.tensor([[3.0, 4.0]])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    config = {"mode": mode, "use": ["step-guard"], "console": False}
-    with steersman.attach(optimizer, config, folder=tmp_path, model=model, total_steps=1) as loop:
-        model.weight.grad = torch.tensor([[0.0, 400.0]])
-        optimizer.step()
-        loop.log(1, loss=1.0)
-        clipped = loop.session.supervisor.history["steps_clipped"].latest
-    assert 4.0 - model.weight[0, 1].item() == pytest.approx(moved)
-    assert clipped == 1
+@pytest.mark.parametrize(("largest", "moved"), [(0.1, 0.5), (None, 40.0)])
+def test_a_step_moves_the_weights_by_a_tenth_once_the_run_has_gone_back(tmp_path, largest, moved):
+    """A gradient of 400 at a rate of 0.1 moves weights of norm 5 by 40; after a rollback by 0.5, also when resumed."""
+    run = Run(tmp_path / "one", largest)
+    assert run.step() == pytest.approx((40.0, 0.0))
+    run.loop.session.journal.write("rollback", 1, to_step=0)
+    assert run.step() == pytest.approx((moved, float(largest is not None)))
+
+    resumed = Run(tmp_path / "two", largest, run.loop.state_dict())
+    assert resumed.step() == pytest.approx((moved, float(largest is not None)))
+
+
+class Run:
+    """A loop over two weights of norm 5."""
+
+    def __init__(self, folder, largest, parts=None):
+        self.model = torch.nn.Linear(2, 1, bias=False)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+        config = {"mode": "act", "use": [{"step-guard": {"largest_move": largest}}], "console": False}
+        self.loop = steersman.attach(self.optimizer, config, folder=folder, model=self.model, total_steps=9)
+        if parts is not None:
+            self.loop.load_state_dict(parts)
+
+    def step(self):
+        """Return what a step moved the second weight by, and how many steps were clipped."""
+        self.model.weight.data = torch.tensor([[3.0, 4.0]])
+        self.model.weight.grad = torch.tensor([[0.0, 400.0]])
+        self.optimizer.step()
+        self.loop.log(self.loop.step, loss=1.0)
+        clipped = self.loop.session.supervisor.history["steps_clipped"].latest
+        return 4.0 - self.model.weight[0, 1].item(), clipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from attrs import evolve
@@ -11,7 +12,7 @@ from torch.nn import functional
 from steersman_bench.steer import faults
 from steersman_bench.steer.case import Case
 from steersman_bench.steer.tasks.bandit import Rewarded, bandit
-from steersman_bench.steer.tasks.classification import classification, perceptron, regression
+from steersman_bench.steer.tasks.classification import classification, linear, perceptron, regression
 from steersman_bench.steer.tasks.language import language
 from steersman_bench.steer.tasks.sequences import remembering
 from steersman_bench.steer.tasks.supervised import Data, Pairs, Recipe, seeded, supervised
@@ -41,11 +42,12 @@ def _restarts(step: int) -> float:
     return faults.cosine(80)((step - 1) % 80 + 1)
 
 
-def _harder(step: int, x: object, y: object, chance: object) -> tuple[object, object]:
-    """Nothing is changed in the first half; then a third of the inputs is blotted out, as an augmentation does it."""
+def _harder(step: int, x: Any, y: Any, chance: torch.Generator) -> tuple[Any, Any]:
+    """Nothing is changed in the first half; then a tenth of the inputs is blotted out, as an augmentation does it."""
     if step <= 120:
         return x, y
-    return torch.nn.functional.dropout(torch.as_tensor(x), 0.1), y
+    kept = torch.rand(x.shape, generator=chance) >= 0.1
+    return x * kept / 0.9, y
 
 
 def _well(name: str, make: Callable[[int], Training]) -> Case:
@@ -72,6 +74,7 @@ CASES = (
     _well("data made harder in the middle", lambda seed: classification(seed, evolve(_SGD, batches=_harder))),
     _well("few data, weight decay",
           lambda seed: classification(seed, Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.3), samples=500)),
+    _well("linear regression from zero, SGD", lambda seed: linear(seed, Recipe(lr=0.02, momentum=0.0))),
     _well("regression, SGD", lambda seed: regression(seed, Recipe(lr=0.05))),
     _well("regression, Adam, large loss",
           lambda seed: regression(seed, Recipe(optimizer="adam", lr=0.01, rate=_COSINE))),

@@ -76,3 +76,18 @@ def regression(seed: int, recipe: Recipe, *, samples: int = 3000, hidden: tuple[
     test, validation, train = drawn(_TEST), drawn(_VALIDATION), drawn(samples)
     model = perceptron(seed, (8, *hidden, 1), "tanh")
     return supervised(seed, model, Data(train, validation, test), functional.mse_loss, recipe)
+
+
+def linear(seed: int, recipe: Recipe) -> Training:
+    """Return the training of a linear model, which begins at zero, on eight inputs that weigh up to 7, and noise."""
+    chance = seeded(seed, "function")
+
+    def drawn(count: int) -> Pairs:
+        x = torch.randn(count, 8, generator=chance)
+        return Pairs(x, (x @ torch.arange(8.0) + torch.randn(count, generator=chance)).unsqueeze(1))
+
+    test, validation, train = drawn(_TEST), drawn(_VALIDATION), drawn(512)
+    model = torch.nn.Linear(8, 1)
+    torch.nn.init.zeros_(model.weight)
+    torch.nn.init.zeros_(model.bias)
+    return supervised(seed, model, Data(train, validation, test), functional.mse_loss, recipe)
