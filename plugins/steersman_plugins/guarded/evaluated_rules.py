@@ -28,7 +28,7 @@ class EvaluatedRules:
     start_multiple: float = 1.2
     """How many times the first loss of the run both losses must be in the first evaluations to go back there."""
     sure_start_multiple: float = 1.5
-    """How many times that loss they must be at the very first evaluation; below that it is named, and the next tells."""
+    """How many times that loss they must be at the very first evaluation; below that it is only named."""
     early: int = 5
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
     early_excess: float = 2.0
