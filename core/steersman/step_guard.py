@@ -70,9 +70,9 @@ class StepGuard:
 
     With `largest_move`, once a run has gone back (a rollback), a step of plain SGD moves the weights by at most that
     share of their own norm: a gradient that asks for more is scaled down to it. What a step moves is taken as learning
-    rate x norm / (1 - momentum), with the highest learning rate of all groups (You et al. 2017, LARS, bound each layer
-    by such a ratio). An optimizer that divides by the size of the gradients moves by its learning rate whatever they
-    are, and is left alone. None leaves a rule out.
+    rate x norm x (1 - dampening) / (1 - momentum), with the highest learning rate of all groups that have a gradient
+    (You et al. 2017, LARS, bound each layer by such a ratio). An optimizer that divides by the size of the
+    gradients moves by its learning rate whatever they are, and is left alone. None leaves a rule out.
 
     Raises ValueError or TypeError for what makes no sense, a `skip_multiple` without a limit too.
     """

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from steersman_bench import expected
 from steersman_bench.command import bench
 from steersman_bench.select import recording
 from steersman_bench.select.curves import SHIPPED, read
 from steersman_bench.select.expecting import FILE, came_to
-from steersman_bench.select.measuring import measure
+from steersman_bench.select.measuring import Report, Row, measure
+from steersman_bench.select.page import page
 from steersman_bench.select.pieces import SIZES
-from steersman_bench.select.regrets import figures, lowest
+from steersman_bench.select.regrets import Figures, figures, lowest
 from steersman_bench.select.strategies import asked
+from steersman_bench.statistics import Mean, Tally
 
 ROOT = Path(__file__).parents[3]
 STRATEGIES = Path(__file__).parent / "strategies" / "select_strategies.py"
@@ -45,6 +49,20 @@ def test_what_fails_has_a_row_that_says_so_and_the_others_complete(tmp_path: Pat
     assert rows["eval-loss"]["says"] == rows["Newest"]["says"] == ""
     assert rows["eval-loss"]["figures"]["difference"]["mean"] == 0
     assert rows["Newest"]["figures"] == rows["last checkpoint"]["figures"]
+
+
+def test_the_parts_are_shown_where_the_first_strategy_failed() -> None:
+    """Figures by size and by family stand in the page beside a row that has none."""
+    mean = Mean(1.25, None, None, 1)
+    told = Figures(mean, None, mean, None, Tally(0, 100, 0), 1)
+    bad = Row("bad", "bad", None, {}, {}, 1, 0.0, 0.0, "it raises")
+    good = Row("good", "good", told, {"8": told}, {"tabular": told}, 0, 0.0, 0.0, "")
+    recording = {"families": {"tabular": 1}, "runs": 1, "sizes": [8]}
+    out = Console(file=io.StringIO(), width=100)
+
+    page(Report((bad, good), (), recording), out)
+
+    assert [line.split() for line in out.file.getvalue().splitlines()].count(["good", "1.25"]) == 2
 
 
 def test_an_unknown_name_is_said_before_anything_runs() -> None:

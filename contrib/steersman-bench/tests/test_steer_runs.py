@@ -52,6 +52,25 @@ def test_a_cut_that_stays_is_destructive(tmp_path):
     assert (ran.changes, ran.is_destructive, ran.failures) == (1, True, ())
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Unknown", "proposes to change learning_rat, which no run has"),
+        ("FailsAtOnce", "raised in on_train_begin: ValueError: no such luck"),
+    ],
+)
+def test_what_a_strategy_does_wrong_is_a_failure_of_the_run(tmp_path, name, said):
+    """A change of what no run has, and an error before the first step, are told as an error at a check is."""
+    ran = run("policy on rewards", False, Asked(acting(f"{MISBEHAVING}:{name}")), tmp_path)
+    assert said in ran.failures[0]
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+    """Exit code 2, and the folder that is not there."""
+    told = CliRunner().invoke(steer, ["--quick", "--output", str(tmp_path / "nowhere" / "x.json")])
+    assert told.exit_code == 2 and "nowhere" in told.stderr
+
+
 def test_work_that_raises_hangs_or_dies_costs_only_itself(monkeypatch):
     """Of six pieces one raises, one outlasts its time and one kills its process: each says so, the others are done."""
     monkeypatch.syspath_prepend(MISBEHAVING.parent)

@@ -43,3 +43,21 @@ class Halves:
     @hookimpl
     def propose_adjustments(self, run, check):
         return Adjust("learning_rate", scale=0.5, because="always", lasting=True) if not run.adjustments else None
+
+
+@define(eq=False)
+class Unknown:
+    """Propose to change what no run has."""
+
+    @hookimpl
+    def propose_adjustments(self, run, check):
+        return Adjust("learning_rat", scale=0.5, because="a slip of the pen")
+
+
+@define(eq=False)
+class FailsAtOnce:
+    """Raise as the run begins."""
+
+    @hookimpl
+    def on_train_begin(self, run):
+        raise ValueError("no such luck")

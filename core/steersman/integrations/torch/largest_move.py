@@ -19,8 +19,9 @@ _HIGHEST_MOMENTUM = 0.999
 def norm_that_moves(share: float, optimizer: Any, parameters: Sequence[Any], device: Any) -> Any:
     """Return the norm of a gradient that moves the parameters by that share of their norm, as a number on the device.
 
-    None where the optimizer does not move by the size of the gradients: where it is not torch's SGD. With a momentum m
-    what a gradient moves in the end is 1 / (1 - m) as much. Nothing waits for the device.
+    The parameters are those that have a gradient; groups without any count for nothing. None where the optimizer does
+    not move by the size of the gradients: where it is not torch's SGD. With a momentum m and a dampening d what a
+    gradient moves in the end is (1 - d) / (1 - m) as much. Nothing waits for the device.
     """
     if type(optimizer) is not torch.optim.SGD:
         return None
@@ -28,5 +29,11 @@ def norm_that_moves(share: float, optimizer: Any, parameters: Sequence[Any], dev
     least = _SMALLEST * math.sqrt(sum(w.numel() for w in weights))
     norm: Any = _linalg.vector_norm(norms(weights, device))
     most = share * norm.clamp(min=least)
-    each: list[Any] = [most * (1 - min(g["momentum"], _HIGHEST_MOMENTUM)) / g["lr"] for g in optimizer.param_groups]
+    groups = [g for g in optimizer.param_groups if any(p.grad is not None for p in g["params"])]
+    each: list[Any] = [most / (g["lr"] * _gain(g["momentum"], g["dampening"])) for g in groups]
     return torch.stack(each).min()
+
+
+def _gain(momentum: float, dampening: float) -> float:
+    """Return how many times itself a gradient moves in the end."""
+    return (1 - dampening) / (1 - min(momentum, _HIGHEST_MOMENTUM)) if momentum else 1.0

@@ -12,7 +12,9 @@ from steersman.integrations.torch.largest_move import norm_that_moves
 
 
 def weight(*values):
-    return torch.nn.Parameter(torch.tensor(values))
+    made = torch.nn.Parameter(torch.tensor(values))
+    made.grad = torch.ones_like(made)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ def weight(*values):
     [
         ({"lr": 0.1}, 5.0),  # a tenth of 5, over the rate
         ({"lr": 0.1, "momentum": 0.75}, 1.25),
+        ({"lr": 0.1, "momentum": 0.75, "dampening": 0.75}, 5.0),
         ({"lr": torch.tensor(0.1)}, 5.0),
         ({"lr": 0.0}, math.inf),
     ],
@@ -36,6 +39,8 @@ def test_the_highest_rate_counts_and_weights_of_zero_are_taken_as_small():
     two = torch.optim.SGD([{"params": [one], "lr": 0.1}, {"params": [other], "lr": 1.0}])
     assert norm_that_moves(0.1, two, [one, other], "cpu").item() == pytest.approx(0.5)
     assert norm_that_moves(0.5, torch.optim.SGD([zeros], lr=0.1), [zeros], "cpu").item() == pytest.approx(0.2)
+    other.grad = None  # a group without a gradient moves nothing
+    assert norm_that_moves(0.1, two, [one], "cpu").item() == pytest.approx(5.0)
 
 
 def test_an_optimizer_that_does_not_move_by_the_size_of_gradients_is_left_alone():

@@ -32,7 +32,7 @@ def page(report: Report, out: Console) -> None:
     out.print()
     out.print(filled(table_of(*columns), ([row.name, *cells(row)] for row in report.rows)))
     for title, of in (("Regret by validation size", _by_size), ("Regret by family", _by_family)):
-        names = [*of(report.rows[0])]
+        names = [*dict.fromkeys(name for row in report.rows for name in of(row))]
         heads = (f">{name.replace('_', ' ')}" for name in names)
         show_section(out, title, ("",))
         out.print(filled(table_of("strategy", *heads), _parted(report.rows, names, of)))

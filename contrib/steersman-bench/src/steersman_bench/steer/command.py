@@ -70,6 +70,8 @@ def steer(**options: Any) -> None:
         options["uses"] or options["configs"] or options["only"] or options["policies"] or options["trainers"]
     ):
         raise click.UsageError("--record keeps what ships on the quick cases; leave out --use and the like")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {output.parent} to write it to", param_hint="'--output'")
     table = measured(Wanted(**{**options, "quick": options["quick"] or record}))
     if record:
         from steersman_bench import expected

@@ -6,6 +6,9 @@ from attrs import define, field, frozen
 
 from steersman.journal import JournalEntry
 
+KNOWN = ("learning_rate", "max_grad_norm", "kl_penalty", "temperature", "reward_weight", "reward_threshold")
+"""The hyperparameters that some run may have, each also of one group or one reward: `learning_rate[head]`."""
+
 
 @frozen
 class Said:
@@ -45,6 +48,10 @@ class Ran:
         return sum(said.name not in ("rollback", "stop", "skip") for said in self.actions)
 
 
+def _is_known(hyperparameter: str) -> bool:
+    return hyperparameter.partition("[")[0] in KNOWN
+
+
 @define
 class Tally:
     """Hears the journal of a run and keeps what counts."""
@@ -67,6 +74,8 @@ class Tally:
             self.actions.append(Said(entry.step, "rollback"))
         elif entry.kind == "note" and str(data["message"]).startswith("the run stops:"):
             self.actions.append(Said(entry.step, "stop"))
+        elif entry.kind == "proposal" and data["action"] == "adjust" and not _is_known(data["hyperparameter"]):
+            self.failures.append(f"{data['strategy']} proposes to change {data['hyperparameter']}, which no run has")
         elif entry.kind == "error":
             self.failures.append(f"{data['strategy']} raised in {data['hook']}: {data['error']}")
         elif entry.kind == "record" and data["metrics"].get("steps_skipped"):

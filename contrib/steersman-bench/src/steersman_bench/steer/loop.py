@@ -13,6 +13,7 @@ from attrs import define, frozen
 
 import steersman
 from steersman import Hyperparameter
+from steersman.readers.journal import current
 from steersman_bench.steer.ending import Ran, Tally
 from steersman_bench.steer.training import Training
 
@@ -56,6 +57,8 @@ def train(training: Training, asked: Asked, folder: Path) -> Ran:
         loop.begin()
         if loop.session is None:
             raise RuntimeError("Steersman is switched off (STEERSMAN_DISABLED), so there is nothing to measure")
+        for entry in current(folder / "steersman" / "journal.jsonl"):  # a strategy may fail as the run begins
+            tally.hear(entry)
         loop.session.journal.subscribers.append(tally.hear)
         rates = [group["lr"] for group in training.optimizer.param_groups]
         parameters = [p for group in training.optimizer.param_groups for p in group["params"]]

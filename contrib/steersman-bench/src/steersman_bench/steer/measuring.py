@@ -35,7 +35,7 @@ class Well:
     """A run that was well: what the policy cost it, in percent of what it learns when nobody is at the wheel.
 
     `cost` is against the last checkpoint of a run that is left alone. `own_cost` is what is due to acting: against
-    the run left alone whose checkpoint is chosen as the policy chooses, and exactly 0 where nothing was done.
+    the run left alone whose checkpoint is chosen as the policy chooses, and exactly 0 where nothing was touched.
     """
 
     case: str

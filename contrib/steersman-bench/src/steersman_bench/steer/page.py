@@ -66,7 +66,8 @@ def _sick(row: Row, groups: list[Any]) -> Iterator[str]:
         yield ""
     else:
         low, high = fixable.interval or (None, None)
-        yield f"{fixable.difference:+.1f} [{_signed(low)}, {_signed(high)}]"
+        within = "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
+        yield f"{fixable.difference:+.1f}{within}"
     yield "" if fixable is None else f"{fixable.recall:.0%}"
     yield _number(fixable.delay if fixable else None)
 
@@ -84,10 +85,6 @@ def _well(row: Row) -> Iterator[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
-
-
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1f}"
 
 
 def object_of(table: Table) -> dict[str, Any]:

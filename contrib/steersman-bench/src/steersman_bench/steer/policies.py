@@ -9,14 +9,12 @@ from attrs import frozen
 
 from steersman.catalogue.entry_points import entry_points
 from steersman.config.reading import SHIPPED
+from steersman_bench.steer.ending import KNOWN
 from steersman_bench.steer.loop import Asked
 from steersman_bench.steer.strategies import ClipAndSkip, DoNothing
 
 QUIET: Mapping[str, Any] = {"console": False, "report_to": "none"}
-_OPEN: Mapping[str, Any] = {
-    name: {}
-    for name in ("learning_rate", "max_grad_norm", "kl_penalty", "temperature", "reward_weight", "reward_threshold")
-}
+_OPEN: Mapping[str, Any] = {name: {} for name in KNOWN}
 _SCORERS: tuple[object, ...] = ("eval-loss",)
 NOTHING, BEST, BASELINE = "nothing", "nothing, best loaded", "clip + skip, best loaded"
 """What costs are measured against, and what every gain is measured against."""
