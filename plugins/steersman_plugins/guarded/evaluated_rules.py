@@ -41,9 +41,9 @@ class EvaluatedRules:
     """Evaluations after a rollback at which the cut of a run that was well for long is taken back; 0 is never."""
     trend: int = 6
     """Evaluations in a row that show a trend."""
-    overfitting_z: float = 1.96
+    overfitting_z: float = 2.3
     """How surely the eval loss must rise over them for an overfitting: the z of the Mann-Kendall test."""
-    overfitting_share: float = 0.02
+    overfitting_share: float = 0.05
     """Share of its progress that the eval loss must have lost, too."""
     overfitting_factor: float = 0.3
     """What the learning rate is multiplied by when an overfitting is rolled back; the next one stops the run."""

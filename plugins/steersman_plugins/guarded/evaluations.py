@@ -19,8 +19,8 @@ _RISE = 1.02
 def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> Fired | None:
     """Return what shows in the first evaluations that the run went far up from where it began.
 
-    At the very first evaluation the eval loss alone, or little, is only named: its state is none to go back to, and the
-    next one tells.
+    At the very first evaluation what is not so far up is only named: its state is none to go back to, and the next one
+    tells. An eval loss alone may be that of harder data.
     """
     start = past.start
     if not 1 <= len(past.points) <= r.early or start is None or start <= 0 or not logs:
@@ -29,7 +29,7 @@ def worse_than_start(r: EvaluatedRules, past: Past, logs: tuple[float, ...]) -> 
     both = min(newest, recent)
     limit = r.start_multiple * start
     if is_first:
-        is_named, acts = newest > limit, both > r.sure_start_multiple * start
+        is_named, acts = newest > limit and recent > start, both > r.sure_start_multiple * start
     else:
         is_named = acts = both > limit and newest > _RISE * past.points[-2].evaluated
     if not is_named:
