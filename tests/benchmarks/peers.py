@@ -1,6 +1,6 @@
 """What supervision costs beside what a user would take instead: steps per second, start-up, resident memory.
 
-Run it on an idle machine: `python tests/benchmarks/peers.py [--json]`, under three minutes. The same tiny GPT-2 is
+Run it on an idle machine: `python tests/benchmarks/peers.py [--json]`, about four minutes. The same tiny GPT-2 is
 trained by the Hugging Face Trainer and by Lightning, each with a callback that does nothing (the baseline), with the
 trainer's own early stopping and counting, and with Steersman: without a config, and with `extends: recommended`.
 All of them evaluate every 50 steps and log every 10. Rates come from one process in interleaved rounds, by the clock
