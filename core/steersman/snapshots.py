@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from attrs import define, field, frozen
 
 from steersman.checkpoints import Checkpoint
+from steersman.history import History
 from steersman.validating import within
+from steersman.windows import Window
+
+_FIRST = 5
+"""How many of the first evaluations must be better than the begin, too."""
 
 
 class Snapshots(Protocol):
@@ -44,7 +51,10 @@ class RecoverySettings:
     largest: float = field(default=2.0, validator=within(0.0))
     """GB that a snapshot may take under `auto`."""
     at: Literal["sound", "best"] = "sound"
-    """Of which checks a snapshot is kept: all that were sound, or of these the best evaluation so far."""
+    """Of which checks a snapshot is kept: all that were sound, or of these the best evaluation so far.
+
+    Of the first five evaluations only one whose loss is not above the first train loss is better than the begin.
+    """
     max_rollbacks: int = field(default=3, validator=within(0))
     """Rollbacks a run may have; at the next proposal it stops."""
     factor: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))
@@ -96,9 +106,14 @@ class Recovery:
         """Return what the learning rate is multiplied by at a rollback that proposes a factor, or none."""
         return self.settings.factor if proposed is None else proposed
 
-    def hear_sound(self, step: int, best: Checkpoint | None) -> None:
-        """Keep the state of `step`, whose check was sound, where it is one to keep; `best` is the best evaluation."""
-        if self.settings.at == "sound" or best is None or best.step == step:
+    def hear_sound(self, step: int, best: Checkpoint | None, windows: Sequence[Window], history: History) -> None:
+        """Keep the state of `step`, whose check was sound, where it is one to keep.
+
+        `best` is the best evaluation, `windows` and `history` are those so far.
+        """
+        if self.settings.at == "sound" or best is None:
+            self.take(step)
+        elif best.step == step and not _is_worse_than_begin(windows, history):
             self.take(step)
 
     def take(self, step: int) -> None:
@@ -114,6 +129,14 @@ class Recovery:
             raise RuntimeError("no snapshot was taken")
         self.snapshots.restore()
         return self.taken_at
+
+
+def _is_worse_than_begin(windows: Sequence[Window], history: History) -> bool:
+    """Whether the newest evaluation is one of the first and above the first train loss."""
+    evaluated = [loss for window in windows if (loss := window.mean("eval_loss")) is not None]
+    losses = history["loss"].last() if "loss" in history else ()
+    begin = next((loss for loss in losses if math.isfinite(loss)), math.inf)
+    return 1 <= len(evaluated) <= _FIRST and evaluated[-1] > begin
 
 
 class OnPaperSnapshots:

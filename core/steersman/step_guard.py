@@ -63,13 +63,13 @@ class StepGuard:
     the median absolute deviation), from the fifth of them on; of two limits the lower holds. A gradient with a larger
     norm is scaled to the limit; with `fade` to limit x limit / norm, so that the further it is beyond the less of it is
     left, as of an outlier in robust statistics. Where more than `tail_share` of the remembered norms are beyond the
-    limit that they make, outliers are no exception, and the median itself is the limit. A step is skipped whose
+    limit that they make, outliers are no exception, and twice the median is the limit. A step is skipped whose
     gradient is not finite, or whose norm is beyond `skip_multiple` x the limit that the run's own norms make, or `clip`
     where they make none: five in a row, and the next ones are clipped, so that a run whose gradients have grown for
     good goes on.
 
-    With `largest_move`, once a run has gone back (a rollback), a step of plain SGD moves the weights by at most that
-    share of their own norm: a gradient that asks for more is scaled down to it. What a step moves is taken as learning
+    With `largest_move` a step of plain SGD moves the weights by at most that share of their own norm, each taken as at
+    least 0.3: a gradient that asks for more is scaled down to it. What a step moves is taken as learning
     rate x norm x (1 - dampening) / (1 - momentum), with the highest learning rate of all groups that have a gradient
     (You et al. 2017, LARS, bound each layer by such a ratio). An optimizer that divides by the size of the
     gradients moves by its learning rate whatever they are, and is left alone. None leaves a rule out.
@@ -99,13 +99,13 @@ class StepGuard:
         if self.clip_multiple is not None:
             own = f"{self.clip_multiple:g} x median"
             own = f"max({own}, median + {self.clip_deviations:g} x MAD)" if self.clip_deviations else own
-            tails = f", to the median where more than {self.tail_share:.0%} are beyond" if self.tail_share else ""
+            tails = f", to twice the median where more than {self.tail_share:.0%} are beyond" if self.tail_share else ""
             limits.append(f"{own} of the newest {self.remembered} norms{tails}")
         if limits:
             further = ", and the more the further they are beyond" if self.fade else ""
             does.append(f"gradients are clipped to {' and to '.join(limits)}{further}")
         if self.largest_move is not None:
-            does.append(f"after a rollback a step of SGD moves weights by at most {self.largest_move:g} of their norm")
+            does.append(f"a step of SGD moves weights by at most {self.largest_move:g} of their norm")
         skips = ["whose gradient is not finite"] if self.skip_nonfinite else []
         skips += [f"beyond {self.skip_multiple:g} x that"] if self.skip_multiple is not None else []
         if skips:

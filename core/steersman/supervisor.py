@@ -281,7 +281,7 @@ class Supervisor:
             self.at.undone.append(step)
             self._leave_undone(step)
         elif outcome.is_sound and reason == "scheduled":
-            self.recovery.hear_sound(step, self.ranking.best())
+            self.recovery.hear_sound(step, self.ranking.best(), check.windows, self.history)
 
     def _leave_undone(self, step: int) -> None:
         self.alarms.rolled_back(step, spoils_next=self.steps_begin_late)

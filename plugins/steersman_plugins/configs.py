@@ -13,7 +13,7 @@ RECOMMENDED: dict[str, Any] = {
         "eval-loss",
         {"trend-health": {"preset": "guarded"}},
         {"rl-health": {"leave_out": ["reward-declining", "reward-variance", "kl-runaway"]}},
-        {"recovery": {"leaves_evaluated": True, "early": 5}},
+        {"recovery": {"leaves_evaluated": True}},
         "step-guard",
         "averaged",
         "token-accounting",

@@ -33,10 +33,6 @@ class Recovery:
     """How many times further above its best than is explained a loss must be to need no confirmation."""
     leaves_evaluated: bool = False
     """Whether only what is not finite counts in a run that is evaluated: where trend-health judges its evaluations."""
-    early: int = 0
-    """Checks that are the first ones: what is not finite there shows a learning rate that was never right."""
-    early_factor: float = 0.2
-    """What the learning rate is multiplied by at a rollback there; later it is `recovery.factor`."""
 
     since: int = state(0)
 
@@ -55,8 +51,7 @@ class Recovery:
     @hookimpl
     def propose_adjustments(self, run: Run, check: Check) -> Rollback | None:
         because = self._why(check)
-        is_early = len(check.windows) <= self.early
-        return Rollback(because, self.early_factor if is_early else None) if because else None
+        return Rollback(because) if because else None
 
     def _why(self, check: Check) -> str:
         window = check.window

@@ -45,7 +45,7 @@ class RlRules:
     """Share of what it was at first below which the entropy has collapsed."""
     entropy_kept: float = field(default=0.6, validator=[gt(0), le(1)])
     """Share of the entropy of two windows before below which it collapses, where it fell much slower before that."""
-    entropy_speeds_up: float = field(default=2.0, validator=ge(1))
+    entropy_speeds_up: float = field(default=1.6, validator=ge(1))
     """How many times faster than in the two windows before it must then fall, as a share of what there is."""
     alike_share: float = field(default=0.9, validator=[gt(0), le(1)])
     """Share of groups with one reward throughout from which on too little is learned."""

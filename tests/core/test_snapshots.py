@@ -366,3 +366,23 @@ def test_snapshots_of_the_best_evaluation_alone(supervise):
         at.append(told.supervisor.recovery.taken_at)
 
     assert at == [10, 10, 30, 30]
+
+
+@pytest.mark.parametrize(("evals", "kept"), [((4.0, 3.5, 2.9), [0, 0, 30]), ((4.0,) * 5 + (3.5,), [0] * 5 + [60])])
+def test_the_begin_is_kept_until_an_evaluation_is_better(supervise, evals, kept):
+    """One above the first train loss, 3.0, is no better than the begin; from the sixth on only the best counts."""
+    told = supervise(
+        RollsBack(),
+        config={"mode": "act", "check_every": 10, "use": ["eval-loss"]},
+        plan=RunPlan(1000, keeps_snapshots=True),
+        recovery=Recovery(RecoverySettings(at="best"), Kept(), why_not=""),
+    )
+    told.supervisor.recovery.take(0)
+    at = []
+    for step, loss in zip(range(10, 100, 10), evals, strict=False):
+        told.train(step, loss=3.0 if step == 10 else 9.0)
+        told.evaluate(step, eval_loss=loss)
+        told.supervisor.settle()
+        at.append(told.supervisor.recovery.taken_at)
+
+    assert at == kept

@@ -152,15 +152,3 @@ def test_it_leaves_what_is_evaluated_to_others():
     assert rolls_back_at(evaluated) != {}
     assert rolls_back_at(losses_of(*FALLING, 3.2, 3.3), leaves_evaluated=True) == {80: ABOVE}
     assert rolls_back_at(evaluated.log(loss=math.nan), leaves_evaluated=True) == {81: "the loss was NaN or infinite"}
-
-
-@pytest.mark.parametrize(("windows", "factor"), [(2, 0.1), (3, 0.5)])
-def test_what_is_not_finite_in_the_first_checks_is_cut_more(windows, factor):
-    """Within `early` checks by `early_factor`; later, as everywhere, by the factor of the config."""
-    story = a_run(8, learning_rate=1.0)
-    for loss in FALLING[:windows]:
-        story = story.epoch(loss=loss)
-
-    played = story.log(loss=math.nan).play(Recovery(early=2, early_factor=0.1))
-
-    assert [change.new for change in played.changes] == [factor]

@@ -33,7 +33,7 @@ class EvaluatedRules:
     """Evaluations that are the first ones: a divergence there shows a learning rate that was never right."""
     early_excess: float = 2.0
     """How many times further than is explained both losses must lie above their best there: noise is hardly known."""
-    early_factor: float = 0.2
+    early_factor: float = 0.4
     """What the learning rate is multiplied by at a rollback in the first evaluations."""
     late_factor: float = 0.5
     """What it is multiplied by at a later one, but for the first of a run that was well for that many evaluations."""
@@ -59,13 +59,13 @@ class EvaluatedRules:
     """Evaluations in a row that show that a run falls steadily."""
     slow_evenness: float = 1.5
     """How many times its smallest the largest fall between two evaluations may be for a steady fall."""
-    slow_share: float = 0.04
+    slow_share: float = 0.06
     """Share of the first loss below which the progress of a run that has fallen steadily from its begin is slow."""
     slow_factor: float = 5.0
     """What the learning rate is multiplied by to try whether a slow run goes faster, and again while it does."""
     slow_speed: float = 2.0
     """How many times faster the loss must fall then."""
-    in_proportion: float = 0.5
+    in_proportion: float = 0.4
     """Share of the factor by which a loss must fall faster for a still higher learning rate to be tried."""
     judge_floor_after: int = 2
     """Evaluations after which a lower learning rate is kept or taken back."""

@@ -40,20 +40,20 @@ def test_a_second_divergence_soon_after_halves_the_rate_for_good() -> None:
     assert [(step, factor) for step, factor, _ in rates(told)] == [(131, 0.5)]
 
 
-def test_a_divergence_in_the_first_evaluations_cuts_to_a_fifth() -> None:
+def test_a_divergence_in_the_first_evaluations_cuts_to_two_fifths() -> None:
     """What loses all its progress at the fourth evaluation had a learning rate that was never right."""
     told = played(evaluated([1.7, 1.4, 1.1, 2.2, 1.0], [1.7, 1.4, 1.1, 2.2, 1.0]))
 
     assert rollbacks(told) == [(41, 31)]
-    assert [(step, factor) for step, factor, _ in rates(told)] == [(41, 0.2)]
+    assert [(step, factor) for step, factor, _ in rates(told)] == [(41, 0.4)]
 
 
 def test_losses_far_above_the_first_go_back_at_once() -> None:
-    """Train and eval loss at 1.6 times the first loss, at the first evaluation, go back to the begin with x0.2."""
+    """Train and eval loss at 1.6 times the first loss, at the first evaluation, go back to the begin with x0.4."""
     told = played(evaluated([3.2, 1.9], [3.2, 1.95]))
 
     assert (found(told), rollbacks(told)) == ([(11, "worse-than-start")], [(11, 0)])
-    assert [(step, factor) for step, factor, _ in rates(told)] == [(11, 0.2)]
+    assert [(step, factor) for step, factor, _ in rates(told)] == [(11, 0.4)]
 
 
 def test_a_train_loss_that_loses_its_progress_makes_any_rise_count() -> None:

@@ -11,6 +11,9 @@ from attrs import define, field, frozen
 
 from steersman.step_guard import FROM, IN_A_ROW, StepGuard
 
+_OF_TAILS = 2.0
+"""How many times the median the limit is where large norms are no exception."""
+
 
 @frozen(eq=False)
 class Ruling:
@@ -32,7 +35,7 @@ class Ruling:
 def limit_of(norms: Any, multiple: float, deviations: float, tail_share: float | None = None) -> Any:
     """Return max(multiple x median, median + deviations x MAD) of the norms that are not NaN; infinite for few or 0.
 
-    Where more than `tail_share` of them are beyond that, it is the median.
+    Where more than `tail_share` of them are beyond that, it is twice the median.
     """
     known = norms.isnan().logical_not().sum()
     middle = torch.stack(((known - 1).clamp(min=0) // 2, known // 2)).clamp(max=norms.numel() - 1)
@@ -40,7 +43,7 @@ def limit_of(norms: Any, multiple: float, deviations: float, tail_share: float |
     deviation = (norms - median).abs().sort().values.index_select(0, middle).mean()
     limit = torch.maximum(multiple * median, median + deviations * deviation)
     if tail_share is not None:
-        limit = torch.where((norms > limit).sum() > tail_share * known, median, limit)
+        limit = torch.where((norms > limit).sum() > tail_share * known, _OF_TAILS * median, limit)
     return torch.where((known >= FROM) & (limit > 0), limit, math.inf)
 
 

@@ -29,9 +29,9 @@ def test_the_limit(norms, multiple, deviations, limit):
     assert limit_of(torch.tensor(norms), multiple, deviations).item() == limit
 
 
-@pytest.mark.parametrize(("share", "limit"), [(0.3, 2.0), (0.4, 6.0), (None, 6.0)])
+@pytest.mark.parametrize(("share", "limit"), [(0.3, 4.0), (0.4, 6.0), (None, 6.0)])
 def test_the_limit_of_heavy_tails(share, limit):
-    """Two of five norms are beyond 3 x 2: more than three tenths, so that the median itself is the limit."""
+    """Two of five norms are beyond 3 x 2: more than three tenths, so that twice the median is the limit."""
     assert limit_of(torch.tensor([1.0, 2.0, 2.0, 7.0, 9.0]), 3.0, 0.0, share).item() == limit
 
 

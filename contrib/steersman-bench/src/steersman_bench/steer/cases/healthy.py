@@ -78,7 +78,7 @@ CASES = (
     _well("regression, SGD", lambda seed: regression(seed, Recipe(lr=0.05))),
     _well("regression, Adam, large loss",
           lambda seed: regression(seed, Recipe(optimizer="adam", lr=0.01, rate=_COSINE))),
-    _well("recurrent network", lambda seed: remembering(seed, Recipe(lr=0.01, momentum=0.0, steps=160))),
+    _well("recurrent network", lambda seed: remembering(seed, Recipe(lr=0.001, momentum=0.0))),
     _well("language model, AdamW", lambda seed: language(seed, _ADAMW)),
     _well("language model, linear schedule with warm-up",
           lambda seed: language(seed, evolve(_ADAMW, lr=6e-3, rate=faults.linear(240, 24), warmup=24))),

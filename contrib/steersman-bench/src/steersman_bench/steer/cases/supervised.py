@@ -11,7 +11,7 @@ from steersman_bench.steer.tasks.sequences import remembering
 from steersman_bench.steer.tasks.supervised import Recipe
 from steersman_bench.steer.training import Training
 
-_SGD = Recipe(optimizer="sgd", lr=0.02, rate=faults.cosine(240))
+_SGD = Recipe(optimizer="sgd", lr=0.05, rate=faults.cosine(240))
 
 
 def _spike(seed: int, sick: bool) -> Training:
@@ -29,8 +29,8 @@ def _middle_burst(seed: int, sick: bool) -> Training:
 
 
 def _exploding(seed: int, sick: bool) -> Training:
-    recipe = Recipe(optimizer="sgd", lr=0.01, momentum=0.0)
-    return remembering(seed, recipe, scale=1.2 if sick else 1.0)
+    recipe = Recipe(optimizer="sgd", lr=0.003, momentum=0.0)
+    return remembering(seed, recipe, scale=1.3 if sick else 1.0)
 
 
 def _overflow(seed: int, sick: bool) -> Training:
@@ -51,8 +51,8 @@ def _too_low(seed: int, sick: bool) -> Training:
 
 
 def _noise_floor(seed: int, sick: bool) -> Training:
-    recipe = Recipe(optimizer="sgd", lr=0.1)
-    return classification(seed, evolve(recipe, batch=2) if sick else recipe, label_noise=0.2)
+    recipe = Recipe(optimizer="sgd", lr=0.1, steps=480)
+    return classification(seed, evolve(recipe, batch=4) if sick else recipe, label_noise=0.2)
 
 
 def _overfitting(seed: int, sick: bool) -> Training:
@@ -68,6 +68,6 @@ CASES = (
     Case("1 % outliers", "fixable", _outliers),
     Case("LR x75 too high", "fixable", _too_high),
     Case("LR /100 too low", "fixable", _too_low),
-    Case("noise floor, batches of 2", "fixable", _noise_floor),
+    Case("noise floor, batches of 4", "fixable", _noise_floor),
     Case("overfitting, 60 samples", "fixable", _overfitting),
 )
