@@ -111,9 +111,9 @@ class Recovery:
 
         `best` is the best evaluation, `windows` and `history` are those so far.
         """
-        if self.settings.at == "sound" or best is None:
-            self.take(step)
-        elif best.step == step and not _is_worse_than_begin(windows, history):
+        only_best = self.settings.at == "best"
+        is_one = not only_best or best is None or best.step == step
+        if is_one and not (only_best and _is_worse_than_begin(windows, history)):
             self.take(step)
 
     def take(self, step: int) -> None:
