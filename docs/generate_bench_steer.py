@@ -64,17 +64,21 @@ checkpoint by the run's own ranking.
 LIMITS = """\
 ## What is not proven
 
-- A burst of wrong labels in the middle of a run costs more than 3 percent, whoever is at the wheel: the run would lack
-  4.5 percent of its twin on these seeds if exactly the twenty bad steps were skipped. What `recommended` adds is what
-  it takes to see them.
-- Faults of other kinds than the rules were made for: no gain over clipping at 1.0, rather a loss. Gradients eight
-  times too large, which a fixed limit takes in its stride, are usual for a limit made of the run's own norms.
-- That it never costs a run that is well more than a little: the guard of the steps, which was to spare it, cost one
-  recurrent network of three 44 percent (the others gained), where clipping at 1.0 costs a linear model as much.
-- What Adam moves is not bounded by any rule; a learning rate 40 times too high that settles early is not seen.
+- In a run that is far from having learned all there is, a burst or a spike costs at least the steps that it took. With
+  twins at a rate of 0.02 (seeds 9 to 11) a spike cost 3.4 percent and a burst in the middle 6.1.
+- Faults of other kinds than the rules were made for: no gain over clipping at 1.0, rather a loss. A momentum of 0.999
+  makes the bound of what a step of SGD moves so low that the run is held back.
+- An overfitting of sixty samples is named, and ended, not mended: no policy here, nor a lower learning rate from the
+  first step on, brings it below half of what the twin learned.
+- What Adam moves is not bounded by any rule; a learning rate 40 times too high that settles early is not seen, but in
+  the units that die of it.
+- That nobody needs to look: where the steps are bounded (gradients that explode, a rate 75 times too high) the run
+  goes well, and nothing is said of it but the count of clipped steps.
+- That no run that is well is ever altered. On seeds 100 to 123 one recurrent network of 24 lost 3.9 percent by two
+  false rollbacks.
 - The largest model that was tried here has {largest:,} parameters. Larger models, several devices, mixed precision:
   not tried.
-- All runs are of 160 to 280 steps with an evaluation every ten. Runs of many thousand steps, or with few
+- All runs are of 160 to 480 steps with an evaluation every ten. Runs of many thousand steps, or with few
   evaluations: not tried.
 {rewards}
 {trainers}
@@ -179,11 +183,17 @@ def _seeds(told: Told) -> str:
 """
     return f"""\
 These figures are of the seeds {seeds}. No strategy was tuned on them: for that there are the seeds from 100 on
-(`--development`). Seeds 0 to 8 were published before; each time what they or a user showed (a recurrent network that
+(`--development`). Seeds 0 to 11 were published before; each time what they or a user showed (a recurrent network that
 stayed lost, an overfitting seen where there was none, a linear model that a bound slowed) led to changes, which were
-chosen on seeds 100 to 113, and to fresh seeds. The runs through trainers are of the seeds before, and of these rules
-but for what counts as an overfitting.
+chosen on seeds 100 to 123, and to fresh seeds.
 The faults of the last table of cases were not tuned on with any seed.
+
+Before these seeds some cases were changed too, as the seeds for development showed that they did not measure what they
+should. The recurrent network that is well was not: at a rate of 0.01 its evaluations trebled, and clipping gained a
+third. It has a tenth of that rate, and its sick form a twin that is well. The perceptron's twins have a rate of 0.05,
+with which they have learned all there is at the end: with 0.02 a burst or a spike cost the steps that it took, and a
+hand that skips exactly the bad steps lacked 4 percent. The floor of noise is one that a lower rate mends
+(batches of 4 and 480 steps, for batches of 2 and 240).
 """
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from steersman_bench import expected
-from steersman_bench.steer.cases import case_named
+from steersman_bench.steer.cases import case_named, well
 from steersman_bench.steer.command import steer
 from steersman_bench.steer.loop import Asked, train
+from steersman_bench.steer.measuring import excess
 from steersman_bench.steer.policies import acting, always
 from steersman_bench.steer.workers import in_processes
 
@@ -80,6 +81,23 @@ def test_work_that_raises_hangs_or_dies_costs_only_itself(monkeypatch):
     assert done[2].problem == "ZeroDivisionError: division by zero"
     assert done[3].problem == "it gave no answer within 2 seconds" and done[3].hung
     assert done[5].problem == "its process died with exit code 7"
+
+
+@pytest.mark.slow
+def test_runs_that_are_called_well_are(tmp_path):
+    """Left alone each has learned at its end, and its best checkpoint and its last differ by less than a fifth of that."""
+    for case in well():
+        last, best = (train(case.make(100, False), policy.asked, tmp_path / case.name) for policy in always()[:2])
+        assert last.end < last.untrained, case.name
+        assert abs(excess(best.chosen, last.end, last.untrained)) < 20, case.name
+
+
+def test_the_recurrent_network_explodes_by_its_fault_alone(tmp_path):
+    """Left alone the sick one is lost; its twin learns more than half."""
+    nothing = always()[0].asked
+    sick, twin = (run("exploding recurrent network", s, nothing, tmp_path / str(s)) for s in (True, False))
+    assert not sick.end < sick.untrained
+    assert twin.end < 0.5 * twin.untrained
 
 
 @pytest.mark.slow
