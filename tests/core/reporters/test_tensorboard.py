@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -55,6 +56,7 @@ def test_a_resumed_run_supersedes_the_steps_it_makes_anew(tmp_path):
         for step in steps:
             sink.hear(change(step, 1.0 if step_before else 0.5))
         sink.close()
+        time.sleep(1.1)  # the names of its files order within a second by a number without leading zeros
 
     assert [(step, value) for step, value, _ in shown(tmp_path)] == [(4, 0.5), (8, 1.0), (12, 1.0), (16, 1.0)]
 

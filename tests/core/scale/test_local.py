@@ -84,7 +84,7 @@ def test_who_asks_for_no_more_leaves_no_process(tree):
     assert len(next(made)) == 1
     made.close()
     for process in {*multiprocessing.active_children()} - before:
-        process.join(timeout=10)
+        process.join(timeout=60)
     assert {*multiprocessing.active_children()} - before == set()
 
 
