@@ -68,8 +68,8 @@ class StepGuard:
     where they make none: five in a row, and the next ones are clipped, so that a run whose gradients have grown for
     good goes on.
 
-    With `largest_move` a step of plain SGD moves the weights by at most that share of their own norm, each taken as at
-    least 0.3: a gradient that asks for more is scaled down to it. What a step moves is taken as learning
+    With `largest_move`, once a run has gone back (a rollback), a step of plain SGD moves the weights by at most that
+    share of their own norm: a gradient that asks for more is scaled down to it. What a step moves is taken as learning
     rate x norm x (1 - dampening) / (1 - momentum), with the highest learning rate of all groups that have a gradient
     (You et al. 2017, LARS, bound each layer by such a ratio). An optimizer that divides by the size of the
     gradients moves by its learning rate whatever they are, and is left alone. None leaves a rule out.
@@ -105,7 +105,7 @@ class StepGuard:
             further = ", and the more the further they are beyond" if self.fade else ""
             does.append(f"gradients are clipped to {' and to '.join(limits)}{further}")
         if self.largest_move is not None:
-            does.append(f"a step of SGD moves weights by at most {self.largest_move:g} of their norm")
+            does.append(f"after a rollback a step of SGD moves weights by at most {self.largest_move:g} of their norm")
         skips = ["whose gradient is not finite"] if self.skip_nonfinite else []
         skips += [f"beyond {self.skip_multiple:g} x that"] if self.skip_multiple is not None else []
         if skips:

@@ -23,8 +23,8 @@ class StepGuarding:
     """Guard each optimizer step by the gradient norms of the steps before it, and tell what was skipped and clipped.
 
     A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones, and where
-    too many are beyond that, at most twice the median. A step of SGD may move the weights by a tenth of
-    their norm. Where a policy is trained on rewards gradients come and go with the advantages, and only a fixed `clip`
+    too many are beyond that, at most twice the median. After a rollback a step of SGD may move the weights by a tenth
+    of their norm. Where a policy is trained on rewards gradients come and go with the advantages, and only a fixed `clip`
     and what is not finite count. See `steersman.StepGuard`. Nothing in it depends on the unit of the loss but a fixed
     `clip`.
     """
@@ -46,7 +46,7 @@ class StepGuarding:
     tail_share: float | None = field(default=0.06, validator=within(0.0, 1.0))
     """The share of the newest norms beyond the limit from which on twice their median is the limit; null never is."""
     largest_move: float | None = field(default=0.1, validator=within(0.0, open_below=True))
-    """The share of their own norm by which a step of SGD may move the weights; null is any."""
+    """The share of their own norm by which a step of SGD may move the weights after a rollback; null is any."""
     critical_share: float = field(default=0.2, validator=within(0.0, 1.0, open_below=True))
     """The share of skipped steps, three or more, that is critical."""
     clipped_share: float = field(default=0.5, validator=within(0.0, 1.0, open_below=True))

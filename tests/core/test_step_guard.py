@@ -38,7 +38,7 @@ def test_it_is_told_in_words():
     assert StepGuard().told == "steps whose gradient is not finite are skipped"
     assert StepGuard(clip=2, skip_nonfinite=False).told == "gradients are clipped to 2"
     assert StepGuard(largest_move=0.1, skip_nonfinite=False).told == (
-        "a step of SGD moves weights by at most 0.1 of their norm"
+        "after a rollback a step of SGD moves weights by at most 0.1 of their norm"
     )
     assert StepGuard(clip=2, clip_multiple=5, skip_multiple=50, remembered=20).told == (
         "gradients are clipped to 2 and to max(5 x median, median + 10 x MAD) of the newest 20 norms; "

@@ -45,8 +45,8 @@ def diverged(r: EvaluatedRules, past: Past, logs: tuple[float, ...], factor: flo
     `factor` is what the learning rate is then multiplied by. Either both are; or the train loss, of the newest `logs`,
     has lost so much of its progress that any rise of the eval loss is of one piece with it.
     """
-    if len(past.points) < 3 or not past.progress:
-        return None
+    if len(past.points) < 3 or not past.progress or past.evals[-1] == min(past.evals):
+        return None  # the best of all evaluations is no divergence, whatever one batch began at
     start = () if past.start is None else (past.start,)
     evals, trains = (*start, *past.evals), (*start, *past.trains)
     if not trains:

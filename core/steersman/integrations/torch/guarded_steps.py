@@ -45,7 +45,7 @@ class GuardedSteps:
         self._memory = NormMemory(guard, self._device)
         self._health = GradientHealth(parameters, self._device)
         self._steps = self._unread = 0
-        self._is_on, self._told_of_closure = True, False
+        self._is_on, self._told_of_closure, self._went_back = True, False, False
         self.ruled: Ruling | None = None
         self._made: tuple[Ruling, Any, Any] | None = None
         self._flag: Any = None
@@ -77,6 +77,10 @@ class GuardedSteps:
             self._is_on, self._made = False, None
             self._tell(f"the step guard failed ({type(error).__name__}: {error}): steps are not guarded any more")
 
+    def hear_rollback(self) -> None:
+        """Bound what a step moves from here on: this run has shown that its steps can be too large."""
+        self._went_back = True
+
     def take(self) -> dict[str, float]:
         """Return the metrics of the steps since the last call, and begin at zero: one read from the device."""
         if not self._unread:
@@ -97,13 +101,20 @@ class GuardedSteps:
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold for the steps after it to be guarded as they are here: two reads."""
         health: list[float] = self._health.sums.tolist()
-        return {**self._memory.state(), "health": health, "steps": self._steps, "unread": self._unread}
+        return {
+            **self._memory.state(),
+            "health": health,
+            "steps": self._steps,
+            "unread": self._unread,
+            "went_back": self._went_back,
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
         self._memory.restore(saved)
         self._health.restore(saved.get("health", ()))
         self._steps, self._unread = int(saved.get("steps", 0)), int(saved.get("unread", 0))
+        self._went_back = bool(saved.get("went_back", False))
 
     def release(self) -> None:
         """Take the hooks off."""
@@ -127,7 +138,7 @@ class GuardedSteps:
         found = getattr(optimizer, "found_inf", None)  # how it tells such an optimizer to skip
         overflow: Any = moved(found, self._device).reshape(()) if isinstance(found, torch.Tensor) else None
         share = self._guard.largest_move
-        most = None if share is None else norm_that_moves(share, optimizer, moving, self._device)
+        most = None if share is None or not self._went_back else norm_that_moves(share, optimizer, moving, self._device)
         ruling = self._memory.rule(norm, most)
         health = self._health.sample() if (self._steps + 1) % EVERY == 0 else None
         if self._acts:

@@ -11,8 +11,8 @@ import torch
 from steersman.integrations.torch.gradients import norms, values_of
 
 _linalg: Any = torch.linalg
-_SMALLEST = 0.3
-"""The root mean square that weights are taken to have at least: a layer may well begin small, or at zero."""
+_SMALLEST = 0.02
+"""The root mean square that weights are taken to have at least: a layer may well begin at zero."""
 _HIGHEST_MOMENTUM = 0.999
 
 

@@ -43,6 +43,8 @@ def guard_of(supervisor: Supervisor, begin: Begin, saved: Any) -> GuardedSteps |
     )
     if saved:
         steps.restore(saved)
+    journal = supervisor.journal
+    journal.subscribers.append(lambda entry: steps.hear_rollback() if entry.kind == "rollback" else None)
     does = "steps are guarded" if mode == "act" else f"in mode {mode} nothing is done to a step, and this is counted"
     supervisor.note(f"{does}, by {name}: {guard.told}", severity="info")
     for other, _ in others:
