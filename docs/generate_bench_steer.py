@@ -186,12 +186,12 @@ def _seeds(told: Told) -> str:
     return f"""\
 These figures are of the seeds {seeds}. No strategy was tuned on them: for that there are the seeds from 100 on
 (`--development`). Seeds 0 to 14 were published before; each time what they or a user showed (a recurrent network that
-stayed lost, an overfitting seen where there was none, healthy models that a bound of each step slowed) led to changes, which were
-chosen on seeds 100 to 123, and to fresh seeds.
+stayed lost, an overfitting seen where there was none, healthy models that a bound of each step slowed) led to
+changes, which were chosen on seeds 100 to 123, and to fresh seeds.
 The faults of the last table of cases were not tuned on with any seed.
 
-Before the seeds 12 to 14 some cases were changed too, as the seeds for development showed that they did not measure what they
-should. The recurrent network that is well was not: at a rate of 0.01 its evaluations trebled, and clipping gained a
+Before the seeds 12 to 14 some cases were changed too, as the seeds for development showed that they did not measure
+what they should. The recurrent network that is well was not: at a rate of 0.01 its evaluations trebled, and clipping gained a
 third. It has a tenth of that rate, and its sick form a twin that is well. The perceptron's twins have a rate of 0.05,
 with which they have learned all there is at the end: with 0.02 a burst or a spike cost the steps that it took, and a
 hand that skips exactly the bad steps lacked 4 percent. The floor of noise is one that a lower rate mends

@@ -132,3 +132,12 @@ def test_an_evaluation_at_step_0_and_one_that_is_nan_are_no_harm() -> None:
     told = played(onward(story, [1.8], [1.9]))
 
     assert (told.errors, rollbacks(told)[-1:]) == ((), [(111, 91)])
+
+
+def test_the_best_of_all_evaluations_is_no_divergence() -> None:
+    """A first batch with a loss below all evaluations makes none of them one: each falls, if by little."""
+    falling = [2.2 - 0.02 * at - 0.01 * (at % 2) for at in range(12)]
+    told = played(evaluated(falling, falling, start=1.5))
+
+    assert "diverged" not in {name for _, name in found(told)}
+    assert rollbacks(told) == []
