@@ -25,8 +25,8 @@ class StepGuarding:
     A norm may be at most max(`clip_multiple` x median, median + `clip_deviations` x MAD) of the newest ones, and where
     too many are beyond that, at most twice the median. After a rollback a step of SGD may move the weights by a tenth
     of their norm. Where a policy is trained on rewards gradients come and go with the advantages, and only a fixed
-    `clip` and what is not finite count. See `steersman.StepGuard`. Nothing in it depends on the unit of the loss but a fixed
-    `clip`.
+    `clip` and what is not finite count. See `steersman.StepGuard`. Nothing in it depends on the unit of the loss but a
+    fixed `clip`.
     """
 
     skip_nonfinite: bool = True
